@@ -1,0 +1,64 @@
+#pragma once
+// Every bound of DogFS, and the relations between them. A queue, batch, retry, frame or loop over
+// input that has no bound here is a defect.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/base/time.h"
+
+namespace dogfs::limits {
+
+inline constexpr size_t kKiB = 1024;
+inline constexpr size_t kMiB = 1024 * kKiB;
+inline constexpr size_t kGiB = 1024 * kMiB;
+
+// Names and paths.
+inline constexpr size_t kNameBytesMax = 255;
+inline constexpr size_t kPathBytesMax = 4096;
+inline constexpr size_t kPathDepthMax = 256;
+
+// Blocks and shards.
+inline constexpr uint32_t kShardsMax = 32;  // k + m
+inline constexpr uint64_t kBlockBytesMin = 1 * kMiB;
+inline constexpr uint64_t kBlockBytesDefault = 64 * kMiB;
+inline constexpr uint64_t kBlockBytesMax = 512 * kMiB;
+inline constexpr uint32_t kCellBytesDefault = 256 * kKiB;
+inline constexpr uint32_t kCellBytesMax = 1 * kMiB;
+
+// Frames (core/rpc).
+inline constexpr uint32_t kFrameMessageBytesMax = 4 * kMiB;
+inline constexpr uint32_t kFrameBulkBytesMax = 4 * kMiB;
+inline constexpr uint64_t kConnectionWindowBytes = 16 * kMiB;  // credits per direction
+inline constexpr size_t kCallsPerConnectionMax = 4096;
+inline constexpr size_t kCredentialBytesMax = 4 * kKiB;
+inline constexpr size_t kServerConnectionsMax = 4096;
+static_assert(kFrameMessageBytesMax + kFrameBulkBytesMax <= kConnectionWindowBytes,
+              "a largest frame must fit the window, or it could never be sent");
+static_assert(kCellBytesMax <= kFrameBulkBytesMax);
+
+// Raft and its log.
+inline constexpr size_t kProposalBytesMax = 1 * kMiB;
+inline constexpr size_t kAppendBytesMax = 2 * kMiB;  // entries of one append message
+inline constexpr size_t kAppendEntriesMax = 1024;
+inline constexpr size_t kAppendsInFlightMax = 16;          // per follower
+inline constexpr size_t kUncommittedBytesMax = 64 * kMiB;  // proposals a leader holds
+inline constexpr size_t kSnapshotPieceBytes = 1 * kMiB;
+inline constexpr uint64_t kWalSegmentBytes = 16 * kMiB;
+inline constexpr size_t kWalRecordBytesMax = 4 * kMiB;
+static_assert(kProposalBytesMax <= kAppendBytesMax);
+static_assert(kAppendBytesMax <= kFrameMessageBytesMax);
+static_assert(kSnapshotPieceBytes <= kFrameBulkBytesMax);
+static_assert(kProposalBytesMax < kWalRecordBytesMax && kWalRecordBytesMax <= kWalSegmentBytes);
+
+// Sessions and listings.
+inline constexpr size_t kSessionResultsMax = 256;  // remembered per client and slot
+inline constexpr size_t kSessionsMax = 100'000;
+inline constexpr size_t kListPageMax = 1000;
+inline constexpr size_t kBlocksPerAllocation = 16;
+
+// Cluster.
+inline constexpr size_t kNodesMax = 4096;
+inline constexpr size_t kMapDiffsMax = 256;  // ring of cluster map changes
+
+}  // namespace dogfs::limits
