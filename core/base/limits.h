@@ -25,6 +25,9 @@ inline constexpr uint64_t kBlockBytesDefault = 64 * kMiB;
 inline constexpr uint64_t kBlockBytesMax = 512 * kMiB;
 inline constexpr uint32_t kCellBytesDefault = 256 * kKiB;
 inline constexpr uint32_t kCellBytesMax = 1 * kMiB;
+inline constexpr uint64_t kCellsPerShardMax = 128 * kKiB;  // bounds a shard's table of checksums
+static_assert(kBlockBytesMax / kCellBytesDefault <= kCellsPerShardMax,
+              "a replicated block of any size fits with default cells");
 
 // Frames (core/rpc).
 inline constexpr uint32_t kFrameMessageBytesMax = 4 * kMiB;
