@@ -59,6 +59,12 @@ inline constexpr size_t kSessionResultsMax = 256;  // remembered per client and 
 inline constexpr size_t kSessionsMax = 100'000;
 inline constexpr size_t kListPageMax = 1000;
 inline constexpr size_t kBlocksPerAllocation = 16;
+inline constexpr size_t kBlocksPerLocation = 1024;
+inline constexpr size_t kFileBlocksMax = 65'536;
+inline constexpr size_t kRemoveStepMax = 1000;  // entries and blocks taken apart by one log entry
+inline constexpr size_t kDeletionsPerEntry = 1000;
+inline constexpr size_t kDirectBlocksMax = 16;  // of a file removed without a background step
+static_assert(kDirectBlocksMax <= kRemoveStepMax);
 
 // Cluster.
 inline constexpr size_t kNodesMax = 4096;

@@ -1,0 +1,292 @@
+#pragma once
+// What the metadata state machine can be told (Command) and what it answers (Response): the typed
+// form of a log entry. Plain values; core/proto/namespace_codec gives them their bytes.
+//
+// An operation of a client names its session and request, and is applied once however often it is
+// sent. The others (leader_operation()) are proposed by the leader itself, carry no session, and do
+// the same when applied twice. A refused operation changes nothing but the session's results.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/ids.h"
+#include "core/base/time.h"
+#include "core/placement/cluster_map.h"
+#include "core/placement/policy.h"
+
+namespace dogfs::metadata {
+
+// Names a file wherever it is linked: the directory it was made in, which never changes and gives
+// the slot, and its id.
+struct FileHandle {
+  InodeId home;
+  InodeId file;
+  auto operator<=>(const FileHandle&) const = default;
+};
+
+// --- Cluster ---------------------------------------------------------------------------------
+
+// The first entry of a new cluster. kExists when it is one already with another id.
+struct CreateCluster {
+  ClusterId cluster;
+  placement::Policy policy;  // of directories that set none
+  uint64_t block_bytes = 0;
+  uint32_t cell_bytes = 0;  // unit of striping; never changes in the life of a cluster
+  bool operator==(const CreateCluster&) const = default;
+};
+
+// A server announces itself: at its first start (id 0: the cluster chooses one) and whenever its
+// address, store or zone changed. It is live afterwards. A chunk server that comes back with
+// another store has lost its shards: it is a new node, and the old one is gone.
+struct RegisterNode {
+  NodeId node;
+  placement::NodeKind kind = placement::NodeKind::kChunk;
+  std::string name;
+  StoreId store;
+  std::string address;
+  std::string zone;
+  uint32_t disks = 1;
+  uint64_t capacity_bytes = 0;
+  uint64_t used_bytes = 0;
+  bool operator==(const RegisterNode&) const = default;
+};
+
+struct SetNodeState {
+  NodeId node;
+  placement::NodeState state = placement::NodeState::kLive;
+  // kPrecondition when the node changed after this version (it came back meanwhile); 0: any.
+  MapVersion seen;
+  bool operator==(const SetNodeState&) const = default;
+};
+
+struct SetNodeSpace {
+  NodeId node;
+  uint64_t capacity_bytes = 0;
+  uint64_t used_bytes = 0;
+  bool operator==(const SetNodeSpace&) const = default;
+};
+
+// --- Sessions --------------------------------------------------------------------------------
+
+// Opens a session. A repeated one opens another, and the unused one expires.
+struct RegisterClient {
+  bool operator==(const RegisterClient&) const = default;
+};
+
+struct ExpireSession {
+  ClientId client;
+  Epoch epoch;
+  bool operator==(const ExpireSession&) const = default;
+};
+
+// --- Directories -----------------------------------------------------------------------------
+
+struct MakeDirectory {
+  std::string path;
+  bool parents = false;  // make what is missing above, and accept a directory that exists
+  std::optional<placement::Policy> policy;
+  bool operator==(const MakeDirectory&) const = default;
+};
+
+// POSIX rename: a file replaces a file, a directory an empty directory; never into itself.
+struct Rename {
+  std::string from;
+  std::string to;
+  bool operator==(const Rename&) const = default;
+};
+
+struct Remove {
+  std::string path;
+  bool recursive = false;
+  bool operator==(const Remove&) const = default;
+};
+
+// --- Files -----------------------------------------------------------------------------------
+
+// Makes an unlinked file in the directory of `path`, with a lease for the asking client.
+struct StartUpload {
+  std::string path;
+  std::optional<placement::Policy> policy;  // instead of the directory's
+  bool overwrite = true;                    // false: refuse now when the file exists
+  bool operator==(const StartUpload&) const = default;
+};
+
+// Appends blocks to an upload and says where their shards go. `file_offset` must be where the
+// blocks allocated so far end.
+struct AllocateBlocks {
+  FileHandle file;
+  Epoch epoch;
+  uint64_t file_offset = 0;
+  std::vector<uint64_t> lengths;  // at most limits::kBlocksPerAllocation
+  bool operator==(const AllocateBlocks&) const = default;
+};
+
+struct DurableShard {
+  uint32_t index = 0;
+  uint32_t checksum = 0;
+  bool operator==(const DurableShard&) const = default;
+};
+
+struct CommittedBlock {
+  BlockId block;
+  Generation generation;
+  uint64_t file_offset = 0;
+  uint64_t length = 0;  // at most what was allocated; less only for the last block of the file
+  std::vector<DurableShard> shards;  // at least min_shards, by index
+  bool operator==(const CommittedBlock&) const = default;
+};
+
+// Records that blocks are durable. Repeated with more shards it adds them.
+struct CommitBlocks {
+  FileHandle file;
+  Epoch epoch;
+  std::vector<CommittedBlock> blocks;  // at most limits::kBlocksPerAllocation
+  bool operator==(const CommitBlocks&) const = default;
+};
+
+enum class PublishCondition : uint8_t { kOverwrite = 1, kIfAbsent = 2 };
+
+// Links the upload at its path, whole, and drops the file that was there. The blocks committed so
+// far must cover [0, length); blocks allocated beyond are given back.
+struct Publish {
+  FileHandle file;
+  Epoch epoch;
+  std::string path;
+  uint64_t length = 0;
+  PublishCondition condition = PublishCondition::kOverwrite;
+  bool operator==(const Publish&) const = default;
+};
+
+struct AbandonUpload {
+  FileHandle file;
+  Epoch epoch;
+  bool operator==(const AbandonUpload&) const = default;
+};
+
+// Confirms, through the log, that the lease still holds. The leader counts silence from it.
+struct RenewLease {
+  FileHandle file;
+  Epoch epoch;
+  bool operator==(const RenewLease&) const = default;
+};
+
+// The leader found the writer silent for too long: the upload is abandoned.
+struct ExpireLease {
+  FileHandle file;
+  Epoch epoch;
+  bool operator==(const ExpireLease&) const = default;
+};
+
+// --- Background ------------------------------------------------------------------------------
+
+// Takes removed trees and files apart, at most `limit` entries and blocks of them.
+struct RemoveStep {
+  uint32_t limit = 0;
+  bool operator==(const RemoveStep&) const = default;
+};
+
+// Garbage blocks whose grace is over: from here on chunk servers may be told to delete them.
+struct OrderDeletion {
+  std::vector<BlockId> blocks;
+  bool operator==(const OrderDeletion&) const = default;
+};
+
+struct DeletedShard {
+  BlockId block;
+  uint32_t index = 0;
+  bool operator==(const DeletedShard&) const = default;
+};
+
+// A chunk server deleted (or never had) these shards of ordered blocks; or it is gone for good.
+struct AckDeleted {
+  NodeId node;
+  std::vector<DeletedShard> shards;
+  bool operator==(const AckDeleted&) const = default;
+};
+
+using Operation = std::variant<CreateCluster, RegisterNode, SetNodeState, SetNodeSpace,
+                               RegisterClient, ExpireSession, MakeDirectory, Rename, Remove,
+                               StartUpload, AllocateBlocks, CommitBlocks, Publish, AbandonUpload,
+                               RenewLease, ExpireLease, RemoveStep, OrderDeletion, AckDeleted>;
+
+// "make_directory", for errors, traces and metrics.
+std::string_view operation_name(const Operation& operation);
+// True for operations without a session. RegisterClient is one of them, but clients may send it.
+bool leader_operation(const Operation& operation);
+
+struct Command {
+  ClientId client;               // 0 for a leader operation
+  RequestId request;             // from 1 up, unique in the session
+  RequestId acknowledged_below;  // answers to lower requests have arrived and may be forgotten
+  WallTime wall;                 // of the leader, for display; no decision reads it
+  Operation operation;
+  bool operator==(const Command&) const = default;
+};
+
+// --- Answers ---------------------------------------------------------------------------------
+
+struct Done {
+  bool operator==(const Done&) const = default;
+};
+
+struct NodeRegistered {
+  NodeId node;
+  MapVersion version;
+  bool operator==(const NodeRegistered&) const = default;
+};
+
+struct ClientRegistered {
+  ClientId client;
+  Epoch epoch;
+  bool operator==(const ClientRegistered&) const = default;
+};
+
+struct UploadStarted {
+  FileHandle file;
+  Epoch epoch;
+  placement::Policy policy;
+  uint64_t block_bytes = 0;
+  uint32_t cell_bytes = 0;
+  bool operator==(const UploadStarted&) const = default;
+};
+
+struct PlacedShard {
+  uint32_t index = 0;
+  NodeId node;
+  std::string address;  // as the cluster map has it when the answer is given
+  bool operator==(const PlacedShard&) const = default;
+};
+
+struct PlacedBlock {
+  BlockId block;
+  Generation generation;
+  uint64_t file_offset = 0;
+  uint64_t length = 0;
+  std::vector<PlacedShard> shards;  // by index; unplaced shards are absent
+  bool operator==(const PlacedBlock&) const = default;
+};
+
+struct BlocksAllocated {
+  placement::Policy policy;
+  std::vector<PlacedBlock> blocks;
+  bool operator==(const BlocksAllocated&) const = default;
+};
+
+struct StepTaken {
+  uint32_t entries = 0;
+  bool more = false;
+  bool operator==(const StepTaken&) const = default;
+};
+
+using Reply =
+    std::variant<Done, NodeRegistered, ClientRegistered, UploadStarted, BlocksAllocated, StepTaken>;
+// kUnknown: the session is expired or the request was acknowledged long ago; whether it was applied
+// is not known any more, and it was not applied now.
+using Response = Result<Reply>;
+
+}  // namespace dogfs::metadata

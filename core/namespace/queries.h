@@ -1,0 +1,127 @@
+#pragma once
+// Answers to reads of the metadata state machine (StateMachine's const functions). Plain values,
+// true at one applied index.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/time.h"
+#include "core/namespace/commands.h"
+#include "core/placement/cluster_map.h"
+#include "core/placement/policy.h"
+
+namespace dogfs::metadata {
+
+enum class EntryKind : uint8_t { kDirectory = 1, kFile = 2 };
+
+struct Attributes {
+  EntryKind kind = EntryKind::kDirectory;
+  InodeId id;
+  InodeId home;         // of a file
+  uint64_t length = 0;  // of a file
+  uint32_t blocks = 0;  // of a file
+  WallTime modified;
+  placement::Policy policy;  // of a file; for a directory, what new files in it get
+  bool operator==(const Attributes&) const = default;
+};
+
+struct ListEntry {
+  std::string name;
+  Attributes attributes;
+  bool operator==(const ListEntry&) const = default;
+};
+
+struct Listing {
+  std::vector<ListEntry> entries;  // by name, bytewise
+  bool more = false;               // ask again after the last name
+  bool operator==(const Listing&) const = default;
+};
+
+struct LocatedShard {
+  uint32_t index = 0;
+  NodeId node;
+  std::string address;
+  placement::NodeState state = placement::NodeState::kLive;
+  uint32_t checksum = 0;
+  bool operator==(const LocatedShard&) const = default;
+};
+
+// A stretch of a file: [file_offset, file_offset + length) is [block_offset, ...) of the block.
+struct LocatedBlock {
+  uint64_t file_offset = 0;
+  uint64_t length = 0;
+  uint64_t block_offset = 0;
+  BlockId block;
+  Generation generation;
+  PlacementVersion placement_version;
+  uint64_t block_length = 0;
+  placement::Policy policy;
+  std::vector<LocatedShard> shards;  // durable ones, by index
+  bool operator==(const LocatedBlock&) const = default;
+};
+
+struct FileLocation {
+  FileHandle file;
+  uint64_t length = 0;  // of the whole file
+  uint32_t cell_bytes = 0;
+  std::vector<LocatedBlock> blocks;  // by file offset, those that meet the asked range
+  bool more = false;                 // the range goes on after the last block returned
+  bool operator==(const FileLocation&) const = default;
+};
+
+struct Counters {
+  uint64_t files = 0;        // linked ones, and those of trees being removed
+  uint64_t directories = 0;  // the root counts
+  uint64_t uploads = 0;      // open ones
+  uint64_t sessions = 0;
+  uint64_t blocks = 0;                   // allocated or committed, not garbage
+  uint64_t blocks_below_full_width = 0;  // committed ones with a shard missing
+  uint64_t garbage_blocks = 0;
+  uint64_t garbage_bytes = 0;  // shard bytes awaiting deletion
+  bool operator==(const Counters&) const = default;
+};
+
+struct ClusterSettings {
+  ClusterId cluster;  // 0: not created yet
+  Incarnation incarnation;
+  uint32_t cluster_version = 0;
+  placement::Policy policy;
+  uint64_t block_bytes = 0;
+  uint32_t cell_bytes = 0;
+  bool operator==(const ClusterSettings&) const = default;
+};
+
+// For the leader's loops, which hold the clocks.
+
+struct OpenUpload {
+  FileHandle file;
+  ClientId client;
+  Epoch epoch;
+  bool operator==(const OpenUpload&) const = default;
+};
+
+struct OpenSession {
+  ClientId client;
+  Epoch epoch;
+  bool operator==(const OpenSession&) const = default;
+};
+
+struct GarbageShard {
+  uint32_t index = 0;
+  NodeId node;
+  bool operator==(const GarbageShard&) const = default;
+};
+
+struct GarbageBlock {
+  BlockId block;
+  Generation generation;
+  PlacementVersion placement_version;
+  LogIndex since;        // the entry that made it garbage; grace counts from when it was applied
+  bool ordered = false;  // chunk servers may be told to delete
+  std::vector<GarbageShard> shards;  // that may still exist
+  bool operator==(const GarbageBlock&) const = default;
+};
+
+}  // namespace dogfs::metadata
