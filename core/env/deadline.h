@@ -1,5 +1,6 @@
 #pragma once
-// Limits on waiting. within() bounds any task; Deadline bounds what is done with one stream.
+// Limits on waiting: within() bounds any task; Deadline bounds what is done with one stream. Both
+// belong to the code that waits, and nothing that they started outlives them.
 
 #include <memory>
 #include <optional>
