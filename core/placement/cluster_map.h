@@ -82,7 +82,7 @@ class ClusterMap {
   // For a holder of `since`: amendments, or everything when it is more than limits::kMapDiffsMax
   // versions behind, has none (0), or claims a version that never was.
   MapChanges changes_since(MapVersion since) const;
-  // Brings a copy up to date. Older or equal changes do nothing.
+  // Brings a copy up to date. An older or equal difference does nothing; a full map replaces.
   void merge(MapChanges changes);
 
   // Puts back a row of a snapshot, stamp included; version() becomes the highest stamp.
