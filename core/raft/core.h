@@ -1,0 +1,209 @@
+#pragma once
+// Core: one member of one Raft group as a pure state machine, step(Input) -> Output. It has no
+// clock, no I/O, no randomness but the generator it was given, and it never waits. One Core is
+// owned by one host, which calls it from one thread; two Cores share nothing.
+//
+// THE HOST'S OBLIGATIONS (written here and nowhere else)
+//
+//  1. One step at a time. Perform the Output of a step, or queue it for performing, before the next
+//     step; steps need not wait until the performing is done.
+//  2. Output::persist goes to the write-ahead log, in order of numbers, none skipped. When request
+//     n and all before it are durable (synced, not merely written): step(Persisted{n}). One sync
+//     may cover many requests; then only the last number need be given. If a write or sync fails,
+//     stop the server: never retry, never give Persisted for it.
+//  3. Output::messages are sent at once, in order per receiver, without waiting for persist. The
+//     core itself holds back whatever promises something that is not durable yet. Losing,
+//     repeating or delaying messages is harmless.
+//  4. Output::restore, then Output::committed, are performed on the state machine in the order of
+//     the Outputs. They need not be durable: after a restart the state machine starts from the
+//     snapshot and is handed every later entry again. A no-op or configuration entry is handed out
+//     too, so that indexes have no gaps.
+//  5. A read that is ready waits until the state machine has applied its index.
+//  6. An accepted proposal is answered when an entry with its index is handed out: the same term,
+//     done; another term, refused (it never happened). If the server stops, or restore jumps over
+//     the index first: unknown. Leadership changes alone decide nothing.
+//  7. Snapshots travel outside Output::messages. For each of Output::snapshots_to_send, stream the
+//     own newest snapshot file together with the offer, and end with one step(SnapshotSent). The
+//     receiving host gives SnapshotReceived only when the file is durable and verified, and keeps
+//     the file it had before until the persist request of that step is durable.
+//  8. To compact: apply up to some index i, write a snapshot file that contains
+//     core.snapshot_meta(i), make it durable, step(Compact{meta}). The older file may go once the
+//     persist request of that step is durable.
+//  9. After a restart: read the log back (record.h, Replay), load the snapshot file named there
+//     into the state machine, construct a Core. Persist numbers begin again at 1.
+//  10. Everything of several groups may share one log, one sync and one connection.
+//
+// A new group is bootstrapped, once and explicitly, by writing the record of SnapshotMeta{{0, 0},
+// configuration} into the empty log of every first member and restarting from it. A server that was
+// given nothing has an empty configuration: it neither votes nor campaigns, and takes its place
+// when a leader of a configuration that names it sends it the log.
+
+#include <deque>
+#include <optional>
+#include <variant>
+
+#include "core/base/limits.h"
+#include "core/base/random.h"
+#include "core/raft/input.h"
+#include "core/raft/log.h"
+#include "core/raft/output.h"
+#include "core/raft/roles.h"
+#include "core/raft/types.h"
+
+namespace dogfs::raft {
+
+struct Options {
+  GroupId group;
+  Member self;
+  // A follower campaigns after election_ticks to 2 * election_ticks of silence; a leader whose
+  // quorum is silent for election_ticks steps down.
+  uint64_t election_ticks = 10;
+  uint64_t heartbeat_ticks = 1;  // less than election_ticks
+  uint64_t tail_entries = 1024;  // kept behind a snapshot for slow followers
+  size_t append_entries = limits::kAppendEntriesMax;
+  size_t append_bytes = limits::kAppendBytesMax;
+  size_t appends_in_flight = limits::kAppendsInFlightMax;
+  size_t append_bytes_in_flight = limits::kAppendBytesInFlightMax;
+  size_t uncommitted_bytes = limits::kUncommittedBytesMax;
+};
+
+class Core {
+ public:
+  // `random` draws election timeouts: fork it per member. Preconditions: options.self is a member,
+  // recovered passed Replay.
+  Core(Options options, Recovered recovered, Random random);
+
+  // Input from the network is validated here: a message for another group or another store id, or
+  // one that no correct member could have sent, is ignored (ignored_messages() counts them).
+  Output step(Input input);
+
+  // --- Views for hosts, status pages and oracles. They change nothing. ---
+  Role role() const;
+  const Member& self() const { return options_.self; }
+  Term term() const { return hard_state_.term; }
+  const HardState& hard_state() const { return hard_state_; }
+  Member leader() const;  // nobody while unknown; self while leading
+  LogIndex commit() const { return log_.commit(); }
+  LogPosition last() const { return log_.last(); }
+  LogIndex durable() const { return log_.durable(); }
+  const Log& log() const { return log_; }
+  const Configuration& configuration() const { return log_.configuration(); }
+  const Options& options() const { return options_; }
+  // Only of a leader: one row per other member. Null otherwise.
+  const std::map<Member, Progress>* followers() const;
+  PersistNumber persist_issued() const { return persist_issued_; }
+  PersistNumber persist_done() const { return persist_done_; }
+  uint64_t ignored_messages() const { return ignored_messages_; }
+
+  // Names a snapshot of the state at `applied`, which must have been handed out and not be
+  // forgotten: what Compact takes.
+  SnapshotMeta snapshot_meta(LogIndex applied) const;
+  // Everything this member must not lose, as one request: a log that begins with it needs nothing
+  // older. For the start of a fresh log segment; its number is that of the newest request issued.
+  PersistRequest image() const;
+
+ private:
+  // One overload per input, in input order; core.cc.
+  void on(Tick);
+  void on(const Message& message);
+  void on(Propose& propose);
+  void on(ReadIndex read);
+  void on(Persisted persisted);
+  void on(SnapshotReceived& received);
+  void on(SnapshotSent sent);
+  void on(const Compact& compact);
+  void on(TransferLeadership transfer);
+  void on(StepDown);
+  void on(AllowCampaign);
+
+  // core.cc: what all roles share.
+  Output finish_step(const RoleChange& before);
+  RoleChange role_change() const { return {role(), term(), leader()}; }
+  void build_persist_request();
+  void become_follower(Term term, const Member& leader);
+  void send(const Member& to, Body body);
+  void send_when_durable(const Member& to, Body body);
+  void release_held();
+  bool is_addressed_here(const Envelope& envelope) const;
+  bool may_campaign() const;
+  bool may_vote() const;
+  bool hears_leader() const;
+  void restart_election_timer();
+  PersistNumber next_persist() const { return persist_issued_.next(); }
+
+  // election.cc: sections 5.2, 5.4.1; thesis 9.6.
+  void receive_vote_request(const Envelope& envelope, const VoteRequest& request);
+  void receive_vote_reply(const Envelope& envelope, const VoteReply& reply);
+  void tick_election();
+  void campaign_pre_vote();
+  void campaign(bool transfer);
+  void count_pre_votes();
+  void count_votes();
+  bool answers_pre_vote(const Envelope& envelope, const VoteReply& reply) const;
+
+  // follower.cc: sections 5.3, 7.
+  void receive_append(const Envelope& envelope, const AppendRequest& request);
+  void receive_timeout_now(const Envelope& envelope);
+  void accept_append(const AppendRequest& request);
+  void append_missing(const AppendRequest& request);
+  void acknowledge();
+  void reject_append(const AppendRequest& request);
+  void install(const SnapshotMeta& snapshot);
+
+  // leader.cc: sections 5.3, 5.4.2, 6.4.
+  void become_leader();
+  void tick_leader();
+  void receive_append_reply(const Envelope& envelope, const AppendReply& reply);
+  void receive_rejection(const Member& from, Progress& progress, const AppendReply& reply);
+  void append_own(EntryKind kind, Buffer payload);
+  void send_appends();
+  void send_appends_to(const Member& to, Progress& progress);
+  void send_heartbeats();
+  void send_heartbeat(const Member& to, Progress& progress);
+  void want_snapshot(const Member& to, Progress& progress);
+  void advance_commit();
+  void check_quorum();
+  bool own_disk_moves() const;
+  void advance_transfer();
+  std::optional<Refusal> refusal_of(const Proposal& proposal) const;
+
+  // reads.cc: section 6.4 of the thesis.
+  void begin_read_round();
+  void finish_read_round();
+  void refuse_reads(Leader& leader);
+
+  Leader& leading() { return std::get<Leader>(role_); }
+
+  Options options_;
+  Random random_;
+  HardState hard_state_;
+  Log log_;
+  RoleState role_;
+
+  uint64_t now_ = 0;                   // ticks since construction
+  uint64_t election_timer_start_ = 0;  // of a leader: when it last looked at its quorum
+  uint64_t election_timeout_ = 0;      // drawn anew for each wait
+  uint64_t leader_heard_ = 0;  // when a message of the current leader came, see hears_leader
+  bool campaign_allowed_ = true;
+
+  // Persistence. A request is issued at most once per step; numbers count from 1.
+  PersistNumber persist_issued_;
+  PersistNumber persist_done_;
+  bool hard_state_changed_ = false;
+  bool snapshot_changed_ = false;
+  struct Issued {
+    PersistNumber number;
+    uint64_t at;  // tick
+  };
+  std::deque<Issued> outstanding_;
+  struct Held {
+    PersistNumber until;
+    Message message;
+  };
+  std::deque<Held> held_;
+
+  uint64_t ignored_messages_ = 0;
+  Output output_;
+};
+
+}  // namespace dogfs::raft

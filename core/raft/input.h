@@ -1,0 +1,69 @@
+#pragma once
+// Everything that can happen to a Raft core, as values. Core::step takes one at a time.
+
+#include <variant>
+#include <vector>
+
+#include "core/raft/messages.h"
+#include "core/raft/types.h"
+
+namespace dogfs::raft {
+
+// The host's clock advanced by one tick. All timeouts are counted in ticks.
+struct Tick {};
+
+// Commands to append. Every id comes back exactly once in Output::accepted or Output::refused, in
+// the Output of the same step.
+struct Proposal {
+  ProposalId id;
+  Buffer payload;  // at most limits::kProposalBytesMax
+};
+struct Propose {
+  std::vector<Proposal> proposals;
+};
+
+// Asks for an index that is safe to read at. The id comes back once, now or later, in
+// Output::reads or Output::refused_reads.
+struct ReadIndex {
+  ReadId id;
+};
+
+// Every persist request up to and including this number is durable. Cumulative: numbers may be
+// skipped, a repeated or lower one says nothing.
+struct Persisted {
+  PersistNumber number;
+};
+
+// Every byte of the snapshot is durable at this server (file synced, directory synced), verified,
+// and ready to be loaded.
+struct SnapshotReceived {
+  SnapshotOffer offer;
+};
+
+// The attempt to send the snapshot of Output::snapshots_to_send ended. `ok` says that the receiver
+// confirmed it has all bytes durable.
+struct SnapshotSent {
+  Member to;
+  bool ok = false;
+};
+
+// This server's own snapshot at `snapshot.last` (from Core::snapshot_meta) is durable: the log up
+// to there, less a tail for slow followers, may be forgotten.
+struct Compact {
+  SnapshotMeta snapshot;
+};
+
+// Hand leadership to this voter. Ignored unless leading; given up after an election timeout.
+struct TransferLeadership {
+  Member to;
+};
+
+// Stop leading, and do not campaign until AllowCampaign: the disk is full, or an operator says so.
+// The server goes on voting and replicating.
+struct StepDown {};
+struct AllowCampaign {};
+
+using Input = std::variant<Tick, Message, Propose, ReadIndex, Persisted, SnapshotReceived,
+                           SnapshotSent, Compact, TransferLeadership, StepDown, AllowCampaign>;
+
+}  // namespace dogfs::raft

@@ -1,0 +1,58 @@
+#pragma once
+// The four roles of a member as four types: what only a leader knows exists only in a leader.
+// Members of Core's role variant; see core.h.
+
+#include <map>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "core/raft/progress.h"
+#include "core/raft/types.h"
+
+namespace dogfs::raft {
+
+struct Follower {
+  Member leader;          // nobody while unknown
+  LogIndex verified;      // the log up to here is that of `leader`, in this term
+  LogIndex acknowledged;  // the last match told to `leader`
+  ReadRound read_round;   // the newest leadership check of `leader`
+};
+
+// Who said what in one election.
+using Votes = std::map<Member, bool>;
+
+struct PreCandidate {
+  Votes votes;
+};
+
+struct Candidate {
+  Votes votes;
+  PersistNumber own_vote;  // counts once this request is durable
+};
+
+// Reads wait in `queued` for the first entry of the term to commit and for the round under way to
+// end; a round confirms, with one heartbeat to each voter, every read that had come before it.
+struct ReadQueue {
+  struct Round {
+    ReadRound round;
+    LogIndex index;  // commit index when the round began
+    std::vector<ReadId> ids;
+  };
+  std::vector<ReadId> queued;
+  std::optional<Round> round;
+  ReadRound last_round;
+};
+
+struct Leader {
+  std::map<Member, Progress> followers;  // everybody else in the configuration
+  LogIndex term_start;                   // the no-op this term began with
+  ReadQueue reads;
+  Member transferee;  // nobody unless leadership is being handed over
+  uint64_t transfer_ticks = 0;
+  size_t uncommitted_bytes = 0;  // of entries proposed in this term
+};
+
+using RoleState = std::variant<Follower, PreCandidate, Candidate, Leader>;
+
+}  // namespace dogfs::raft
