@@ -15,7 +15,7 @@ set(CMAKE_CXX_SCAN_FOR_MODULES OFF)
 # CHECK is on in every build; NDEBUG only silences assert() of third parties.
 set(CMAKE_CXX_FLAGS_DEBUG "-O0 -gline-tables-only")
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -gline-tables-only -DNDEBUG")
-add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-designated-field-initializers -Werror
                     -fno-omit-frame-pointer)
 if(DOGFS_SANITIZE)
   add_compile_options(-fsanitize=${DOGFS_SANITIZE} -fno-sanitize-recover=all -O1)
