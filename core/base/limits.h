@@ -29,6 +29,12 @@ inline constexpr uint64_t kCellsPerShardMax = 128 * kKiB;  // bounds a shard's t
 static_assert(kBlockBytesMax / kCellBytesDefault <= kCellsPerShardMax,
               "a replicated block of any size fits with default cells");
 
+// Chunk store.
+inline constexpr size_t kShardWritersMax = 256;  // shards that are being written to one store
+inline constexpr size_t kOpenShardsMax = 64;     // files kept open for reading
+inline constexpr size_t kShardReadBytesMax = 4 * kMiB;
+static_assert(kCellBytesMax <= kShardReadBytesMax);
+
 // Frames (core/rpc).
 inline constexpr uint32_t kFrameMessageBytesMax = 4 * kMiB;
 inline constexpr uint32_t kFrameBulkBytesMax = 4 * kMiB;
@@ -38,7 +44,7 @@ inline constexpr size_t kCredentialBytesMax = 4 * kKiB;
 inline constexpr size_t kServerConnectionsMax = 4096;
 static_assert(kFrameMessageBytesMax + kFrameBulkBytesMax <= kConnectionWindowBytes,
               "a largest frame must fit the window, or it could never be sent");
-static_assert(kCellBytesMax <= kFrameBulkBytesMax);
+static_assert(kCellBytesMax <= kFrameBulkBytesMax && kShardReadBytesMax <= kFrameBulkBytesMax);
 
 // Raft and its log.
 inline constexpr size_t kProposalBytesMax = 1 * kMiB;

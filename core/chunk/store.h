@@ -1,0 +1,107 @@
+#pragma once
+// Store: the shard files of one data directory (README.md). Owned by a chunk node, used from its
+// one thread by many tasks at a time; it outlives every task and writer that uses it.
+//
+// Promises. A shard that finish() or list() has named is durable, whole and stays as it is until
+// remove(). Nothing half-written is ever visible, after any crash. A read gives the bytes that were
+// written, or an error. An operation that fails may be tried again; a shard whose sync failed is
+// discarded and must be written anew. If finish() fails or is cancelled the shard may still turn up
+// after a restart, whole.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/chunk/directory_sync.h"
+#include "core/chunk/open_shard.h"
+#include "core/chunk/shard_file.h"
+#include "core/chunk/shard_writer.h"
+#include "core/chunk/store_identity.h"
+#include "core/env/disk.h"
+#include "core/env/env.h"
+#include "core/env/event.h"
+#include "core/env/task.h"
+
+namespace dogfs::chunk {
+
+class Store {
+ public:
+  // Makes a data directory (one level below what exists; "" is the disk's root), durably. kExists
+  // if there is one, kPrecondition if shards are there without an identity.
+  static Task<Result<void>> format(Env& env, std::string directory, StoreIdentity identity);
+
+  // Opens a data directory of this cluster and node: removes what was being written, finds the
+  // shards by their names and makes those names durable; reads no payload. kNotFound if it was
+  // never formatted, kPrecondition if it belongs to others, kCorrupt, kUnsupported, kIo.
+  static Task<Result<std::unique_ptr<Store>>> open(Env& env, std::string directory,
+                                                   ClusterId cluster, NodeId node);
+
+  const StoreIdentity& identity() const { return identity_; }
+
+  // Begins to write a shard. `expected_bytes` of it are reserved (0 if not known). kInvalid for an
+  // impossible shape or shard, kPrecondition if a higher generation is here, kUnavailable with
+  // kShardWritersMax writers, kNoSpace, kIo.
+  Task<Result<std::unique_ptr<ShardWriter>>> begin(ShardName name, StripeShape shape,
+                                                   uint64_t expected_bytes);
+
+  // `length` bytes at `offset`, every touched cell verified. kNotFound, kCorrupt naming the cell,
+  // kInvalid beyond the end, kTooLarge above kShardReadBytesMax, kUnsupported, kIo.
+  Task<Result<Buffer>> read(ShardName name, uint64_t offset, size_t length);
+  // The footer, read when not yet known. kNotFound, kCorrupt, kUnsupported, kIo.
+  Task<Result<ShardFacts>> stat(ShardName name);
+  // Reads all of it from the disk, verified; for scrubbing. Errors as read().
+  Task<Result<void>> verify(ShardName name);
+
+  struct Listed {
+    ShardName name;
+    Result<ShardFacts> facts;  // an error: the shard is not readable
+  };
+  // Up to `count` (at most kListPageMax) shards after `after` in the order of names; an empty page
+  // is the end. The first call gives a default ShardName.
+  Task<std::vector<Listed>> list(ShardName after, size_t count);
+
+  // Removes exactly this generation, durably. kNotFound, kIo (then it may come back at a restart).
+  Task<Result<void>> remove(ShardName name);
+
+  size_t shard_count() const { return shards_.size(); }
+  size_t writer_count() const { return writers_; }
+  // Of the disk, less what writers have reserved.
+  Task<Result<Space>> space();
+
+ private:
+  friend class ShardWriter;
+  class Turn;
+
+  Store(Env& env, std::string directory, StoreIdentity identity);
+  std::string path(std::string_view file) const;
+  ShardIdentity identity_of(const ShardName& name) const { return {identity_.cluster, name}; }
+  Result<void> check_begin(const ShardName& name, const StripeShape& shape) const;
+  bool superseded(const ShardName& name) const;
+  Task<Result<void>> recover();
+  Task<> sweep();
+  Task<Result<std::shared_ptr<OpenShard>>> open_shard(ShardName name);
+  Task<Result<void>> check_same_content(ShardFacts facts);
+  // Gives a synced temporary file its name. The temporary file is gone afterwards.
+  Task<Result<void>> publish(std::string temporary, ShardFacts facts);
+  Task<Result<void>> rename_durably(std::string temporary, ShardName name);
+  Task<> discard(std::string file);
+
+  Env& env_;
+  const std::string directory_;
+  const StoreIdentity identity_;
+  DirectorySync directory_sync_;
+  // The shards, with their facts once known.
+  std::map<ShardName, std::optional<ShardFacts>> shards_;
+  OpenShards open_shards_;
+  std::set<ShardName> busy_;            // being published or removed: one task at a time
+  Event idle_;                          // notified when busy_ shrinks
+  std::vector<std::string> abandoned_;  // files of writers that were dropped, to be removed
+  uint64_t next_temporary_ = 0;
+  uint64_t reserved_bytes_ = 0;
+  size_t writers_ = 0;
+};
+
+}  // namespace dogfs::chunk
