@@ -17,7 +17,7 @@ _BAD_TYPE = re.compile(
     rf"|\busing\s+(\w*{_BAD_SUFFIX})\s*=")
 _BAD_FILE = re.compile(r"(?:^|_)(?:manager|helpers?|utils?|impl|data|info)$")
 _LEFTOVER = re.compile(r"\b(?:T[O]DO|F[I]XME|X[X]X|H[A]CK)\b")
-_BANNER = re.compile(r"//\s*[-=*#/~+]{4,}")
+_BANNER = re.compile(r"//\s*[-=*#/~]{4,}[^|+]*$")  # drawings have | and +
 _HOME = re.compile(r"(?<![\w.:-])/(?:home/[a-z]\w*/|Users/\w+/|root/)")
 
 
