@@ -78,6 +78,7 @@ static_assert(kDirectBlocksMax <= kRemoveStepMax);
 
 // Cluster.
 inline constexpr size_t kNodesMax = 4096;
+inline constexpr size_t kDeletionsPerHeartbeatMax = 256;
 inline constexpr size_t kMapDiffsMax = 256;  // ring of cluster map changes
 
 }  // namespace dogfs::limits

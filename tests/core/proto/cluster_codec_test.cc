@@ -1,0 +1,69 @@
+#include "core/proto/cluster_codec.h"
+
+#include "core/proto/cluster.pb.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::proto {
+namespace {
+
+placement::Node some_node() {
+  placement::Node node;
+  node.id = NodeId(1003);
+  node.kind = placement::NodeKind::kChunk;
+  node.name = "chunk-3";
+  node.store = StoreId(0xfeed);
+  node.address = "127.0.0.1:7003";
+  node.zone = "rack-1";
+  node.capacity_bytes = 1000;
+  node.used_bytes = 10;
+  node.state = placement::NodeState::kSuspect;
+  node.changed = MapVersion(9);
+  return node;
+}
+
+TEST_CASE("cluster map changes come back as they were") {
+  const placement::MapChanges changes{MapVersion(9), true, {some_node()}};
+  MapChanges message;
+  encode(changes, message);
+  const auto back = decode(message);
+  REQUIRE(back);
+  CHECK_EQ(back->version, MapVersion(9));
+  CHECK(back->full);
+  CHECK((back->nodes == changes.nodes));
+}
+
+TEST_CASE("a node that cannot be is refused") {
+  MapChanges message;
+  encode({MapVersion(9), false, {some_node()}}, message);
+  message.mutable_nodes(0)->set_state(250);
+  CHECK_FALSE(decode(message));
+  message.mutable_nodes(0)->set_state(256 + 1);  // must not be cut down to a valid state
+  CHECK_FALSE(decode(message));
+  message.mutable_nodes(0)->set_state(1);
+  CHECK(decode(message));
+  message.mutable_nodes(0)->set_address("nowhere");
+  CHECK_FALSE(decode(message));
+}
+
+TEST_CASE("a registration names a kind and a disk, and failed disks do not count") {
+  RegisterRequest request;
+  request.set_name("chunk-1");
+  CHECK_FALSE(decode(request));
+  request.set_kind(2);
+  CHECK_FALSE(decode(request));
+  auto* disk = request.add_disks();
+  disk->set_capacity_bytes(100);
+  disk->set_used_bytes(7);
+  auto* failed = request.add_disks();
+  failed->set_capacity_bytes(100);
+  failed->set_failed(true);
+  const auto node = decode(request);
+  REQUIRE(node);
+  CHECK_EQ(node->capacity_bytes, 100u);
+  CHECK_EQ(node->used_bytes, 7u);
+  CHECK_EQ(node->disks, 2u);
+}
+
+}  // namespace
+}  // namespace dogfs::proto
