@@ -38,12 +38,26 @@ static_assert(kCellBytesMax <= kShardReadBytesMax);
 // Frames (core/rpc).
 inline constexpr uint32_t kFrameMessageBytesMax = 4 * kMiB;
 inline constexpr uint32_t kFrameBulkBytesMax = 4 * kMiB;
-inline constexpr uint64_t kConnectionWindowBytes = 16 * kMiB;  // credits per direction
+inline constexpr uint64_t kFrameOverheadBytes = 256;  // what being remembered costs in credit
+inline constexpr uint64_t kConnectionWindowBytes = 16 * kMiB;  // credit per direction
+inline constexpr uint64_t kConnectionWindowMin = 10 * kMiB;
+inline constexpr uint64_t kConnectionWindowMax = 256 * kMiB;
+inline constexpr uint64_t kCreditReturnShare = 8;  // returned when a window's 8th has come together
 inline constexpr size_t kCallsPerConnectionMax = 4096;
-inline constexpr size_t kCredentialBytesMax = 4 * kKiB;
+inline constexpr size_t kHandlersPerConnectionMax = 256;  // at work; further requests wait
+inline constexpr size_t kServerCallsMax = 8192;           // further ones are refused as busy
 inline constexpr size_t kServerConnectionsMax = 4096;
-static_assert(kFrameMessageBytesMax + kFrameBulkBytesMax <= kConnectionWindowBytes,
-              "a largest frame must fit the window, or it could never be sent");
+inline constexpr size_t kCredentialBytesMax = 4 * kKiB;
+inline constexpr uint32_t kHelloBytesMax = 8 * kKiB;
+inline constexpr uint32_t kErrorTextBytesMax = 4 * kKiB;
+inline constexpr size_t kOneWayQueueBytesMax = 32 * kMiB;  // unsent, per channel
+inline constexpr Duration kCallDeadlineMax = std::chrono::hours(24);
+static_assert(kFrameMessageBytesMax + kFrameBulkBytesMax + kFrameOverheadBytes <=
+                  kConnectionWindowMin - kConnectionWindowMin / kCreditReturnShare,
+              "a largest frame must fit what is surely returned, or it could never be sent");
+static_assert(kConnectionWindowMin <= kConnectionWindowBytes &&
+              kConnectionWindowBytes <= kConnectionWindowMax);
+static_assert(kCredentialBytesMax < kHelloBytesMax);
 static_assert(kCellBytesMax <= kFrameBulkBytesMax && kShardReadBytesMax <= kFrameBulkBytesMax);
 
 // Raft and its log.
@@ -61,6 +75,7 @@ inline constexpr size_t kWalRecordBytesMax = 4 * kMiB;
 static_assert(kProposalBytesMax <= kAppendBytesMax);
 static_assert(kAppendBytesMax <= kFrameMessageBytesMax);
 static_assert(kAppendBytesMax <= kAppendBytesInFlightMax);
+static_assert(kAppendBytesInFlightMax <= kOneWayQueueBytesMax);
 static_assert(kSnapshotPieceBytes <= kFrameBulkBytesMax);
 static_assert(kProposalBytesMax < kWalRecordBytesMax && kWalRecordBytesMax <= kWalSegmentBytes);
 

@@ -1,0 +1,107 @@
+#include "core/rpc/frame_reader.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <boost/asio/as_tuple.hpp>
+
+#include "core/env/env.h"
+
+namespace dogfs::rpc {
+namespace {
+
+constexpr size_t kReadAheadBytes = 16 * limits::kKiB;
+static_assert(kHeaderBytes <= kReadAheadBytes);
+
+}  // namespace
+
+FrameReader::FrameReader(Env& env, Stream& stream, Stats& stats)
+    : env_(env), stream_(stream), stats_(stats), heard_(env.now()), ahead_(kReadAheadBytes) {}
+
+Task<std::expected<size_t, Ending>> FrameReader::read_some(asio::mutable_buffer into) {
+  const auto [error, count] =
+      co_await stream_.async_read_some(into, asio::as_tuple(asio::use_awaitable));
+  if (error) {
+    if (within_frame_ || begin_ != end_)
+      co_return std::unexpected(
+          Ending{Reason::kTruncated, fmt::format("ended within a frame: {}", error.message())});
+    co_return std::unexpected(Ending{Reason::kLost, error.message()});
+  }
+  heard_ = env_.now();
+  stats_.bytes_received += count;
+  co_return count;
+}
+
+// Until `bytes` lie ahead; at most kReadAheadBytes.
+Task<std::expected<void, Ending>> FrameReader::fill(size_t bytes) {
+  if (ahead_.size() - begin_ < bytes) {
+    std::memmove(ahead_.data(), ahead_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  while (end_ - begin_ < bytes) {
+    const auto got =
+        co_await read_some(asio::mutable_buffer(ahead_.data() + end_, ahead_.size() - end_));
+    if (!got) co_return std::unexpected(got.error());
+    end_ += *got;
+  }
+  co_return std::expected<void, Ending>();
+}
+
+Task<std::expected<Buffer, Ending>> FrameReader::read_body(size_t bytes) {
+  if (bytes == 0) co_return Buffer();
+  MutableBuffer body(bytes);
+  size_t done = std::min(bytes, end_ - begin_);
+  std::memcpy(body.data(), ahead_.data() + begin_, done);
+  begin_ += done;
+  while (done < bytes) {
+    // A short rest is read with whatever follows it; a long one goes where it belongs.
+    if (bytes - done < ahead_.size()) {
+      const auto filled = co_await fill(bytes - done);
+      if (!filled) co_return std::unexpected(filled.error());
+      std::memcpy(body.data() + done, ahead_.data() + begin_, bytes - done);
+      begin_ += bytes - done;
+      break;
+    }
+    const auto got = co_await read_some(asio::mutable_buffer(body.data() + done, bytes - done));
+    if (!got) co_return std::unexpected(got.error());
+    done += *got;
+  }
+  co_return std::move(body).freeze();
+}
+
+Task<std::expected<Frame, Ending>> FrameReader::next() {
+  within_frame_ = false;
+  if (const auto filled = co_await fill(kHeaderBytes); !filled)
+    co_return std::unexpected(filled.error());
+  const auto header = decode_header(ByteView(ahead_).subspan(begin_, kHeaderBytes));
+  if (!header) co_return std::unexpected(header.error());
+  const uint64_t cost = takes_credit(header->type) ? frame_cost(*header) : 0;
+  if (cost > credit_)
+    co_return std::unexpected(
+        Ending{Reason::kProtocol, fmt::format("a {} frame of cost {}, with a credit of {}",
+                                              frame_type_name(header->type), cost, credit_)});
+  credit_ -= cost;
+  begin_ += kHeaderBytes;
+  within_frame_ = true;
+  auto message = co_await read_body(header->message_bytes);
+  if (!message) co_return std::unexpected(message.error());
+  auto bulk = co_await read_body(header->bulk_bytes);
+  if (!bulk) co_return std::unexpected(bulk.error());
+  if (body_crc(message->view(), bulk->view()) != header->body_crc)
+    co_return std::unexpected(Ending{
+        Reason::kCorrupt,
+        fmt::format("the checksum of a {} frame's body is wrong", frame_type_name(header->type))});
+  ++stats_.frames_received;
+  co_return Frame{*header, std::move(*message), std::move(*bulk)};
+}
+
+Task<> FrameReader::drain() {
+  for (;;) {
+    const auto [error, count] = co_await stream_.async_read_some(
+        asio::mutable_buffer(ahead_.data(), ahead_.size()), asio::as_tuple(asio::use_awaitable));
+    if (error) co_return;
+  }
+}
+
+}  // namespace dogfs::rpc

@@ -1,0 +1,25 @@
+#include "core/rpc/method.h"
+
+namespace dogfs::rpc {
+
+std::string_view method_name(Method method) {
+  switch (method) {
+    case Method::kRaftMessages: return "raft_messages";
+    case Method::kRaftSnapshotPiece: return "raft_snapshot_piece";
+    case Method::kMetadataExecute: return "metadata_execute";
+    case Method::kMetadataQuery: return "metadata_query";
+    case Method::kMetadataStatus: return "metadata_status";
+    case Method::kShardBegin: return "shard_begin";
+    case Method::kShardWrite: return "shard_write";
+    case Method::kShardFinish: return "shard_finish";
+    case Method::kShardAbort: return "shard_abort";
+    case Method::kShardRead: return "shard_read";
+    case Method::kShardStat: return "shard_stat";
+    case Method::kShardDelete: return "shard_delete";
+    case Method::kRegisterNode: return "register_node";
+    case Method::kHeartbeat: return "heartbeat";
+  }
+  return "";
+}
+
+}  // namespace dogfs::rpc
