@@ -62,8 +62,9 @@ class StateMachine {
   uint64_t digest() const;
 
   Snapshot freeze();
-  // Builds a state from pieces: start(), add() each in order, finish(). A state under construction
-  // replaces this one only in finish(); kCorrupt and kUnsupported leave it as it was.
+  // Builds a state from the pieces of a snapshot: add() each in order, then finish(), which alone
+  // replaces this state; applied() then is the snapshot's. kCorrupt and kUnsupported leave it as it
+  // was.
   class Restore;
   Restore begin_restore();
 
@@ -120,6 +121,8 @@ class StateMachine::Restore {
   std::unique_ptr<Tables> tables_;
   LogIndex applied_;
   uint64_t rows_expected_ = 0;
+  uint64_t digest_expected_ = 0;
+  std::string last_key_;
   bool started_ = false;
 };
 

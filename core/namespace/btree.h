@@ -1,0 +1,88 @@
+#pragma once
+// BTree: an ordered map from byte strings to byte strings, copy-on-write. freeze() costs O(1) and
+// gives a BTreeView that never changes; a write after it copies the few nodes on its path, once.
+//
+// A node belongs to the tree's current version or is shared: freeze() ends a version, and a node of
+// an earlier one is copied before it is changed. So a view may be read and dropped on any thread
+// while the one owner of the tree goes on writing.
+//
+// Both keep an order-independent digest of their rows up to date with every change.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dogfs::metadata {
+
+namespace btree {
+struct Node;
+}
+
+// A position in ascending key order. Valid while the view it came from is, and for a tree until its
+// next change.
+class Cursor {
+ public:
+  bool valid() const { return !path_.empty(); }
+  std::string_view key() const;
+  std::string_view value() const;
+  void next();
+
+ private:
+  friend class BTreeView;
+  struct Step {
+    const btree::Node* node;
+    size_t index;
+  };
+  // Leaves a leaf that is used up and enters the next one.
+  void settle();
+  std::vector<Step> path_;
+};
+
+class BTreeView {
+ public:
+  BTreeView();
+
+  // The value lives as long as the view, and for a tree until its next change.
+  std::optional<std::string_view> find(std::string_view key) const;
+  // At the first row whose key is not below `key`.
+  Cursor seek(std::string_view key) const;
+
+  uint64_t size() const { return size_; }
+  // Equal for equal rows, whatever the order in which they were written.
+  uint64_t digest() const { return digest_; }
+
+ protected:
+  std::shared_ptr<btree::Node> root_;
+  uint64_t size_ = 0;
+  uint64_t digest_ = 0;
+};
+
+class BTree : public BTreeView {
+ public:
+  BTree() = default;
+  BTree(BTree&&) = default;
+  BTree& operator=(BTree&&) = default;
+  BTree(const BTree&) = delete;  // freeze() instead: two writers of one version would collide
+  BTree& operator=(const BTree&) = delete;
+
+  void put(std::string_view key, std::string_view value);
+  // False when there was no such row.
+  bool erase(std::string_view key);
+  BTreeView freeze();
+
+ private:
+  friend struct btree::Node;
+  btree::Node& own(std::shared_ptr<btree::Node>& node) const;
+  std::shared_ptr<btree::Node> put_below(std::shared_ptr<btree::Node>& node, std::string_view key,
+                                         std::string_view value);
+  void put_in_leaf(btree::Node& leaf, size_t index, std::string_view key, std::string_view value);
+  bool erase_below(std::shared_ptr<btree::Node>& node, std::string_view key);
+  void join_children(btree::Node& inner, size_t index);
+
+  uint64_t version_ = 1;
+};
+
+}  // namespace dogfs::metadata

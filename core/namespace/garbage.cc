@@ -1,0 +1,179 @@
+#include "core/namespace/garbage.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/base/check.h"
+#include "core/base/limits.h"
+
+namespace dogfs::metadata {
+namespace {
+
+// Work left in this step. A file with few blocks may overdraw it by kDirectBlocksMax.
+class Budget {
+ public:
+  explicit Budget(uint32_t limit) : limit_(limit) {}
+  bool left() const { return spent_ < limit_; }
+  void spend(uint32_t units) { spent_ += units; }
+  uint32_t spent() const { return spent_; }
+
+ private:
+  uint32_t limit_;
+  uint32_t spent_ = 0;
+};
+
+// Turns blocks of a dropped file into garbage, last first; the row goes with the last of them.
+void shrink_file(Tables& tables, const EntryContext& entry, Slot slot, FileHandle file,
+                 Budget& budget) {
+  FileRow row = *tables.file(file);
+  while (!row.extents.empty() && budget.left()) {
+    drop_block(tables, entry, row.extents.back().block);
+    row.extents.pop_back();
+    budget.spend(1);
+  }
+  if (!row.extents.empty()) {
+    tables.put(file, row);
+    return;
+  }
+  tables.erase_file(file);
+  tables.erase_outbox(slot, OutboxKind::kDropFile, file.file.value);
+  budget.spend(1);
+}
+
+// Takes a dropped directory apart, children before parents. A directory below gets an outbox row
+// of its own the moment it loses its name, so that the step may end anywhere.
+void shrink_tree(Tables& tables, const EntryContext& entry, Slot slot, InodeId root,
+                 Budget& budget) {
+  struct Level {
+    InodeId directory;
+    Slot slot;  // of its outbox row
+  };
+  std::vector<Level> path{{root, slot}};
+  while (!path.empty() && budget.left()) {
+    const Level here = path.back();
+    budget.spend(1);
+    const auto child = tables.next_entry(here.directory, "");
+    if (!child) {
+      tables.erase_directory(here.directory);
+      tables.erase_outbox(here.slot, OutboxKind::kRemoveTree, here.directory.value);
+      path.pop_back();
+      continue;
+    }
+    tables.erase_dentry(here.directory, child->name);
+    const Slot slot_here = slot_of(here.directory);
+    if (child->dentry.kind == EntryKind::kDirectory) {
+      drop_tree(tables, entry, slot_here, child->dentry.id);
+      path.push_back({child->dentry.id, slot_here});
+      continue;
+    }
+    const auto file = tables.file(child->dentry.file());
+    drop_file(tables, entry, slot_here, child->dentry.file());
+    budget.spend(static_cast<uint32_t>(std::min(file->extents.size(), limits::kDirectBlocksMax)));
+  }
+}
+
+void step(Tables& tables, const EntryContext& entry, Budget& budget) {
+  const auto parsed = key::parse(*tables.removals().begin());
+  const Slot slot = slot_of(InodeId(parsed->id));
+  const InodeId id(key::outbox_id_of(parsed->tail));
+  if (key::outbox_kind_of(parsed->tail) == OutboxKind::kRemoveTree) {
+    shrink_tree(tables, entry, slot, id, budget);
+    return;
+  }
+  const InodeId home = tables.outbox(slot, OutboxKind::kDropFile, id.value)->home;
+  shrink_file(tables, entry, slot, {home, id}, budget);
+}
+
+// True when `node` may be believed that its shard is no more: it was told to delete it, or it will
+// never come back.
+bool may_forget(const Tables& tables, const BlockRow& block, NodeId node) {
+  if (block.state == BlockState::kOrdered) return true;
+  const auto* known = tables.map().find(node);
+  const bool gone = known != nullptr && known->state == placement::NodeState::kGone;
+  return block.state == BlockState::kGarbage && gone;
+}
+
+void forget_shard(Tables& tables, NodeId node, const DeletedShard& deleted) {
+  auto block = tables.block(deleted.block);
+  if (!block || deleted.index >= block->shards.size()) return;
+  ShardRow& shard = block->shards[deleted.index];
+  if (shard.node != node || !may_forget(tables, *block, node)) return;
+  shard = {};
+  const bool last = std::ranges::all_of(block->shards, [](const ShardRow& s) { return !s.node; });
+  if (!last) {
+    tables.put(deleted.block, *block);
+    return;
+  }
+  tables.erase_block(deleted.block);
+  tables.erase_outbox(slot_of(deleted.block), OutboxKind::kGarbage, deleted.block.value);
+}
+
+}  // namespace
+
+void drop_file(Tables& tables, const EntryContext& entry, Slot slot, FileHandle file) {
+  auto row = tables.file(file);
+  CHECK(row.has_value(), "file {} has a name and no row", file.file);
+  if (slot == slot_of(file.home) && row->extents.size() <= limits::kDirectBlocksMax) {
+    for (const Extent& extent : row->extents) drop_block(tables, entry, extent.block);
+    tables.erase_file(file);
+    return;
+  }
+  row->state = FileState::kDropped;
+  row->client = ClientId(0);
+  tables.put(file, *row);
+  tables.put(slot, OutboxKind::kDropFile, file.file.value,
+             {.since = entry.index, .home = file.home});
+}
+
+void drop_tree(Tables& tables, const EntryContext& entry, Slot slot, InodeId directory) {
+  DirectoryRow row = *tables.directory(directory);
+  row.parent = InodeId(0);
+  tables.put(directory, row);
+  tables.put(slot, OutboxKind::kRemoveTree, directory.value, {.since = entry.index, .home = {}});
+}
+
+void drop_block(Tables& tables, const EntryContext& entry, BlockId id) {
+  auto block = tables.block(id);
+  CHECK(block.has_value() && !block->is_garbage(), "block {} is referred to and gone", id);
+  block->state = BlockState::kGarbage;
+  tables.put(id, *block);
+  tables.put(slot_of(id), OutboxKind::kGarbage, id.value, {.since = entry.index, .home = {}});
+}
+
+Response apply(Tables& tables, const EntryContext& entry, const RemoveStep& operation) {
+  if (operation.limit == 0 || operation.limit > limits::kRemoveStepMax) {
+    return fail(Code::kInvalid, "a removal step takes 1 to {} entries, not {}",
+                limits::kRemoveStepMax, operation.limit);
+  }
+  Budget budget(operation.limit);
+  while (budget.left() && !tables.removals().empty()) step(tables, entry, budget);
+  return StepTaken{.entries = budget.spent(), .more = !tables.removals().empty()};
+}
+
+Response apply(Tables& tables, const EntryContext&, const OrderDeletion& operation) {
+  if (operation.blocks.size() > limits::kDeletionsPerEntry) {
+    return fail(Code::kTooLarge, "{} blocks in one order, at most {}", operation.blocks.size(),
+                limits::kDeletionsPerEntry);
+  }
+  for (const BlockId id : operation.blocks) {
+    auto block = tables.block(id);
+    // Looked at again here: since the leader proposed it the block may have gone, or (once blocks
+    // are shared) have been referred to again.
+    if (!block || block->state != BlockState::kGarbage) continue;
+    block->state = BlockState::kOrdered;
+    tables.put(id, *block);
+  }
+  return Done{};
+}
+
+Response apply(Tables& tables, const EntryContext&, const AckDeleted& operation) {
+  if (operation.shards.size() > limits::kDeletionsPerEntry) {
+    return fail(Code::kTooLarge, "{} shards in one acknowledgement, at most {}",
+                operation.shards.size(), limits::kDeletionsPerEntry);
+  }
+  if (!operation.node) return fail(Code::kInvalid, "an acknowledgement names no node");
+  for (const DeletedShard& shard : operation.shards) forget_shard(tables, operation.node, shard);
+  return Done{};
+}
+
+}  // namespace dogfs::metadata

@@ -1,0 +1,29 @@
+#pragma once
+// What happens to what nobody names any more. Removal has three steps, each a log entry of its own,
+// so that none takes long and chunk servers delete only what a committed entry ordered:
+//
+//   1. the name goes, at once and whole (drop_file, drop_tree); RemoveStep takes large things
+//   apart;
+//   2. blocks are garbage until their grace is over (OrderDeletion);
+//   3. their rows go when every server has deleted its shard (AckDeleted).
+
+#include "core/namespace/commands.h"
+#include "core/namespace/entry_context.h"
+#include "core/namespace/tables.h"
+
+namespace dogfs::metadata {
+
+// A file that lost its last link, or an upload given up. `slot` is where the entry is applied: a
+// file of another slot, or with many blocks, is left to RemoveStep.
+void drop_file(Tables& tables, const EntryContext& entry, Slot slot, FileHandle file);
+
+// A directory that lost its name, with all below it.
+void drop_tree(Tables& tables, const EntryContext& entry, Slot slot, InodeId directory);
+
+void drop_block(Tables& tables, const EntryContext& entry, BlockId block);
+
+Response apply(Tables& tables, const EntryContext& entry, const RemoveStep& operation);
+Response apply(Tables& tables, const EntryContext& entry, const OrderDeletion& operation);
+Response apply(Tables& tables, const EntryContext& entry, const AckDeleted& operation);
+
+}  // namespace dogfs::metadata

@@ -1,0 +1,178 @@
+#include "core/namespace/queries.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/base/limits.h"
+#include "core/namespace/path.h"
+#include "core/namespace/resolve.h"
+#include "core/namespace/state_machine.h"
+#include "core/namespace/tables.h"
+
+namespace dogfs::metadata {
+namespace {
+
+// `inherited`: what new files get in the directory that holds the entry.
+Attributes attributes_of(const Tables& tables, const DentryRow& entry,
+                         const placement::Policy& inherited) {
+  Attributes out{
+      .kind = entry.kind, .id = entry.id, .home = entry.home, .modified = {}, .policy = {}};
+  if (entry.kind == EntryKind::kDirectory) {
+    const auto row = tables.directory(entry.id);
+    CHECK(row.has_value(), "directory {} has a name and no row", entry.id);
+    out.modified = row->modified;
+    out.policy = row->policy.value_or(inherited);
+    return out;
+  }
+  const auto row = tables.file(entry.file());
+  CHECK(row.has_value(), "file {} has a name and no row", entry.id);
+  out.length = row->length;
+  out.blocks = static_cast<uint32_t>(row->extents.size());
+  out.modified = row->modified;
+  out.policy = row->policy;
+  return out;
+}
+
+LocatedBlock located(const Tables& tables, const Extent& extent) {
+  const auto block = tables.block(extent.block);
+  CHECK(block.has_value(), "block {} is referred to and gone", extent.block);
+  LocatedBlock out{.file_offset = extent.file_offset,
+                   .length = extent.length,
+                   .block_offset = extent.block_offset,
+                   .block = extent.block,
+                   .generation = block->generation,
+                   .placement_version = block->placement_version,
+                   .block_length = block->length,
+                   .policy = block->policy,
+                   .shards = {}};
+  for (uint32_t i = 0; i < block->shards.size(); ++i) {
+    const ShardRow& shard = block->shards[i];
+    if (!shard.durable) continue;
+    LocatedShard place{.index = i, .node = shard.node, .address = {}, .checksum = shard.checksum};
+    if (const auto* node = tables.map().find(shard.node)) {
+      place.address = node->address;
+      place.state = node->state;
+    }
+    out.shards.push_back(std::move(place));
+  }
+  return out;
+}
+
+// The first extent that ends behind `offset`.
+auto first_behind(const std::vector<Extent>& extents, uint64_t offset) {
+  return std::ranges::upper_bound(
+      extents, offset, {}, [](const Extent& extent) { return extent.file_offset + extent.length; });
+}
+
+GarbageBlock garbage_of(BlockId id, const BlockRow& row, LogIndex since) {
+  GarbageBlock out{.block = id,
+                   .generation = row.generation,
+                   .placement_version = row.placement_version,
+                   .since = since,
+                   .ordered = row.state == BlockState::kOrdered,
+                   .shards = {}};
+  for (uint32_t i = 0; i < row.shards.size(); ++i) {
+    if (row.shards[i].node) out.shards.push_back({.index = i, .node = row.shards[i].node});
+  }
+  return out;
+}
+
+// Appends garbage of one slot with ids behind `after` until there are `limit` blocks.
+void collect_garbage(const Tables& tables, Slot slot, BlockId after, size_t limit,
+                     std::vector<GarbageBlock>& out) {
+  const std::string from = key::outbox(slot, OutboxKind::kGarbage, after.value + 1);
+  for (auto at = tables.rows().seek(from); at.valid() && out.size() < limit; at.next()) {
+    const auto parsed = key::parse(at.key());
+    if (slot_of(InodeId(parsed->id)) != slot || parsed->tag != Tag::kOutbox) return;
+    if (key::outbox_kind_of(parsed->tail) != OutboxKind::kGarbage) return;
+    const BlockId id(key::outbox_id_of(parsed->tail));
+    out.push_back(garbage_of(id, *tables.block(id), decode<OutboxRow>(at.value())->since));
+  }
+}
+
+}  // namespace
+
+Result<Attributes> StateMachine::stat(std::string_view path) const {
+  TRY(target, resolve(*tables_, path));
+  if (!target.entry) {
+    return fail(Code::kNotFound, "there is no file or directory {}", shown(path));
+  }
+  return attributes_of(*tables_, *target.entry, target.policy);
+}
+
+Result<Listing> StateMachine::list(std::string_view path, std::string_view after,
+                                   size_t limit) const {
+  TRY(target, resolve(*tables_, path));
+  if (!target.entry) return fail(Code::kNotFound, "there is no directory {}", shown(path));
+  if (target.entry->kind != EntryKind::kDirectory) {
+    return fail(Code::kPrecondition, "{} is a file, not a directory", shown(path));
+  }
+  limit = std::clamp<size_t>(limit, 1, limits::kListPageMax);
+  const auto policy = policy_below(*tables_, *target.entry, target.policy);
+  Listing out;
+  std::string last(after);
+  while (auto entry = tables_->next_entry(target.entry->id, last)) {
+    out.more = out.entries.size() == limit;
+    if (out.more) break;
+    last = entry->name;
+    out.entries.push_back({std::move(entry->name), attributes_of(*tables_, entry->dentry, policy)});
+  }
+  return out;
+}
+
+Result<FileLocation> StateMachine::locate(std::string_view path, Range range) const {
+  TRY(target, resolve(*tables_, path));
+  if (!target.entry) return fail(Code::kNotFound, "there is no file {}", shown(path));
+  if (target.entry->kind == EntryKind::kDirectory) {
+    return fail(Code::kPrecondition, "{} is a directory, not a file", shown(path));
+  }
+  return locate(target.entry->file(), range);
+}
+
+Result<FileLocation> StateMachine::locate(FileHandle file, Range range) const {
+  const auto row = tables_->file(file);
+  if (!row || row->state != FileState::kPublished) {
+    return fail(Code::kNotFound, "file {} was removed or replaced", file.file);
+  }
+  FileLocation out{
+      .file = file, .length = row->length, .cell_bytes = settings().cell_bytes, .blocks = {}};
+  const uint64_t room = UINT64_MAX - range.offset;
+  const uint64_t end = range.offset + std::min(range.length, room);
+  auto extent = first_behind(row->extents, range.offset);
+  for (; extent != row->extents.end() && extent->file_offset < end; ++extent) {
+    out.more = out.blocks.size() == limits::kBlocksPerLocation;
+    if (out.more) break;
+    out.blocks.push_back(located(*tables_, *extent));
+  }
+  return out;
+}
+
+std::vector<OpenUpload> StateMachine::uploads(FileHandle after, size_t limit) const {
+  std::vector<OpenUpload> out;
+  const auto& all = tables_->uploads();
+  for (auto at = all.upper_bound(after); at != all.end() && out.size() < limit; ++at) {
+    out.push_back(at->second);
+  }
+  return out;
+}
+
+std::vector<OpenSession> StateMachine::sessions(ClientId after, size_t limit) const {
+  std::vector<OpenSession> out;
+  const auto& all = tables_->sessions();
+  for (auto at = all.upper_bound(after); at != all.end() && out.size() < limit; ++at) {
+    out.push_back({.client = at->first, .epoch = at->second});
+  }
+  return out;
+}
+
+std::vector<GarbageBlock> StateMachine::garbage(BlockId after, size_t limit) const {
+  std::vector<GarbageBlock> out;
+  const auto& slots = tables_->garbage_slots();
+  for (auto at = slots.lower_bound(slot_of(after)); at != slots.end() && out.size() < limit; ++at) {
+    const bool first = at->first == slot_of(after);
+    collect_garbage(*tables_, at->first, first ? after : BlockId(0), limit, out);
+  }
+  return out;
+}
+
+}  // namespace dogfs::metadata

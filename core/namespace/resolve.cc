@@ -1,0 +1,50 @@
+#include "core/namespace/resolve.h"
+
+#include "core/base/check.h"
+#include "core/namespace/path.h"
+
+namespace dogfs::metadata {
+namespace {
+
+// The part of `path` up to and with `name`, which is a view into it.
+std::string_view up_to(std::string_view path, std::string_view name) {
+  return path.substr(0, static_cast<size_t>(name.data() + name.size() - path.data()));
+}
+
+}  // namespace
+
+Result<Resolved> resolve(const Tables& tables, std::string_view path) {
+  TRY(names, parse_path(path));
+  Resolved out;
+  out.policy = tables.settings().settings.policy;
+  DentryRow here{.kind = EntryKind::kDirectory, .id = kRootDirectory, .home = {}};
+  for (size_t i = 0; i < names.size(); ++i) {
+    out.policy = policy_below(tables, here, out.policy);
+    out.directories.push_back(here.id);
+    out.name = names[i];
+    const auto entry = tables.dentry(here.id, names[i]);
+    if (i + 1 == names.size()) {
+      out.entry = entry;
+      return out;
+    }
+    if (!entry) {
+      return fail(Code::kNotFound, "there is no directory {}", shown(up_to(path, names[i])));
+    }
+    if (entry->kind != EntryKind::kDirectory) {
+      return fail(Code::kPrecondition, "{} is a file, not a directory",
+                  shown(up_to(path, names[i])));
+    }
+    here = *entry;
+  }
+  out.entry = here;
+  return out;
+}
+
+placement::Policy policy_below(const Tables& tables, const DentryRow& entry,
+                               const placement::Policy& inherited) {
+  const auto row = tables.directory(entry.id);
+  CHECK(row.has_value(), "directory {} has a name and no row", entry.id);
+  return row->policy.value_or(inherited);
+}
+
+}  // namespace dogfs::metadata

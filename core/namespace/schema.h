@@ -1,0 +1,190 @@
+#pragma once
+// Keys and rows of the metadata tree, in the form that snapshots carry (drawn in README.md). Keys
+// are big-endian and begin with the 16-bit slot, so that the rows of a slot are one range. Rows are
+// canonical: a format version byte, then the fields; equal rows have equal bytes.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/ids.h"
+#include "core/base/time.h"
+#include "core/namespace/commands.h"
+#include "core/namespace/queries.h"
+#include "core/placement/policy.h"
+
+namespace dogfs::metadata {
+
+inline constexpr InodeId kRootDirectory{1};
+
+// The kind of a row, the byte behind the id in its key.
+enum class Tag : char {
+  kDirectory = 'A',
+  kBlock = 'B',
+  kSlot = 'C',
+  kDentry = 'D',
+  kFile = 'F',
+  kNode = 'N',
+  kOutbox = 'O',
+  kSession = 'S',
+  kSettings = 'V',
+};
+
+enum class OutboxKind : uint8_t {
+  kGarbage = 1,     // a block whose shards are to be deleted
+  kRemoveTree = 2,  // a directory taken out of the namespace, not yet taken apart
+  kDropFile = 3,    // a file likewise, with many blocks or in another slot
+};
+
+namespace key {
+
+std::string directory(InodeId directory);
+std::string dentry(InodeId directory, std::string_view name);
+std::string file(FileHandle file);
+std::string block(BlockId block);
+std::string slot(Slot slot);
+std::string session(ClientId client);
+// Sorts behind its session's key.
+std::string result(ClientId client, RequestId request);
+std::string outbox(Slot slot, OutboxKind kind, uint64_t id);
+std::string settings();
+std::string node(NodeId node);
+
+// The slot in which a client's session and results live.
+Slot session_slot(ClientId client);
+
+// What a key says of itself; nothing for bytes that are no key.
+struct Parsed {
+  uint64_t id = 0;  // directory, home, block, or the slot's id with counter 0
+  Tag tag = Tag::kDirectory;
+  std::string_view tail;
+};
+std::optional<Parsed> parse(std::string_view key);
+// Of tails: the file of kFile; kind and id of kOutbox; client and request (0: the session itself)
+// of kSession; the node of kNode.
+InodeId file_of(std::string_view tail);
+OutboxKind outbox_kind_of(std::string_view tail);
+uint64_t outbox_id_of(std::string_view tail);
+ClientId client_of(std::string_view tail);
+RequestId request_of(std::string_view tail);
+
+}  // namespace key
+
+struct DirectoryRow {
+  InodeId parent;  // 0 for the root and for a directory in removal
+  std::optional<placement::Policy> policy;
+  WallTime modified;
+  bool operator==(const DirectoryRow&) const = default;
+};
+
+struct DentryRow {
+  EntryKind kind = EntryKind::kDirectory;
+  InodeId id;
+  InodeId home;  // of a file
+  FileHandle file() const { return {home, id}; }
+  bool operator==(const DentryRow&) const = default;
+};
+
+enum class FileState : uint8_t {
+  kUpload = 1,     // unlinked, held by a lease
+  kPublished = 2,  // linked by exactly one dentry
+  kDropped = 3,    // unlinked for good, named by an outbox row
+};
+
+struct Extent {
+  uint64_t file_offset = 0;
+  uint64_t length = 0;  // of an upload: as allocated
+  BlockId block;
+  uint64_t block_offset = 0;
+  bool operator==(const Extent&) const = default;
+};
+
+struct FileRow {
+  FileState state = FileState::kUpload;
+  placement::Policy policy;
+  WallTime modified;
+  uint64_t length = 0;
+  ClientId client;              // of the lease; 0 when there is none
+  Epoch epoch;                  // of the last lease
+  std::vector<Extent> extents;  // contiguous from 0
+  bool operator==(const FileRow&) const = default;
+};
+
+enum class BlockState : uint8_t {
+  kOpen = 1,     // allocated, nothing known to be durable
+  kSealed = 2,   // length and checksums fixed, at least min_shards durable
+  kGarbage = 3,  // nothing refers to it; waits for its grace
+  kOrdered = 4,  // chunk servers may delete its shards
+};
+
+struct ShardRow {
+  NodeId node;  // 0: unplaced, or (garbage) known to be deleted
+  bool durable = false;
+  uint32_t checksum = 0;  // of a durable shard
+  bool operator==(const ShardRow&) const = default;
+};
+
+struct BlockRow {
+  BlockState state = BlockState::kOpen;
+  placement::Policy policy;
+  Generation generation;
+  PlacementVersion placement_version;
+  uint64_t length = 0;           // open: as allocated; sealed: of its bytes
+  std::vector<ShardRow> shards;  // policy.width() of them
+
+  bool is_garbage() const { return state >= BlockState::kGarbage; }
+  uint32_t durable_shards() const;
+  // Bytes of the shards that are placed, as far as the row knows: each holds a k-th of the block.
+  uint64_t placed_bytes() const;
+  bool operator==(const BlockRow&) const = default;
+};
+
+struct SessionRow {
+  Epoch epoch;
+  RequestId acknowledged_below;
+  uint32_t results = 0;  // result rows
+  bool operator==(const SessionRow&) const = default;
+};
+
+// kGarbage: since. kDropFile: home. kRemoveTree: nothing.
+struct OutboxRow {
+  LogIndex since;
+  InodeId home;
+  bool operator==(const OutboxRow&) const = default;
+};
+
+// Counters of one slot, from which ids are made.
+struct SlotRow {
+  uint64_t next_inode = 2;  // 1 of slot 0 is the root
+  uint64_t next_block = 1;
+  uint64_t directories_made = 0;  // in directories of this slot; chooses the slot of the next one
+  bool operator==(const SlotRow&) const = default;
+};
+
+struct SettingsRow {
+  ClusterSettings settings;
+  uint64_t next_client = 1;
+  uint32_t next_node = 0;
+  bool operator==(const SettingsRow&) const = default;
+};
+
+std::string encode(const DirectoryRow& row);
+std::string encode(const DentryRow& row);
+std::string encode(const FileRow& row);
+std::string encode(const BlockRow& row);
+std::string encode(const SessionRow& row);
+std::string encode(const OutboxRow& row);
+std::string encode(const SlotRow& row);
+std::string encode(const SettingsRow& row);
+
+// kUnsupported for a format this build does not know, kCorrupt for bytes that are no such row.
+template <class Row>
+Result<Row> decode(std::string_view bytes);
+
+// The state of a file row, without decoding the rest; its bytes must be a file row.
+FileState peek_file_state(std::string_view bytes);
+
+}  // namespace dogfs::metadata

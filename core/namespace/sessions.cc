@@ -1,0 +1,73 @@
+#include "core/namespace/sessions.h"
+
+#include "core/base/limits.h"
+
+namespace dogfs::metadata {
+namespace {
+
+// Forgets the answers that the client has; a mark only rises, whatever order requests come in.
+void acknowledge(Tables& tables, const Command& command, SessionRow& session) {
+  if (command.acknowledged_below <= session.acknowledged_below) return;
+  session.results -= tables.erase_results(command.client, command.acknowledged_below);
+  session.acknowledged_below = command.acknowledged_below;
+  tables.put(command.client, session);
+}
+
+}  // namespace
+
+Response apply(Tables& tables, const EntryContext& entry, const RegisterClient&) {
+  if (tables.sessions().size() >= limits::kSessionsMax) {
+    return fail(Code::kUnavailable, "{} clients have a session, no more can; try later",
+                limits::kSessionsMax);
+  }
+  SettingsRow settings = tables.settings();
+  const ClientId client(settings.next_client++);
+  tables.put(settings);
+  const SessionRow session{
+      .epoch = Epoch(entry.index.value), .acknowledged_below = {}, .results = 0};
+  tables.put(client, session);
+  return ClientRegistered{.client = client, .epoch = session.epoch};
+}
+
+Response apply(Tables& tables, const EntryContext&, const ExpireSession& operation) {
+  const auto session = tables.session(operation.client);
+  if (!session) return fail(Code::kNotFound, "client {} has no session", operation.client);
+  if (session->epoch != operation.epoch) {
+    return fail(Code::kPrecondition, "the session of client {} is at epoch {}, not {}",
+                operation.client, session->epoch, operation.epoch);
+  }
+  tables.erase_session(operation.client);
+  return Done{};
+}
+
+Response apply_once(Tables& tables, const Command& command,
+                    const std::function<Response()>& execute) {
+  auto session = tables.session(command.client);
+  if (!session) {
+    return fail(Code::kUnknown,
+                "client {} has no session, it expired; whether request {} was "
+                "applied is not known",
+                command.client, command.request);
+  }
+  if (!command.request || command.acknowledged_below > command.request) {
+    return fail(Code::kInvalid, "request {} cannot acknowledge all below {}", command.request,
+                command.acknowledged_below);
+  }
+  if (command.request < session->acknowledged_below) {
+    return fail(Code::kUnknown, "request {} lies below {}, which client {} has acknowledged",
+                command.request, session->acknowledged_below, command.client);
+  }
+  acknowledge(tables, command, *session);
+  if (auto before = tables.result(command.client, command.request)) return *std::move(before);
+  if (session->results >= limits::kSessionResultsMax) {
+    return fail(Code::kUnavailable, "client {} has {} answers outstanding; acknowledge some first",
+                command.client, session->results);
+  }
+  Response response = execute();
+  tables.put(command.client, command.request, response);
+  ++session->results;
+  tables.put(command.client, *session);
+  return response;
+}
+
+}  // namespace dogfs::metadata

@@ -1,0 +1,82 @@
+#include "core/namespace/state_machine.h"
+
+#include "core/base/check.h"
+#include "core/base/digest.h"
+#include "core/namespace/cluster.h"
+#include "core/namespace/directories.h"
+#include "core/namespace/garbage.h"
+#include "core/namespace/path.h"
+#include "core/namespace/sessions.h"
+#include "core/namespace/tables.h"
+#include "core/namespace/uploads.h"
+
+namespace dogfs::metadata {
+namespace {
+
+// Every answer gets the addresses of the moment: a server may have moved since the request was
+// first applied, and a repeated request is answered from a row that holds none.
+void fill_addresses(const placement::ClusterMap& map, Response& response) {
+  if (!response) return;
+  auto* allocated = std::get_if<BlocksAllocated>(&*response);
+  if (allocated == nullptr) return;
+  for (PlacedBlock& block : allocated->blocks) {
+    for (PlacedShard& shard : block.shards) {
+      if (const auto* node = map.find(shard.node)) shard.address = node->address;
+    }
+  }
+}
+
+Response execute(Tables& tables, const EntryContext& entry, const Operation& operation) {
+  return std::visit([&](const auto& op) { return dogfs::metadata::apply(tables, entry, op); },
+                    operation);
+}
+
+Response answer(Tables& tables, LogIndex index, const Command& command) {
+  const bool create = std::holds_alternative<CreateCluster>(command.operation);
+  if (!tables.created() && !create) {
+    return fail(Code::kUnavailable, "the cluster is not created yet");
+  }
+  const EntryContext entry{.index = index, .wall = command.wall, .client = command.client};
+  if (!leader_operation(command.operation)) {
+    return apply_once(tables, command, [&] { return execute(tables, entry, command.operation); });
+  }
+  if (command.client) {
+    return fail(Code::kInvalid, "{} is not an operation of a session",
+                operation_name(command.operation));
+  }
+  return execute(tables, entry, command.operation);
+}
+
+}  // namespace
+
+StateMachine::StateMachine() : tables_(std::make_unique<Tables>()) {}
+StateMachine::~StateMachine() = default;
+StateMachine::StateMachine(StateMachine&&) noexcept = default;
+StateMachine& StateMachine::operator=(StateMachine&&) noexcept = default;
+
+Response StateMachine::apply(LogIndex index, const Command& command) {
+  skip(index);
+  Response response = answer(*tables_, index, command);
+  fill_addresses(tables_->map(), response);
+  return response;
+}
+
+void StateMachine::skip(LogIndex index) {
+  CHECK(index > applied_, "entry {} applied after {}", index, applied_);
+  applied_ = index;
+}
+
+uint64_t StateMachine::digest() const {
+  return Digest().add(applied_.value).add(tables_->rows().digest()).value();
+}
+
+const placement::ClusterMap& StateMachine::cluster_map() const { return tables_->map(); }
+const ClusterSettings& StateMachine::settings() const { return tables_->settings().settings; }
+Counters StateMachine::counters() const { return tables_->counters(); }
+bool StateMachine::removal_pending() const { return !tables_->removals().empty(); }
+
+BlockId StateMachine::allocation_mark(Slot slot) const {
+  return compose_id<BlockId>(slot, settings().incarnation, tables_->slot(slot).next_block);
+}
+
+}  // namespace dogfs::metadata

@@ -1,0 +1,284 @@
+#include "core/namespace/tables.h"
+
+#include "core/base/check.h"
+#include "core/namespace/response_coding.h"
+
+namespace dogfs::metadata {
+namespace {
+
+// Rows were validated when they entered the tree, so a row that does not decode is memory gone bad.
+template <class Row>
+Row must_decode(std::string_view bytes) {
+  auto row = decode<Row>(bytes);
+  CHECK(row.has_value(), "{}", row.error());
+  return *std::move(row);
+}
+
+template <class Row>
+std::optional<Row> read(const BTreeView& rows, const std::string& key) {
+  const auto bytes = rows.find(key);
+  if (!bytes) return std::nullopt;
+  return must_decode<Row>(*bytes);
+}
+
+template <class T>
+Result<> verdict(const Result<T>& result) {
+  if (!result) return fail(result.error());
+  return {};
+}
+
+template <class Row>
+Result<> check_row(std::string_view bytes) {
+  return verdict(decode<Row>(bytes));
+}
+
+Result<> check_session_row(std::string_view tail, std::string_view bytes) {
+  if (!key::request_of(tail)) return check_row<SessionRow>(bytes);
+  return verdict(decode_response(bytes));
+}
+
+Result<> check_value(const key::Parsed& key, std::string_view bytes) {
+  switch (key.tag) {
+    case Tag::kDirectory: return check_row<DirectoryRow>(bytes);
+    case Tag::kDentry: return check_row<DentryRow>(bytes);
+    case Tag::kFile: return check_row<FileRow>(bytes);
+    case Tag::kBlock: return check_row<BlockRow>(bytes);
+    case Tag::kSlot: return check_row<SlotRow>(bytes);
+    case Tag::kOutbox: return check_row<OutboxRow>(bytes);
+    case Tag::kSettings: return check_row<SettingsRow>(bytes);
+    case Tag::kSession: return check_session_row(key.tail, bytes);
+    case Tag::kNode: return verdict(placement::decode_node(bytes));
+  }
+  return fail(Code::kUnsupported, "a row of kind {} is not known to this build",
+              static_cast<int>(key.tag));
+}
+
+void count(uint64_t& counter, int sign, uint64_t by = 1) {
+  sign > 0 ? counter += by : counter -= by;
+}
+
+// What one row adds to the counters.
+void count_row(Counters& counters, const key::Parsed& key, std::string_view value, int sign) {
+  if (key.tag == Tag::kDirectory) return count(counters.directories, sign);
+  if (key.tag == Tag::kSession && !key::request_of(key.tail)) {
+    return count(counters.sessions, sign);
+  }
+  if (key.tag == Tag::kFile) {
+    const FileState state = peek_file_state(value);
+    if (state == FileState::kUpload) count(counters.uploads, sign);
+    if (state == FileState::kPublished) count(counters.files, sign);
+  }
+  if (key.tag != Tag::kBlock) return;
+  const auto block = must_decode<BlockRow>(value);
+  if (block.is_garbage()) {
+    count(counters.garbage_blocks, sign);
+    return count(counters.garbage_bytes, sign, block.placed_bytes());
+  }
+  count(counters.blocks, sign);
+  const bool narrow = block.durable_shards() < block.policy.width();
+  if (block.state == BlockState::kSealed && narrow) count(counters.blocks_below_full_width, sign);
+}
+
+key::Parsed must_parse(std::string_view key) {
+  const auto parsed = key::parse(key);
+  CHECK(parsed.has_value());
+  return *parsed;
+}
+
+uint64_t mix(uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
+// --- Reading ---
+
+std::optional<DirectoryRow> Tables::directory(InodeId id) const {
+  return read<DirectoryRow>(rows_, key::directory(id));
+}
+std::optional<DentryRow> Tables::dentry(InodeId directory, std::string_view name) const {
+  return read<DentryRow>(rows_, key::dentry(directory, name));
+}
+std::optional<FileRow> Tables::file(FileHandle file) const {
+  return read<FileRow>(rows_, key::file(file));
+}
+std::optional<BlockRow> Tables::block(BlockId block) const {
+  return read<BlockRow>(rows_, key::block(block));
+}
+std::optional<SessionRow> Tables::session(ClientId client) const {
+  return read<SessionRow>(rows_, key::session(client));
+}
+SlotRow Tables::slot(Slot slot) const {
+  return read<SlotRow>(rows_, key::slot(slot)).value_or(SlotRow());
+}
+std::optional<OutboxRow> Tables::outbox(Slot slot, OutboxKind kind, uint64_t id) const {
+  return read<OutboxRow>(rows_, key::outbox(slot, kind, id));
+}
+
+std::optional<Response> Tables::result(ClientId client, RequestId request) const {
+  const auto bytes = rows_.find(key::result(client, request));
+  if (!bytes) return std::nullopt;
+  auto response = decode_response(*bytes);
+  CHECK(response.has_value(), "{}", response.error());
+  return std::optional<Response>(std::in_place, *std::move(response));
+}
+
+std::optional<Tables::Entry> Tables::next_entry(InodeId directory, std::string_view after) const {
+  // The smallest name after `after` is `after` with a zero byte behind it; no name holds one.
+  const std::string from = key::dentry(directory, after) + (after.empty() ? "" : std::string(1, 0));
+  const auto at = rows_.seek(from);
+  if (!at.valid()) return std::nullopt;
+  const auto parsed = must_parse(at.key());
+  if (parsed.id != directory.value || parsed.tag != Tag::kDentry) return std::nullopt;
+  return Entry{std::string(parsed.tail), must_decode<DentryRow>(at.value())};
+}
+
+// --- Writing ---
+
+void Tables::put(InodeId directory, const DirectoryRow& row) {
+  write(key::directory(directory), encode(row));
+}
+void Tables::put(InodeId directory, std::string_view name, const DentryRow& row) {
+  write(key::dentry(directory, name), encode(row));
+}
+void Tables::put(FileHandle file, const FileRow& row) { write(key::file(file), encode(row)); }
+void Tables::put(BlockId block, const BlockRow& row) { write(key::block(block), encode(row)); }
+void Tables::put(ClientId client, const SessionRow& row) {
+  write(key::session(client), encode(row));
+}
+void Tables::put(ClientId client, RequestId request, const Response& response) {
+  write(key::result(client, request), encode_response(response));
+}
+void Tables::put(Slot slot, const SlotRow& row) { write(key::slot(slot), encode(row)); }
+void Tables::put(Slot slot, OutboxKind kind, uint64_t id, const OutboxRow& row) {
+  write(key::outbox(slot, kind, id), encode(row));
+}
+void Tables::put(const SettingsRow& row) { write(key::settings(), encode(row)); }
+
+void Tables::erase_directory(InodeId directory) { erase(key::directory(directory)); }
+void Tables::erase_dentry(InodeId directory, std::string_view name) {
+  erase(key::dentry(directory, name));
+}
+void Tables::erase_file(FileHandle file) { erase(key::file(file)); }
+void Tables::erase_block(BlockId block) { erase(key::block(block)); }
+void Tables::erase_outbox(Slot slot, OutboxKind kind, uint64_t id) {
+  erase(key::outbox(slot, kind, id));
+}
+
+uint32_t Tables::erase_results(ClientId client, RequestId below) {
+  std::vector<std::string> keys;
+  const std::string end = key::result(client, below);
+  for (auto at = rows_.seek(key::result(client, RequestId(0))); at.valid(); at.next()) {
+    if (at.key() >= end) break;
+    keys.emplace_back(at.key());
+  }
+  for (const auto& key : keys) erase(key);
+  return static_cast<uint32_t>(keys.size());
+}
+
+void Tables::erase_session(ClientId client) {
+  erase_results(client, RequestId(UINT64_MAX));
+  erase(key::session(client));
+}
+
+InodeId Tables::new_inode(Slot slot_number) {
+  SlotRow row = slot(slot_number);
+  const auto id = compose_id<InodeId>(slot_number, settings_.settings.incarnation, row.next_inode);
+  ++row.next_inode;
+  put(slot_number, row);
+  return id;
+}
+
+BlockId Tables::new_block(Slot slot_number) {
+  SlotRow row = slot(slot_number);
+  const auto id = compose_id<BlockId>(slot_number, settings_.settings.incarnation, row.next_block);
+  ++row.next_block;
+  put(slot_number, row);
+  return id;
+}
+
+// Directories spread over all slots, whatever their parent, so that slots can be moved to other
+// groups as load asks. Only counters of the parent's slot take part in the choice.
+Slot Tables::new_directory_slot(Slot parent) {
+  SlotRow row = slot(parent);
+  ++row.directories_made;
+  put(parent, row);
+  return Slot(static_cast<uint16_t>(mix(uint64_t{parent.value} << 36 | row.directories_made)));
+}
+
+void Tables::write_nodes_since(MapVersion before) {
+  for (const auto& [id, node] : map_.nodes()) {
+    if (node.changed > before) rows_.put(key::node(id), placement::encode_node(node));
+  }
+}
+
+void Tables::write(const std::string& key, std::string_view value) {
+  if (const auto old = rows_.find(key)) account(key, *old, -1);
+  account(key, value, 1);
+  rows_.put(key, value);
+}
+
+void Tables::erase(const std::string& key) {
+  const auto old = rows_.find(key);
+  CHECK(old.has_value(), "erasing a row that is not there");
+  account(key, *old, -1);
+  rows_.erase(key);
+}
+
+void Tables::account(std::string_view key, std::string_view value, int sign) {
+  const auto parsed = must_parse(key);
+  count_row(counters_, parsed, value, sign);
+  if (parsed.tag == Tag::kFile) account_upload(parsed, value, sign);
+  if (parsed.tag == Tag::kOutbox) account_outbox(parsed, key, sign);
+  if (parsed.tag == Tag::kSettings && sign > 0) settings_ = must_decode<SettingsRow>(value);
+  if (parsed.tag == Tag::kSession && !key::request_of(parsed.tail)) {
+    const ClientId client = key::client_of(parsed.tail);
+    if (sign > 0) sessions_[client] = must_decode<SessionRow>(value).epoch;
+    if (sign < 0) sessions_.erase(client);
+  }
+}
+
+void Tables::account_upload(const key::Parsed& parsed, std::string_view value, int sign) {
+  if (peek_file_state(value) != FileState::kUpload) return;
+  const FileHandle file{InodeId(parsed.id), key::file_of(parsed.tail)};
+  if (sign < 0) {
+    uploads_.erase(file);
+    return;
+  }
+  const auto row = must_decode<FileRow>(value);
+  uploads_[file] = {.file = file, .client = row.client, .epoch = row.epoch};
+}
+
+void Tables::account_outbox(const key::Parsed& parsed, std::string_view key, int sign) {
+  if (key::outbox_kind_of(parsed.tail) != OutboxKind::kGarbage) {
+    sign > 0 ? void(removals_.emplace(key)) : void(removals_.erase(std::string(key)));
+    return;
+  }
+  const Slot slot = slot_of(BlockId(parsed.id));
+  uint64_t& count_of_slot = garbage_slots_[slot];
+  count(count_of_slot, sign);
+  if (count_of_slot == 0) garbage_slots_.erase(slot);
+}
+
+Result<> Tables::restore(std::string_view key, std::string_view value) {
+  const auto parsed = key::parse(key);
+  if (!parsed) {
+    return fail(Code::kUnsupported, "a key of {} bytes is not known to this build", key.size());
+  }
+  TRY_VOID(check_value(*parsed, value));
+  if (parsed->tag == Tag::kNode) map_.restore(*placement::decode_node(value));
+  write(std::string(key), value);
+  return {};
+}
+
+Counters Tables::scan_counters() const {
+  Counters counters;
+  for (auto at = rows_.seek(""); at.valid(); at.next()) {
+    count_row(counters, must_parse(at.key()), at.value(), 1);
+  }
+  return counters;
+}
+
+}  // namespace dogfs::metadata

@@ -1,0 +1,117 @@
+#pragma once
+// Tables: the rows of the metadata tree, typed, with what is derived from them: counters, the set
+// of open uploads and of pending removals, the cluster map. One class writes rows, so that what is
+// derived is right by construction; scan_counters() recomputes it for the checkers.
+//
+// Owned by the StateMachine; the operations in directories.h, uploads.h, garbage.h and cluster.h
+// work on it. Reading a row that is there never fails: rows were checked when they came in.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "core/base/error.h"
+#include "core/base/ids.h"
+#include "core/namespace/btree.h"
+#include "core/namespace/queries.h"
+#include "core/namespace/schema.h"
+#include "core/placement/cluster_map.h"
+#include "core/placement/placement.h"
+
+namespace dogfs::metadata {
+
+class Tables {
+ public:
+  // --- Reading ---
+  std::optional<DirectoryRow> directory(InodeId id) const;
+  std::optional<DentryRow> dentry(InodeId directory, std::string_view name) const;
+  std::optional<FileRow> file(FileHandle file) const;
+  std::optional<BlockRow> block(BlockId block) const;
+  std::optional<SessionRow> session(ClientId client) const;
+  std::optional<Response> result(ClientId client, RequestId request) const;
+  SlotRow slot(Slot slot) const;
+  std::optional<OutboxRow> outbox(Slot slot, OutboxKind kind, uint64_t id) const;
+  const SettingsRow& settings() const { return settings_; }
+  bool created() const { return static_cast<bool>(settings_.settings.cluster); }
+  const placement::ClusterMap& map() const { return map_; }
+  const placement::Strategy& strategy() const { return strategy_; }
+  // The first dentry of a directory whose name sorts after `after`; nothing behind the last.
+  struct Entry {
+    std::string name;
+    DentryRow dentry;
+  };
+  std::optional<Entry> next_entry(InodeId directory, std::string_view after) const;
+
+  const BTreeView& rows() const { return rows_; }
+  const Counters& counters() const { return counters_; }
+  // Keys of the outbox rows that RemoveStep works on, and of those of garbage per slot.
+  const std::set<std::string>& removals() const { return removals_; }
+  const std::map<Slot, uint64_t>& garbage_slots() const { return garbage_slots_; }
+  const std::map<FileHandle, OpenUpload>& uploads() const { return uploads_; }
+  const std::map<ClientId, Epoch>& sessions() const { return sessions_; }
+
+  // --- Writing ---
+  void put(InodeId directory, const DirectoryRow& row);
+  void put(InodeId directory, std::string_view name, const DentryRow& row);
+  void put(FileHandle file, const FileRow& row);
+  void put(BlockId block, const BlockRow& row);
+  void put(ClientId client, const SessionRow& row);
+  void put(ClientId client, RequestId request, const Response& response);
+  void put(Slot slot, const SlotRow& row);
+  void put(Slot slot, OutboxKind kind, uint64_t id, const OutboxRow& row);
+  void put(const SettingsRow& row);
+  // Applies a change of the cluster map and writes the rows of the nodes it stamped.
+  template <class Change>
+  auto change_map(Change change) {
+    const MapVersion before = map_.version();
+    auto outcome = change(map_);
+    write_nodes_since(before);
+    return outcome;
+  }
+
+  void erase_directory(InodeId directory);
+  void erase_dentry(InodeId directory, std::string_view name);
+  void erase_file(FileHandle file);
+  void erase_block(BlockId block);
+  void erase_outbox(Slot slot, OutboxKind kind, uint64_t id);
+  // With results below `below`; returns how many there were.
+  uint32_t erase_results(ClientId client, RequestId below);
+  void erase_session(ClientId client);
+
+  // Fresh ids of a slot.
+  InodeId new_inode(Slot slot);
+  BlockId new_block(Slot slot);
+  // The slot of a directory about to be made in a directory of `parent`'s slot.
+  Slot new_directory_slot(Slot parent);
+
+  BTreeView freeze() { return rows_.freeze(); }
+  // A row of a snapshot. kUnsupported and kCorrupt as decode(); also for bytes that are no key.
+  Result<> restore(std::string_view key, std::string_view value);
+
+  // The counters, counted from the rows.
+  Counters scan_counters() const;
+
+ private:
+  void write(const std::string& key, std::string_view value);
+  void erase(const std::string& key);
+  void write_nodes_since(MapVersion before);
+  // Adds (sign 1) or takes away (sign -1) what a row contributes to the derived parts.
+  void account(std::string_view key, std::string_view value, int sign);
+  void account_upload(const key::Parsed& parsed, std::string_view value, int sign);
+  void account_outbox(const key::Parsed& parsed, std::string_view key, int sign);
+
+  BTree rows_;
+  Counters counters_;
+  std::set<std::string> removals_;
+  std::map<Slot, uint64_t> garbage_slots_;
+  std::map<FileHandle, OpenUpload> uploads_;
+  std::map<ClientId, Epoch> sessions_;
+  SettingsRow settings_;
+  placement::ClusterMap map_;
+  placement::WeightedSpread strategy_;
+};
+
+}  // namespace dogfs::metadata

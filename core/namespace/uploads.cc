@@ -1,0 +1,294 @@
+#include "core/namespace/uploads.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/base/limits.h"
+#include "core/base/mutation.h"
+#include "core/namespace/garbage.h"
+#include "core/namespace/path.h"
+#include "core/namespace/resolve.h"
+
+namespace dogfs::metadata {
+namespace {
+
+Result<FileRow> upload(const Tables& tables, FileHandle file, Epoch epoch) {
+  auto row = tables.file(file);
+  if (!row) return fail(Code::kNotFound, "there is no upload {}: it was abandoned", file.file);
+  if (row->state != FileState::kUpload) {
+    return fail(Code::kPrecondition, "upload {} is finished already", file.file);
+  }
+  if (row->epoch != epoch) {
+    return fail(Code::kPrecondition, "the lease of upload {} is at epoch {}, not {}", file.file,
+                row->epoch, epoch);
+  }
+  return *std::move(row);
+}
+
+// The upload, if the asking client holds its lease.
+Result<FileRow> held_upload(const Tables& tables, const EntryContext& entry, FileHandle file,
+                            Epoch epoch) {
+  TRY(row, upload(tables, file, epoch));
+  if (row.client != entry.client) {
+    return fail(Code::kPrecondition, "upload {} belongs to client {}, not {}", file.file,
+                row.client, entry.client);
+  }
+  return row;
+}
+
+uint64_t end_of(const std::vector<Extent>& extents) {
+  return extents.empty() ? 0 : extents.back().file_offset + extents.back().length;
+}
+
+// --- Allocation ---
+
+Result<> check_allocation(const Tables& tables, const FileRow& row,
+                          const AllocateBlocks& operation) {
+  const uint64_t block_bytes = tables.settings().settings.block_bytes;
+  const size_t count = operation.lengths.size();
+  if (count == 0 || count > limits::kBlocksPerAllocation) {
+    return fail(Code::kInvalid, "{} blocks asked for at once, 1 to {} are allowed", count,
+                limits::kBlocksPerAllocation);
+  }
+  for (const uint64_t length : operation.lengths) {
+    if (length > 0 && length <= block_bytes) continue;
+    return fail(Code::kInvalid, "a block of {} bytes: 1 to {} are allowed", length, block_bytes);
+  }
+  if (row.extents.size() + count > limits::kFileBlocksMax) {
+    return fail(Code::kTooLarge, "a file has at most {} blocks; use larger blocks",
+                limits::kFileBlocksMax);
+  }
+  if (operation.file_offset != end_of(row.extents)) {
+    return fail(Code::kPrecondition, "blocks asked for at offset {}, the upload ends at {}",
+                operation.file_offset, end_of(row.extents));
+  }
+  return {};
+}
+
+PlacedBlock placed(BlockId id, const BlockRow& block, uint64_t file_offset) {
+  PlacedBlock out{.block = id,
+                  .generation = block.generation,
+                  .file_offset = file_offset,
+                  .length = block.length,
+                  .shards = {}};
+  for (uint32_t i = 0; i < block.shards.size(); ++i) {
+    if (!block.shards[i].node) continue;
+    out.shards.push_back({.index = i, .node = block.shards[i].node, .address = {}});
+  }
+  return out;
+}
+
+PlacedBlock allocate(Tables& tables, FileHandle file, const std::vector<NodeId>& servers,
+                     FileRow& row, uint64_t length) {
+  BlockRow block{.state = BlockState::kOpen,
+                 .policy = row.policy,
+                 .generation = Generation(1),
+                 .placement_version = PlacementVersion(1),
+                 .length = length,
+                 .shards = {}};
+  for (const NodeId server : servers) block.shards.push_back({.node = server});
+  const BlockId id = tables.new_block(slot_of(file.home));
+  tables.put(id, block);
+  const uint64_t offset = end_of(row.extents);
+  row.extents.push_back({.file_offset = offset, .length = length, .block = id, .block_offset = 0});
+  return placed(id, block, offset);
+}
+
+// --- Commit ---
+
+// The block's row as it will be, if the commit is in order.
+Result<BlockRow> merge_commit(const BlockRow& old, const CommittedBlock& commit) {
+  BlockRow block = old;
+  if (commit.generation != block.generation) {
+    return fail(Code::kPrecondition, "block {} has generation {}, not {}", commit.block,
+                block.generation, commit.generation);
+  }
+  const bool sealed = block.state == BlockState::kSealed;
+  if (commit.length == 0 || commit.length > block.length ||
+      (sealed && commit.length != block.length)) {
+    return fail(Code::kPrecondition, "block {} committed with {} bytes, it has {}", commit.block,
+                commit.length, block.length);
+  }
+  for (const DurableShard& durable : commit.shards) {
+    if (durable.index >= block.shards.size() || !block.shards[durable.index].node) {
+      return fail(Code::kInvalid, "block {} has no server for shard {}", commit.block,
+                  durable.index);
+    }
+    ShardRow& shard = block.shards[durable.index];
+    if (shard.durable && shard.checksum != durable.checksum) {
+      return fail(Code::kPrecondition, "shard {} of block {} has another checksum", durable.index,
+                  commit.block);
+    }
+    shard.durable = true;
+    shard.checksum = durable.checksum;
+  }
+  const uint32_t needed = MUTANT("M17") ? block.policy.data_shards() : block.policy.min_shards();
+  if (block.durable_shards() < needed) {
+    return fail(Code::kPrecondition, "block {} has {} durable shards, {} needs {}", commit.block,
+                block.durable_shards(), block.policy.text(), needed);
+  }
+  block.state = BlockState::kSealed;
+  block.length = commit.length;
+  return block;
+}
+
+Result<BlockRow> check_commit(const Tables& tables, const FileRow& row,
+                              const CommittedBlock& commit) {
+  const auto extent = std::ranges::find(row.extents, commit.block, &Extent::block);
+  if (extent == row.extents.end()) {
+    return fail(Code::kPrecondition, "block {} was not allocated for this upload", commit.block);
+  }
+  if (extent->file_offset != commit.file_offset) {
+    return fail(Code::kPrecondition, "block {} starts at offset {} of the file, not {}",
+                commit.block, extent->file_offset, commit.file_offset);
+  }
+  const auto block = tables.block(commit.block);
+  CHECK(block.has_value() && !block->is_garbage(), "block {} of an upload is gone", commit.block);
+  return merge_commit(*block, commit);
+}
+
+// --- Publish ---
+
+// How many extents hold the file's bytes: all committed, without a gap, `length` bytes in sum.
+Result<size_t> check_content(const Tables& tables, FileRow& row, uint64_t length) {
+  uint64_t end = 0;
+  size_t count = 0;
+  for (Extent& extent : row.extents) {
+    const auto block = tables.block(extent.block);
+    CHECK(block.has_value(), "block {} of an upload is gone", extent.block);
+    if (block->state != BlockState::kSealed) break;
+    if (extent.file_offset != end) {
+      return fail(Code::kPrecondition, "a gap at offset {}: the block before it is shorter", end);
+    }
+    extent.length = block->length;
+    end += block->length;
+    ++count;
+  }
+  if (end != length) {
+    return fail(Code::kPrecondition, "{} bytes are committed without a gap, not {}", end, length);
+  }
+  return count;
+}
+
+Result<Resolved> check_target(const Tables& tables, const Publish& operation) {
+  TRY(target, resolve(tables, operation.path));
+  if (target.root() || (target.entry && target.entry->kind == EntryKind::kDirectory)) {
+    return fail(Code::kExists, "{} is a directory", shown(operation.path));
+  }
+  if (target.parent() != operation.file.home) {
+    return fail(Code::kPrecondition,
+                "the directory of {} was replaced while the file was written; write it again",
+                shown(operation.path));
+  }
+  if (target.entry && operation.condition == PublishCondition::kIfAbsent) {
+    return fail(Code::kExists, "{} exists", shown(operation.path));
+  }
+  return target;
+}
+
+}  // namespace
+
+Response apply(Tables& tables, const EntryContext& entry, const StartUpload& operation) {
+  TRY(target, resolve(tables, operation.path));
+  if (target.root() || (target.entry && target.entry->kind == EntryKind::kDirectory)) {
+    return fail(Code::kExists, "{} is a directory", shown(operation.path));
+  }
+  if (target.entry && !operation.overwrite) {
+    return fail(Code::kExists, "{} exists", shown(operation.path));
+  }
+  const auto policy = operation.policy.value_or(target.policy);
+  TRY_VOID(placement::check_fits(tables.map(), policy));
+  const FileHandle file{target.parent(), tables.new_inode(slot_of(target.parent()))};
+  const FileRow row{.state = FileState::kUpload,
+                    .policy = policy,
+                    .modified = entry.wall,
+                    .length = 0,
+                    .client = entry.client,
+                    .epoch = Epoch(1),
+                    .extents = {}};
+  tables.put(file, row);
+  const ClusterSettings& settings = tables.settings().settings;
+  return UploadStarted{.file = file,
+                       .epoch = row.epoch,
+                       .policy = policy,
+                       .block_bytes = settings.block_bytes,
+                       .cell_bytes = settings.cell_bytes};
+}
+
+Response apply(Tables& tables, const EntryContext& entry, const AllocateBlocks& operation) {
+  TRY(row, held_upload(tables, entry, operation.file, operation.epoch));
+  TRY_VOID(check_allocation(tables, row, operation));
+  // The ids to come seed the choice of servers, so that each block of a file goes elsewhere.
+  const Slot slot = slot_of(operation.file.home);
+  const uint64_t first = tables.slot(slot).next_block;
+  std::vector<std::vector<NodeId>> servers;
+  for (size_t i = 0; i < operation.lengths.size(); ++i) {
+    const uint64_t seed = uint64_t{slot.value} << kCounterBits | (first + i);
+    TRY(choice, placement::place_block(tables.strategy(), tables.map(), row.policy, seed));
+    servers.push_back(std::move(choice));
+  }
+  BlocksAllocated reply{.policy = row.policy, .blocks = {}};
+  for (size_t i = 0; i < operation.lengths.size(); ++i) {
+    reply.blocks.push_back(allocate(tables, operation.file, servers[i], row, operation.lengths[i]));
+  }
+  tables.put(operation.file, row);
+  return reply;
+}
+
+Response apply(Tables& tables, const EntryContext& entry, const CommitBlocks& operation) {
+  TRY(row, held_upload(tables, entry, operation.file, operation.epoch));
+  if (operation.blocks.empty() || operation.blocks.size() > limits::kBlocksPerAllocation) {
+    return fail(Code::kInvalid, "{} blocks committed at once, 1 to {} are allowed",
+                operation.blocks.size(), limits::kBlocksPerAllocation);
+  }
+  std::vector<BlockRow> blocks;
+  for (size_t i = 0; i < operation.blocks.size(); ++i) {
+    const CommittedBlock& commit = operation.blocks[i];
+    if (i > 0 && commit.file_offset <= operation.blocks[i - 1].file_offset) {
+      return fail(Code::kInvalid, "blocks are committed in the order of their offsets");
+    }
+    TRY(block, check_commit(tables, row, commit));
+    blocks.push_back(std::move(block));
+  }
+  for (size_t i = 0; i < blocks.size(); ++i) tables.put(operation.blocks[i].block, blocks[i]);
+  return Done{};
+}
+
+Response apply(Tables& tables, const EntryContext& entry, const Publish& operation) {
+  TRY(row, held_upload(tables, entry, operation.file, operation.epoch));
+  TRY(target, check_target(tables, operation));
+  TRY(used, check_content(tables, row, operation.length));
+  for (size_t i = used; i < row.extents.size(); ++i) {
+    drop_block(tables, entry, row.extents[i].block);
+  }
+  row.extents.resize(used);
+  row.state = FileState::kPublished;
+  row.client = ClientId(0);
+  row.length = operation.length;
+  row.modified = entry.wall;
+  tables.put(operation.file, row);
+  tables.put(
+      target.parent(), target.name,
+      DentryRow{.kind = EntryKind::kFile, .id = operation.file.file, .home = operation.file.home});
+  if (target.entry) drop_file(tables, entry, slot_of(target.parent()), target.entry->file());
+  return Done{};
+}
+
+Response apply(Tables& tables, const EntryContext& entry, const AbandonUpload& operation) {
+  TRY_VOID(held_upload(tables, entry, operation.file, operation.epoch));
+  drop_file(tables, entry, slot_of(operation.file.home), operation.file);
+  return Done{};
+}
+
+Response apply(Tables& tables, const EntryContext& entry, const RenewLease& operation) {
+  TRY_VOID(held_upload(tables, entry, operation.file, operation.epoch));
+  return Done{};
+}
+
+Response apply(Tables& tables, const EntryContext& entry, const ExpireLease& operation) {
+  TRY_VOID(upload(tables, operation.file, operation.epoch));
+  drop_file(tables, entry, slot_of(operation.file.home), operation.file);
+  return Done{};
+}
+
+}  // namespace dogfs::metadata
