@@ -1,32 +1,20 @@
 #include "sim/world/host.h"
 
 #include "core/base/check.h"
+#include "sim/world/disk_image.h"
 #include "sim/world/fabric.h"
+#include "sim/world/sim_disk.h"
 
 namespace dogfs::sim {
-namespace {
-
-// Stands in until the simulated disk is attached: a machine without a disk.
-class NoDisk final : public Disk {
- public:
-  Task<Result<std::unique_ptr<File>>> open(std::string, OpenMode) override { co_return none(); }
-  Task<Result<void>> rename(std::string, std::string) override { co_return none(); }
-  Task<Result<void>> remove(std::string) override { co_return none(); }
-  Task<Result<std::vector<DirectoryEntry>>> list(std::string) override { co_return none(); }
-  Task<Result<void>> make_directory(std::string) override { co_return none(); }
-  Task<Result<void>> sync_directory(std::string) override { co_return none(); }
-  Task<Result<Space>> space() override { co_return none(); }
-
- private:
-  static std::unexpected<Error> none() { return fail(Code::kIo, "this host has no disk"); }
-};
-
-}  // namespace
-
-class DiskImage {};
 
 Host::Host(World& world, uint32_t id, std::string name, const HostOptions& options)
-    : world_(world), id_(id), name_(std::move(name)), options_(options) {}
+    : world_(world),
+      id_(id),
+      name_(std::move(name)),
+      options_(options),
+      disk_image_(std::make_unique<DiskImage>(options.disk_bytes)),
+      disk_model_(random("disk"), options.disk_timing),
+      disk_random_(random("disk-image")) {}
 
 Host::~Host() = default;
 
@@ -43,10 +31,17 @@ Process& Host::boot() {
   return process;
 }
 
+// Frames first; then what they had asked of the disk happens or does not.
+void Host::end_process() {
+  processes_.back()->kill();
+  disk_->kill();
+}
+
 void Host::crash() {
   if (!up()) return;
   world_.trace().act(name_, "is killed");
-  processes_.back()->kill();
+  end_process();
+  disk_image_->process_crash(disk_random_);
 }
 
 void Host::power_off() {
@@ -54,16 +49,22 @@ void Host::power_off() {
   world_.trace().act(name_, "loses power");
   if (up()) {
     world_.fabric().silence(*processes_.back());
-    processes_.back()->kill();
+    end_process();
   }
+  disk_image_->power_loss(disk_random_);
 }
 
 void Host::lose_disk() {
   power_off();
   world_.trace().act(name_, "loses its disk");
+  disk_image_->wipe();
 }
 
-std::unique_ptr<Disk> Host::make_disk(Process&) { return std::make_unique<NoDisk>(); }
+std::unique_ptr<Disk> Host::make_disk(Process& process) {
+  auto disk = std::make_unique<SimDisk>(world_, process, *disk_image_, disk_model_);
+  disk_ = disk.get();
+  return disk;
+}
 
 void Host::destroy() {
   for (auto& process : processes_) process->kill();

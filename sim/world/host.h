@@ -13,17 +13,19 @@
 
 #include "core/base/random.h"
 #include "core/env/env.h"
+#include "sim/world/disk_model.h"
 #include "sim/world/process.h"
 
 namespace dogfs::sim {
 
 class DiskImage;
-class DiskModel;
+class SimDisk;
 
 struct HostOptions {
   int drift_ppm = 0;  // of the monotonic clock
   bool buggify = false;
   uint64_t disk_bytes = uint64_t{1} << 34;
+  DiskTiming disk_timing;
 };
 
 class Host {
@@ -57,12 +59,16 @@ class Host {
   void set_wall_offset(Duration offset) { wall_offset_ = offset; }
   Duration wall_offset() const { return wall_offset_; }
 
+  // What the disk holds, and how it behaves; both outlive the processes.
   DiskImage& disk_image() { return *disk_image_; }
+  DiskModel& disk_model() { return disk_model_; }
   std::unique_ptr<Disk> make_disk(Process& process);
   // Ends every process, for the end of the world.
   void destroy();
 
  private:
+  void end_process();
+
   World& world_;
   const uint32_t id_;
   const std::string name_;
@@ -71,6 +77,9 @@ class Host {
   bool powered_ = true;
   Duration wall_offset_{};
   std::unique_ptr<DiskImage> disk_image_;
+  DiskModel disk_model_;
+  Random disk_random_;
+  SimDisk* disk_ = nullptr;  // of the latest process
   std::vector<std::unique_ptr<Process>> processes_;
 };
 
