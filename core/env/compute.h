@@ -26,10 +26,10 @@ class Compute {
   virtual void run(std::shared_ptr<Job> job, size_t work_bytes, OperationRef op) = 0;
 };
 
-// The result of f(), which owns all that it touches. `work_bytes`: how many bytes it reads and
-// writes, for the simulated world's clock.
+// offload() on a pool that a world keeps for itself (its disk's).
 template <class F>
-Task<std::invoke_result_t<F>> offload(Env& env, size_t work_bytes, F f) {
+Task<std::invoke_result_t<F>> offload(Operations& operations, Compute& compute, size_t work_bytes,
+                                      F f) {
   using T = std::invoke_result_t<F>;
   struct FunctionJob final : Job {
     explicit FunctionJob(F&& g) : function(std::move(g)) {}
@@ -45,11 +45,18 @@ Task<std::invoke_result_t<F>> offload(Env& env, size_t work_bytes, F f) {
     std::exception_ptr thrown;
   };
   auto job = std::make_shared<FunctionJob>(std::move(f));  // shared: the frame may die first
-  co_await suspend(env.operations(), [&env, job, work_bytes](OperationRef op) {
-    env.compute().run(job, work_bytes, op);
+  co_await suspend(operations, [&compute, job, work_bytes](OperationRef op) {
+    compute.run(job, work_bytes, op);
   });
   if (job->thrown) std::rethrow_exception(job->thrown);
   co_return std::move(*job->result);
+}
+
+// The result of f(), which owns all that it touches. `work_bytes`: how many bytes it reads and
+// writes, for the simulated world's clock.
+template <class F>
+Task<std::invoke_result_t<F>> offload(Env& env, size_t work_bytes, F f) {
+  return offload(env.operations(), env.compute(), work_bytes, std::move(f));
 }
 
 }  // namespace dogfs

@@ -13,8 +13,8 @@
 #include "core/env/compute.h"
 #include "core/env/disk.h"
 #include "core/env/env.h"
+#include "core/env/executor.h"
 #include "core/env/network.h"
-#include "sim/world/executor.h"
 #include "sim/world/world.h"
 
 namespace dogfs::sim {

@@ -1,7 +1,7 @@
 #pragma once
-// Executor: runs the functions of one process as events of the world. A dispatch from the running
-// process runs at once (blocking.possibly); everything else is an event. A dead process destroys
-// what it is given, and with it the coroutine frames behind it.
+// Executor: runs the functions of one process from the event loop of its world, in either world. A
+// dispatch from the running process runs at once (blocking.possibly); everything else waits for its
+// turn. A dead process destroys what it is given, and with it the coroutine frames behind it.
 
 #include <functional>
 #include <utility>
@@ -9,11 +9,10 @@
 #include <boost/asio/execution.hpp>
 #include <boost/asio/execution_context.hpp>
 
-namespace dogfs::sim {
+namespace dogfs {
 
-class Process;
-
-// What an Executor asks of its process.
+// What an Executor asks of its process. Asio's services of a process (its channels) live in it and
+// end with it.
 class ExecutorTarget : public boost::asio::execution_context {
  public:
   virtual bool refuses() const = 0;
@@ -56,4 +55,4 @@ class Executor {
   bool possibly_ = true;
 };
 
-}  // namespace dogfs::sim
+}  // namespace dogfs
