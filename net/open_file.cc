@@ -1,0 +1,94 @@
+#include "net/open_file.h"
+
+#include <cerrno>
+#include <cstring>
+#include <limits>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace dogfs::net {
+namespace {
+
+Code code_of(int error) {
+  switch (error) {
+    case ENOENT: return Code::kNotFound;
+    case EEXIST:
+    case ENOTEMPTY: return Code::kExists;
+    case ENOSPC:
+    case EDQUOT: return Code::kNoSpace;
+    case EISDIR:
+    case ENAMETOOLONG:
+    case EFBIG:
+    case ELOOP: return Code::kInvalid;
+    default: return Code::kIo;
+  }
+}
+
+// off_t is signed.
+Result<void> check_range(uint64_t offset, uint64_t length, std::string_view path) {
+  constexpr uint64_t kEndMax = std::numeric_limits<off_t>::max();
+  if (offset > kEndMax || length > kEndMax - offset)
+    return fail(Code::kInvalid, "{} bytes at offset {} of {} are out of range", length, offset,
+                path);
+  return {};
+}
+
+}  // namespace
+
+std::unexpected<Error> system_failure(int error, std::string_view act, std::string_view path) {
+  const char* reason = strerrordesc_np(error);
+  return fail(code_of(error), "{} {}: {}", act, path, reason != nullptr ? reason : "unknown error");
+}
+
+OpenFile::~OpenFile() { close(descriptor_); }
+
+Result<Buffer> OpenFile::read(uint64_t offset, size_t length) const {
+  TRY_VOID(check_range(offset, length, path_));
+  MutableBuffer into(length);
+  size_t done = 0;
+  while (done < length) {
+    const ssize_t count =
+        pread(descriptor_, into.data() + done, length - done, static_cast<off_t>(offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_failure(errno, "read", path_);
+    if (count == 0) break;
+    done += static_cast<size_t>(count);
+  }
+  into.truncate(done);
+  return std::move(into).freeze();
+}
+
+Result<void> OpenFile::write(uint64_t offset, Buffer bytes) const {
+  TRY_VOID(check_range(offset, bytes.size(), path_));
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t count = pwrite(descriptor_, bytes.data() + done, bytes.size() - done,
+                                 static_cast<off_t>(offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_failure(errno, "write", path_);
+    done += static_cast<size_t>(count);
+  }
+  return {};
+}
+
+Result<void> OpenFile::sync() const {
+  // Not repeated after any error: the kernel may have dropped the pages that it could not write.
+  if (fdatasync(descriptor_) != 0) return system_failure(errno, "sync", path_);
+  return {};
+}
+
+Result<void> OpenFile::truncate(uint64_t size) const {
+  TRY_VOID(check_range(size, 0, path_));
+  while (ftruncate(descriptor_, static_cast<off_t>(size)) != 0)
+    if (errno != EINTR) return system_failure(errno, "truncate", path_);
+  return {};
+}
+
+Result<uint64_t> OpenFile::size() const {
+  struct stat status{};
+  if (fstat(descriptor_, &status) != 0) return system_failure(errno, "look at", path_);
+  return static_cast<uint64_t>(status.st_size);
+}
+
+}  // namespace dogfs::net

@@ -1,0 +1,76 @@
+#pragma once
+// Process: one incarnation of a node in the real world: its registry of operations and its Env. As
+// sim/world has one for each boot of a host, a server has one for its life; a test may have many on
+// one Loop, kill any of them and make it anew on the same directory.
+//
+// Everything here is called from the loop's thread. After kill() no frame of the node is left, its
+// sockets are closed and no job touches its files; it then stays behind as a tombstone, since
+// copies of its executor point at it. Streams and files are owned by frames, so they are gone
+// before it.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/env/env.h"
+#include "core/env/executor.h"
+#include "core/env/operations.h"
+#include "net/line_log.h"
+
+namespace dogfs::net {
+
+class Gate;
+class Loop;
+class SteadyClock;
+
+struct ProcessOptions {
+  std::string name;            // in log lines
+  std::string data_directory;  // made if missing; empty: no disk
+  LineLog::Options log;
+};
+
+class Process final : public Operations, private ExecutorTarget {
+ public:
+  // kIo, kDenied: the data directory or the log file cannot be used.
+  static Result<std::unique_ptr<Process>> make(Loop& loop, ProcessOptions options);
+  ~Process() override;  // kills
+
+  Env& env() { return *env_; }
+  // Runs the node's main as the root task.
+  void start(Task<> main);
+  // True once main has returned by itself.
+  bool ended() const { return ended_; }
+  // Never from a handler of this process.
+  void kill();
+
+ protected:
+  void schedule(OperationRef op) override;
+
+ private:
+  explicit Process(Loop& loop);
+  Result<void> open(ProcessOptions options);
+  // Runs what was scheduled so far.
+  void drain();
+
+  // ExecutorTarget
+  bool refuses() const override { return !alive(); }
+  bool running() const override;
+  void post(std::move_only_function<void()> function) override;
+
+  Loop& loop_;
+  std::shared_ptr<Gate> gate_;
+  std::shared_ptr<Gate> disk_gate_;
+  std::vector<OperationRef> ready_;
+  bool drain_posted_ = false;
+  bool ended_ = false;
+  std::unique_ptr<LineLog> log_;
+  std::unique_ptr<SteadyClock> clock_;
+  std::unique_ptr<Network> network_;
+  std::unique_ptr<Disk> disk_;
+  std::unique_ptr<Compute> compute_;
+  std::unique_ptr<Compute> disk_compute_;
+  std::optional<Env> env_;
+};
+
+}  // namespace dogfs::net

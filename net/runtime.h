@@ -1,0 +1,46 @@
+#pragma once
+// Runtime: one server or tool: a Loop, one Process on it, and the signals that ask it to stop. This
+// is what a main() needs:
+//
+//   auto runtime = net::Runtime::make(options);
+//   if (!runtime) ...
+//   const int signal = (*runtime)->run(serve((*runtime)->env()));
+//   return signal == 0 ? 0 : 128 + signal;
+//
+// SIGINT or SIGTERM cancels main, whose nurseries then end in order; a second one ends the program
+// at once.
+
+#include <memory>
+
+#include "net/loop.h"
+#include "net/process.h"
+
+namespace dogfs::net {
+
+class Runtime {
+ public:
+  struct Options {
+    ProcessOptions process;
+    Loop::Options loop;
+  };
+  static Result<std::unique_ptr<Runtime>> make(Options options);
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  Env& env() { return process_->env(); }
+  // Runs main until it has ended, by itself or because it was asked to stop. Returns the signal
+  // that asked, or 0. Called once.
+  int run(Task<> main);
+
+ private:
+  struct Signals;
+
+  explicit Runtime(const Loop::Options& options);
+
+  Loop loop_;
+  std::unique_ptr<Process> process_;
+  std::unique_ptr<Signals> signals_;
+};
+
+}  // namespace dogfs::net

@@ -1,0 +1,110 @@
+// The real world as the suite sees it: all nodes in this program, on one loop, over loopback, each
+// with a data directory of its own under the system's directory for temporary files.
+#include <filesystem>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include "net/loop.h"
+#include "net/process.h"
+
+#include "tests/conformance/world.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::conformance {
+namespace {
+
+using asio::ip::tcp;
+namespace fs = std::filesystem;
+
+constexpr auto kPatience = std::chrono::seconds(20);
+
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string pattern = (fs::temp_directory_path() / "dogfs-conformance-XXXXXX").string();
+    REQUIRE(mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+  }
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  std::string below(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  fs::path path_;
+};
+
+class RealNode final : public Node {
+ public:
+  explicit RealNode(std::unique_ptr<net::Process> process) : process_(std::move(process)) {}
+  Env& env() override { return process_->env(); }
+  std::string host() const override { return "127.0.0.1"; }
+  void kill() override { process_->kill(); }
+
+ private:
+  std::unique_ptr<net::Process> process_;
+};
+
+class RealWorld final : public World {
+ public:
+  Node& add_node() override {
+    net::ProcessOptions options;
+    options.name = "node-" + std::to_string(nodes_.size());
+    options.data_directory = directory_.below(options.name);
+    options.log.level = LogLevel::kError;
+    auto process = net::Process::make(loop_, std::move(options));
+    REQUIRE(process);
+    nodes_.push_back(std::make_unique<RealNode>(std::move(*process)));
+    return *nodes_.back();
+  }
+
+  // A listener whose queue is full: the kernel drops further requests.
+  Address silent_address(Node&) override {
+    if (!deaf_) {
+      deaf_.emplace(loop_.io(), tcp::v4());
+      deaf_->bind({asio::ip::address_v4::loopback(), 0});
+      deaf_->listen(0);
+      for (int i = 0; i < 2; ++i) {
+        auto& caller = callers_.emplace_back(loop_.io(), tcp::v4());
+        caller.non_blocking(true);
+        boost::system::error_code ignored;
+        caller.connect(deaf_->local_endpoint(), ignored);
+      }
+    }
+    return {"127.0.0.1", deaf_->local_endpoint().port()};
+  }
+
+  bool step() override { return loop_.run_one(std::chrono::milliseconds(1)); }
+
+  void run_for(Duration duration) override {
+    const auto end = std::chrono::steady_clock::now() + duration;
+    for (auto left = duration; left > Duration(0); left = end - std::chrono::steady_clock::now())
+      loop_.run_one(left);
+  }
+
+  void run_until(const std::function<bool()>& done) override {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    while (!done()) {
+      if (std::chrono::steady_clock::now() > end) FAIL("not done in time");
+      loop_.run_one(std::chrono::milliseconds(100));
+    }
+  }
+
+ private:
+  TemporaryDirectory directory_;
+  net::Loop loop_{net::Loop::Options{.disk_threads = 2, .compute_threads = 2}};
+  std::optional<tcp::acceptor> deaf_;
+  std::deque<tcp::socket> callers_;
+  std::vector<std::unique_ptr<RealNode>> nodes_;
+};
+
+}  // namespace
+
+std::unique_ptr<World> make_real_world() { return std::make_unique<RealWorld>(); }
+
+}  // namespace dogfs::conformance
