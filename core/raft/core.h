@@ -103,76 +103,81 @@ class Core {
   PersistRequest image() const;
 
  private:
-  // One overload per input, in input order; core.cc.
+  // core.cc: what all roles share. One `on` per input, one `receive` per message body.
   void on(Tick);
   void on(const Message& message);
-  void on(Propose& propose);
-  void on(ReadIndex read);
   void on(Persisted persisted);
-  void on(SnapshotReceived& received);
-  void on(SnapshotSent sent);
   void on(const Compact& compact);
-  void on(TransferLeadership transfer);
   void on(StepDown);
   void on(AllowCampaign);
-
-  // core.cc: what all roles share.
+  void receive_stale(const Message& message);
   Output finish_step(const RoleChange& before);
   RoleChange role_change() const { return {role(), term(), leader()}; }
   void build_persist_request();
+  bool has_unrequested() const;
   void become_follower(Term term, const Member& leader);
   void send(const Member& to, Body body);
   void send_when_durable(const Member& to, Body body);
   void release_held();
   bool is_addressed_here(const Envelope& envelope) const;
+  void ignore() { ++ignored_messages_; }
+  void restart_election_timer();
+
+  // core_election.cc
   bool may_campaign() const;
   bool may_vote() const;
+  bool may_grant(const Envelope& envelope, const VoteRequest& request) const;
+  bool is_up_to_date(const LogPosition& candidate_last) const;
   bool hears_leader() const;
-  void restart_election_timer();
-  PersistNumber next_persist() const { return persist_issued_.next(); }
-
-  // election.cc: sections 5.2, 5.4.1; thesis 9.6.
   void receive_vote_request(const Envelope& envelope, const VoteRequest& request);
-  void receive_vote_reply(const Envelope& envelope, const VoteReply& reply);
+  void receive_pre_vote_grant(const Envelope& envelope);
+  void receive(const Envelope& envelope, const VoteReply& reply);
   void tick_election();
   void campaign_pre_vote();
   void campaign(bool transfer);
+  void count_own_vote();
   void count_pre_votes();
   void count_votes();
-  bool answers_pre_vote(const Envelope& envelope, const VoteReply& reply) const;
 
-  // follower.cc: sections 5.3, 7.
-  void receive_append(const Envelope& envelope, const AppendRequest& request);
-  void receive_timeout_now(const Envelope& envelope);
-  void accept_append(const AppendRequest& request);
-  void append_missing(const AppendRequest& request);
+  // core_follower.cc
+  void on(const SnapshotReceived& received);
+  void receive(const Envelope& envelope, const AppendRequest& request);
+  void receive(const Envelope& envelope, const TimeoutNow&);
+  Follower* follow(const Envelope& envelope);  // null when this member leads the same term
+  bool contradicts_committed(const AppendRequest& request) const;
+  void append_missing(const AppendRequest& request, Follower& follower);
+  LogIndex own_match(const Follower& follower) const;
   void acknowledge();
+  void acknowledge_if_news();
   void reject_append(const AppendRequest& request);
-  void install(const SnapshotMeta& snapshot);
 
-  // leader.cc: sections 5.3, 5.4.2, 6.4.
+  // core_leader.cc
+  void on(Propose& propose);
+  void on(SnapshotSent sent);
+  void on(TransferLeadership transfer);
+  void receive(const Envelope& envelope, const AppendReply& reply);
+  void receive(const Envelope&, const VoteRequest&) {}  // dispatched before
+  Leader& leading() { return std::get<Leader>(role_); }
+  Progress* progress_of(const Member& member);
   void become_leader();
   void tick_leader();
-  void receive_append_reply(const Envelope& envelope, const AppendReply& reply);
-  void receive_rejection(const Member& from, Progress& progress, const AppendReply& reply);
+  bool quorum_is_active();
+  bool own_disk_moves() const;
+  std::optional<Refusal> refusal_of(const Proposal& proposal) const;
   void append_own(EntryKind kind, Buffer payload);
   void send_appends();
   void send_appends_to(const Member& to, Progress& progress);
-  void send_heartbeats();
   void send_heartbeat(const Member& to, Progress& progress);
   void want_snapshot(const Member& to, Progress& progress);
   void advance_commit();
-  void check_quorum();
-  bool own_disk_moves() const;
   void advance_transfer();
-  std::optional<Refusal> refusal_of(const Proposal& proposal) const;
 
-  // reads.cc: section 6.4 of the thesis.
+  // core_reads.cc
+  void on(ReadIndex read);
   void begin_read_round();
   void finish_read_round();
-  void refuse_reads(Leader& leader);
-
-  Leader& leading() { return std::get<Leader>(role_); }
+  void refuse_read(ReadId id, Refusal reason);
+  static std::vector<ReadId> take_reads(ReadQueue& reads);
 
   Options options_;
   Random random_;
@@ -183,7 +188,6 @@ class Core {
   uint64_t now_ = 0;                   // ticks since construction
   uint64_t election_timer_start_ = 0;  // of a leader: when it last looked at its quorum
   uint64_t election_timeout_ = 0;      // drawn anew for each wait
-  uint64_t leader_heard_ = 0;  // when a message of the current leader came, see hears_leader
   bool campaign_allowed_ = true;
 
   // Persistence. A request is issued at most once per step; numbers count from 1.

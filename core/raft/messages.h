@@ -29,7 +29,7 @@ struct Envelope {
 struct VoteRequest {
   bool pre_vote = false;
   bool transfer = false;  // the leader itself asked for this election: do not protect it
-  LogPosition last;       // the candidate's last entry
+  LogPosition last = {};  // the candidate's last entry
 
   bool operator==(const VoteRequest&) const = default;
 };
@@ -44,10 +44,10 @@ struct VoteReply {
 // AppendEntries. Without entries it is a heartbeat, and it then names the position after everything
 // sent before, so that its refusal shows a lost append.
 struct AppendRequest {
-  LogPosition previous;
-  std::vector<Entry> entries;  // consecutive from previous.index + 1
-  LogIndex commit;             // the leader's; may lie beyond the entries
-  ReadRound read_round;        // the newest leadership check; the reply echoes it
+  LogPosition previous = {};
+  std::vector<Entry> entries = {};  // consecutive from previous.index + 1
+  LogIndex commit = {};             // the leader's; may lie beyond the entries
+  ReadRound read_round = {};        // the newest leadership check; the reply echoes it
 
   bool operator==(const AppendRequest&) const = default;
 };
@@ -65,9 +65,9 @@ struct AppendReply {
     bool operator==(const Rejection&) const = default;
   };
 
-  LogIndex match;
-  ReadRound read_round;
-  std::optional<Rejection> rejection;
+  LogIndex match = {};
+  ReadRound read_round = {};
+  std::optional<Rejection> rejection = {};
 
   bool operator==(const AppendReply&) const = default;
 };

@@ -15,9 +15,9 @@ namespace dogfs::raft {
 // entries replace everything from entries.front().index on.
 struct PersistRequest {
   PersistNumber number;
-  std::optional<HardState> hard_state;
-  std::optional<SnapshotMeta> snapshot;
-  std::vector<Entry> entries;
+  std::optional<HardState> hard_state = {};
+  std::optional<SnapshotMeta> snapshot = {};
+  std::vector<Entry> entries = {};
 
   bool operator==(const PersistRequest&) const = default;
 };

@@ -35,6 +35,9 @@ class Progress {
 
   // The follower holds the log up to `match`. True when that is news.
   bool acknowledged(LogIndex match);
+  // The follower accepted an append: its log and the leader's meet. After a snapshot that is enough
+  // only if the log still reaches down to `match`.
+  void accepted(LogIndex first_index);
   // The follower refused an append after `previous`; the logs may meet at `meet`. False when the
   // refusal is stale.
   bool rejected(LogIndex previous, LogIndex meet);

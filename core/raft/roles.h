@@ -13,10 +13,10 @@
 namespace dogfs::raft {
 
 struct Follower {
-  Member leader;          // nobody while unknown
-  LogIndex verified;      // the log up to here is that of `leader`, in this term
-  LogIndex acknowledged;  // the last match told to `leader`
-  ReadRound read_round;   // the newest leadership check of `leader`
+  Member leader;               // nobody while unknown
+  LogIndex verified = {};      // the log up to here is that of `leader`, in this term
+  LogIndex acknowledged = {};  // the last match told to `leader`
+  ReadRound read_round = {};   // the newest leadership check of `leader`
 };
 
 // Who said what in one election.
@@ -27,7 +27,7 @@ struct PreCandidate {
 };
 
 struct Candidate {
-  Votes votes;
+  Votes votes = {};
   PersistNumber own_vote;  // counts once this request is durable
 };
 
@@ -50,7 +50,7 @@ struct Leader {
   ReadQueue reads;
   Member transferee;  // nobody unless leadership is being handed over
   uint64_t transfer_ticks = 0;
-  size_t uncommitted_bytes = 0;  // of entries proposed in this term
+  size_t uncommitted_bytes = 0;  // of entries beyond the commit index
 };
 
 using RoleState = std::variant<Follower, PreCandidate, Candidate, Leader>;

@@ -1,0 +1,67 @@
+// The property test: no run of Chaos breaks a promise of Raft, and every planted bug makes some
+// run break one.
+
+#include "tests/core/raft/chaos.h"
+
+#include "core/base/mutation.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::raft {
+namespace {
+
+constexpr uint64_t kActions = 4000;
+
+#ifdef DOGFS_MUTANTS
+constexpr uint64_t kSeeds = 3000;  // the budget that every planted bug has
+#else
+constexpr uint64_t kSeeds = 150;
+#endif
+
+TEST_CASE("no promise is broken by loss, repetition, reordering, late disks, crashes, lost disks") {
+  ChaosReport sum;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const ChaosReport report = run_chaos(seed, kActions);
+    for (const std::string& violation : report.violations) {
+      FAIL_CHECK("seed " << seed << ": " << violation);
+    }
+    sum.leaders += report.leaders;
+    sum.committed += report.committed;
+    sum.crashes += report.crashes;
+    sum.restores += report.restores;
+    sum.reads += report.reads;
+    sum.lost_disks += report.lost_disks;
+  }
+  MESSAGE("leaders " << sum.leaders << ", committed " << sum.committed << ", crashes "
+                     << sum.crashes << ", restores " << sum.restores << ", reads " << sum.reads
+                     << ", lost disks " << sum.lost_disks);
+  // Floors: a run in which nothing happens proves nothing.
+  CHECK_GT(sum.leaders, 5 * kSeeds);
+  CHECK_GT(sum.committed, 20 * kSeeds);
+  CHECK_GT(sum.crashes, 5 * kSeeds);
+  CHECK_GT(sum.restores, kSeeds / 10);
+  CHECK_GT(sum.reads, kSeeds);
+  CHECK_GT(sum.lost_disks, kSeeds / 10);
+}
+
+#ifdef DOGFS_MUTANTS
+
+uint64_t seeds_to_kill(const std::string& mutant) {
+  mutation::plant(mutant);
+  uint64_t seed = 1;
+  while (seed <= kSeeds && run_chaos(seed, kActions).passed()) ++seed;
+  MESSAGE(mutant << ": " << seed << " seeds, reached " << mutation::visits() << " times");
+  mutation::plant("");
+  return seed;
+}
+
+TEST_CASE("every planted bug is found") {
+  for (const char* mutant : {"M1", "M2", "M3", "M5", "M14", "M33", "M43"}) {
+    CAPTURE(mutant);
+    CHECK_LE(seeds_to_kill(mutant), kSeeds);
+  }
+}
+#endif
+
+}  // namespace
+}  // namespace dogfs::raft
