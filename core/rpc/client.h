@@ -14,6 +14,7 @@
 //
 // Cancelling a call tells the server, which cancels the handler.
 
+#include <concepts>
 #include <map>
 #include <memory>
 #include <optional>
@@ -45,7 +46,7 @@ class Client {
                            Buffer bulk = {});
   // The same with protobufs: call<MyReply>(to, method, my_request, 2s). A reply that is no Response
   // is kInvalid.
-  template <class Response, class Request>
+  template <class Response, std::derived_from<google::protobuf::MessageLite> Request>
   Task<Result<Answer<Response>>> call(Address to, Method method, Request request, Duration limit,
                                       Buffer bulk = {}) {
     return typed<Response>(call(std::move(to), method, serialize(request), limit, std::move(bulk)));
@@ -55,8 +56,8 @@ class Client {
   // lasts; they are lost with it. False: dropped at once (back-off, a full queue, too large); the
   // queue drops what comes last.
   bool send(const Address& to, Method method, Buffer message, Buffer bulk = {});
-  bool send(const Address& to, Method method, const google::protobuf::MessageLite& message,
-            Buffer bulk = {}) {
+  template <std::derived_from<google::protobuf::MessageLite> Message>
+  bool send(const Address& to, Method method, const Message& message, Buffer bulk = {}) {
     return send(to, method, serialize(message), std::move(bulk));
   }
 
