@@ -271,6 +271,7 @@ Task<Result<void>> Store::remove(ShardName name) {
   const Turn turn(*this, name);
   const auto before = directory_sync_.mark();
   open_shards_.drop(name);
+  shards_[name].reset();  // after an error it may be here or not: a listing looks again
   const auto removed = co_await env_.disk().remove(path(file_name(name)));
   if (!removed && !removed.error().is(Code::kNotFound)) co_return removed;
   shards_.erase(name);

@@ -63,7 +63,8 @@ class Store {
   // is the end. The first call gives a default ShardName.
   Task<std::vector<Listed>> list(ShardName after, size_t count);
 
-  // Removes exactly this generation, durably. kNotFound, kIo (then it may come back at a restart).
+  // Removes exactly this generation, durably. kNotFound; kIo: it may be here or gone, now and after
+  // a restart; try again.
   Task<Result<void>> remove(ShardName name);
 
   size_t shard_count() const { return shards_.size(); }
