@@ -1,0 +1,265 @@
+#include "core/namespace/invariants.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "core/namespace/state_machine.h"
+#include "core/namespace/tables.h"
+
+namespace dogfs::metadata {
+namespace {
+
+// Everything the rows say, decoded once.
+struct Contents {
+  std::map<InodeId, DirectoryRow> directories;
+  std::map<std::pair<InodeId, std::string>, DentryRow> dentries;
+  std::map<FileHandle, FileRow> files;
+  std::map<BlockId, BlockRow> blocks;
+  std::map<ClientId, SessionRow> sessions;
+  std::map<ClientId, uint32_t> results;
+  std::set<BlockId> garbage;
+  std::set<InodeId> trees;
+  std::set<FileHandle> dropped;
+  uint32_t nodes = 0;
+};
+
+void read_session(Contents& out, std::string_view tail, std::string_view value) {
+  const ClientId client = key::client_of(tail);
+  if (key::request_of(tail)) {
+    ++out.results[client];
+  } else {
+    out.sessions[client] = *decode<SessionRow>(value);
+  }
+}
+
+void read_outbox(Contents& out, std::string_view tail, std::string_view value) {
+  const uint64_t id = key::outbox_id_of(tail);
+  switch (key::outbox_kind_of(tail)) {
+    case OutboxKind::kGarbage: out.garbage.insert(BlockId(id)); break;
+    case OutboxKind::kRemoveTree: out.trees.insert(InodeId(id)); break;
+    case OutboxKind::kDropFile:
+      out.dropped.insert({decode<OutboxRow>(value)->home, InodeId(id)});
+      break;
+  }
+}
+
+Contents read(const BTreeView& rows) {
+  Contents out;
+  for (auto at = rows.seek(""); at.valid(); at.next()) {
+    const auto parsed = *key::parse(at.key());
+    const InodeId id(parsed.id);
+    switch (parsed.tag) {
+      case Tag::kDirectory: out.directories[id] = *decode<DirectoryRow>(at.value()); break;
+      case Tag::kDentry:
+        out.dentries[{id, std::string(parsed.tail)}] = *decode<DentryRow>(at.value());
+        break;
+      case Tag::kFile:
+        out.files[{id, key::file_of(parsed.tail)}] = *decode<FileRow>(at.value());
+        break;
+      case Tag::kBlock: out.blocks[BlockId(parsed.id)] = *decode<BlockRow>(at.value()); break;
+      case Tag::kSession: read_session(out, parsed.tail, at.value()); break;
+      case Tag::kOutbox: read_outbox(out, parsed.tail, at.value()); break;
+      case Tag::kNode: ++out.nodes; break;
+      case Tag::kSlot:
+      case Tag::kSettings: break;
+    }
+  }
+  return out;
+}
+
+template <class... Args>
+std::unexpected<Error> broken(fmt::format_string<Args...> text, Args&&... args) {
+  return fail(Code::kCorrupt, text, std::forward<Args>(args)...);
+}
+
+// Each directory is entered from its parent's name or from the outbox, and only once.
+Result<> check_directories(const Contents& all) {
+  std::vector<InodeId> open(all.trees.begin(), all.trees.end());
+  if (!all.directories.empty()) open.push_back(kRootDirectory);
+  std::set<InodeId> reached(open.begin(), open.end());
+  while (!open.empty()) {
+    const InodeId here = open.back();
+    open.pop_back();
+    if (!all.directories.contains(here)) return broken("directory {} has no row", here);
+    for (auto at = all.dentries.lower_bound({here, ""});
+         at != all.dentries.end() && at->first.first == here; ++at) {
+      const auto& [name, dentry] = *at;
+      if (dentry.kind != EntryKind::kDirectory) continue;
+      if (!reached.insert(dentry.id).second) return broken("directory {} has two names", dentry.id);
+      open.push_back(dentry.id);
+      const auto child = all.directories.find(dentry.id);
+      if (child == all.directories.end()) return broken("directory {} has no row", dentry.id);
+      if (child->second.parent != here) {
+        return broken("directory {} is in {} and thinks it is in {}", dentry.id, here,
+                      child->second.parent);
+      }
+    }
+  }
+  for (const auto& [id, row] : all.directories) {
+    if (!reached.contains(id)) return broken("directory {} cannot be reached", id);
+  }
+  for (const auto& [name, dentry] : all.dentries) {
+    if (!reached.contains(name.first)) return broken("a name in {}, no directory", name.first);
+  }
+  return {};
+}
+
+Result<> check_files(const Contents& all) {
+  std::map<FileHandle, uint32_t> names;
+  for (const auto& [name, dentry] : all.dentries) {
+    if (dentry.kind == EntryKind::kFile) ++names[dentry.file()];
+  }
+  for (const auto& [file, count] : names) {
+    if (!all.files.contains(file)) return broken("file {} has a name and no row", file.file);
+    if (count > 1) return broken("file {} has {} names", file.file, count);
+  }
+  for (const auto& [file, row] : all.files) {
+    const bool named = names.contains(file);
+    if (named != (row.state == FileState::kPublished)) {
+      return broken("file {} in state {} has {} name", file.file, static_cast<int>(row.state),
+                    named ? "a" : "no");
+    }
+    if (all.dropped.contains(file) != (row.state == FileState::kDropped)) {
+      return broken("file {} in state {} and the outbox disagree", file.file,
+                    static_cast<int>(row.state));
+    }
+    if ((row.state == FileState::kUpload) != static_cast<bool>(row.client)) {
+      return broken("file {} in state {} has a lease of client {}", file.file,
+                    static_cast<int>(row.state), row.client);
+    }
+  }
+  for (const auto& file : all.dropped) {
+    if (!all.files.contains(file)) return broken("dropped file {} has no row", file.file);
+  }
+  return {};
+}
+
+Result<> check_extents(const Contents& all, const FileHandle& file, const FileRow& row,
+                       std::set<BlockId>& referred) {
+  uint64_t end = 0;
+  for (const Extent& extent : row.extents) {
+    const auto block = all.blocks.find(extent.block);
+    if (block == all.blocks.end()) return broken("block {} has no row", extent.block);
+    if (block->second.is_garbage()) return broken("block {} in use is garbage", extent.block);
+    if (!referred.insert(extent.block).second) return broken("block {} twice", extent.block);
+    if (slot_of(extent.block) != slot_of(file.home)) {
+      return broken("block {} is in another slot than file {}", extent.block, file.file);
+    }
+    if (extent.file_offset != end) return broken("file {} has a gap at {}", file.file, end);
+    end += extent.length;
+    if (row.state != FileState::kPublished) continue;
+    if (block->second.state != BlockState::kSealed || block->second.length != extent.length) {
+      return broken("block {} of published file {} is not whole", extent.block, file.file);
+    }
+  }
+  if (row.state == FileState::kPublished && end != row.length) {
+    return broken("file {} of {} bytes has {} in blocks", file.file, row.length, end);
+  }
+  return {};
+}
+
+Result<> check_blocks(const Contents& all) {
+  std::set<BlockId> referred;
+  for (const auto& [file, row] : all.files) TRY_VOID(check_extents(all, file, row, referred));
+  for (const auto& [id, block] : all.blocks) {
+    if (referred.contains(id) == block.is_garbage()) {
+      return broken("block {} in state {} is {}referred to", id, static_cast<int>(block.state),
+                    referred.contains(id) ? "" : "not ");
+    }
+    if (all.garbage.contains(id) != block.is_garbage()) {
+      return broken("block {} and the outbox disagree", id);
+    }
+    if (block.state == BlockState::kSealed && block.durable_shards() < block.policy.min_shards()) {
+      return broken("block {} is sealed with {} durable shards", id, block.durable_shards());
+    }
+    std::set<NodeId> servers;
+    for (const ShardRow& shard : block.shards) {
+      if (shard.node && !servers.insert(shard.node).second) {
+        return broken("two shards of block {} are on node {}", id, shard.node);
+      }
+    }
+  }
+  for (const BlockId id : all.garbage) {
+    if (!all.blocks.contains(id)) return broken("garbage block {} has no row", id);
+  }
+  return {};
+}
+
+Result<> check_ids(const Contents& all, const Tables& tables) {
+  const auto below = [&](InodeId id) {
+    return counter_of(id) < tables.slot(slot_of(id)).next_inode;
+  };
+  for (const auto& [id, row] : all.directories) {
+    if (!below(id)) return broken("directory {} lies above its slot's counter", id);
+  }
+  for (const auto& [file, row] : all.files) {
+    if (!below(file.file)) return broken("file {} lies above its slot's counter", file.file);
+  }
+  for (const auto& [id, block] : all.blocks) {
+    if (counter_of(id) >= tables.slot(slot_of(id)).next_block) {
+      return broken("block {} lies above its slot's counter", id);
+    }
+  }
+  return {};
+}
+
+Result<> check_sessions(const Contents& all, const Tables& tables) {
+  for (const auto& [client, count] : all.results) {
+    if (!all.sessions.contains(client)) return broken("results of client {} outlived it", client);
+  }
+  for (const auto& [client, session] : all.sessions) {
+    const auto found = all.results.find(client);
+    const uint32_t results = found == all.results.end() ? 0 : found->second;
+    if (results != session.results) {
+      return broken("client {} has {} results and counts {}", client, results, session.results);
+    }
+    const auto known = tables.sessions().find(client);
+    if (known == tables.sessions().end() || known->second != session.epoch) {
+      return broken("session {} is not in the set of sessions", client);
+    }
+  }
+  if (tables.sessions().size() != all.sessions.size()) return broken("a session too many is known");
+  return {};
+}
+
+Result<> check_derived(const Contents& all, const Tables& tables) {
+  if (tables.counters() != tables.scan_counters()) return broken("counters differ from a scan");
+  const auto uploads = std::ranges::count_if(
+      all.files, [](const auto& file) { return file.second.state == FileState::kUpload; });
+  if (tables.uploads().size() != static_cast<size_t>(uploads)) return broken("uploads miscounted");
+  for (const auto& [file, upload] : tables.uploads()) {
+    const auto row = all.files.find(file);
+    if (row == all.files.end() || row->second.client != upload.client ||
+        row->second.epoch != upload.epoch) {
+      return broken("upload {} is not what its row says", file.file);
+    }
+  }
+  if (tables.removals().size() != all.trees.size() + all.dropped.size()) {
+    return broken("removals miscounted");
+  }
+  uint64_t garbage = 0;
+  for (const auto& [slot, count] : tables.garbage_slots()) garbage += count;
+  if (garbage != all.garbage.size()) return broken("garbage slots miscounted");
+  if (tables.map().nodes().size() != all.nodes) return broken("nodes miscounted");
+  return {};
+}
+
+}  // namespace
+
+Result<> check_invariants(const StateMachine& machine) {
+  return check_invariants(machine.tables());
+}
+
+Result<> check_invariants(const Tables& tables) {
+  const Contents all = read(tables.rows());
+  TRY_VOID(check_directories(all));
+  TRY_VOID(check_files(all));
+  TRY_VOID(check_blocks(all));
+  TRY_VOID(check_ids(all, tables));
+  TRY_VOID(check_sessions(all, tables));
+  return check_derived(all, tables);
+}
+
+}  // namespace dogfs::metadata

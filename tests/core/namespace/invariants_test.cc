@@ -1,0 +1,132 @@
+#include "core/namespace/invariants.h"
+
+#include <string>
+
+#include "tests/core/namespace/cluster_fixture.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::metadata {
+namespace {
+
+// A sound state, taken over row by row, to be broken in one place.
+struct Forgery {
+  Tables tables;
+  FileHandle file;
+  BlockId block;
+  InodeId directory;
+};
+
+Forgery sound_state() {
+  ClusterFixture fs;
+  REQUIRE(fs.make_directory("/d").has_value());
+  REQUIRE(fs.put("/f", {100}).has_value());
+  REQUIRE(fs.put("/gone", {100}).has_value());
+  REQUIRE(fs.remove("/gone").has_value());
+  REQUIRE(fs.write("/open", {100}).has_value());
+  Forgery out;
+  const BTreeView& rows = fs.machine.tables().rows();
+  for (auto at = rows.seek(""); at.valid(); at.next()) {
+    REQUIRE(out.tables.restore(at.key(), at.value()).has_value());
+  }
+  const auto location = fs.machine.locate("/f", {});
+  out.file = location->file;
+  out.block = location->blocks[0].block;
+  out.directory = fs.machine.stat("/d")->id;
+  return out;
+}
+
+template <class Break>
+std::string violation(Break break_it) {
+  Forgery forgery = sound_state();
+  break_it(forgery);
+  const auto verdict = check_invariants(forgery.tables);
+  return verdict ? "sound" : verdict.error().message;
+}
+
+bool names(const std::string& message, const char* what) {
+  CAPTURE(message);
+  const bool found = message.find(what) != std::string::npos;
+  CHECK(found);
+  return found;
+}
+
+TEST_CASE("a sound state passes") {
+  CHECK_EQ(violation([](Forgery&) {}), "sound");
+}
+
+TEST_CASE("a directory that is lost, doubled or badly placed is found") {
+  names(violation([](Forgery& f) { f.tables.erase_dentry(kRootDirectory, "d"); }),
+        "cannot be reached");
+  names(violation([](Forgery& f) { f.tables.erase_directory(f.directory); }), "has no row");
+  names(violation([](Forgery& f) {
+          f.tables.put(kRootDirectory, "second",
+                       {.kind = EntryKind::kDirectory, .id = f.directory, .home = {}});
+        }),
+        "two names");
+  names(violation([](Forgery& f) {
+          f.tables.put(f.directory,
+                       DirectoryRow{.parent = f.directory, .policy = {}, .modified = {}});
+        }),
+        "thinks it is in");
+  // A detached loop, the trace of two renames that crossed.
+  names(violation([](Forgery& f) {
+          f.tables.erase_dentry(kRootDirectory, "d");
+          f.tables.put(f.directory, "self",
+                       {.kind = EntryKind::kDirectory, .id = f.directory, .home = {}});
+        }),
+        "cannot be reached");
+}
+
+TEST_CASE("a file with no name or two is found") {
+  names(violation([](Forgery& f) { f.tables.erase_dentry(kRootDirectory, "f"); }), "has no name");
+  names(violation([](Forgery& f) {
+          f.tables.put(f.directory, "again",
+                       {.kind = EntryKind::kFile, .id = f.file.file, .home = f.file.home});
+        }),
+        "2 names");
+  names(violation([](Forgery& f) { f.tables.erase_file(f.file); }), "no row");
+}
+
+TEST_CASE("a block that is lost, shared, wanting or doubled on a server is found") {
+  const auto change_block = [](auto change) {
+    return violation([&](Forgery& f) {
+      auto row = *f.tables.block(f.block);
+      change(row);
+      f.tables.put(f.block, row);
+    });
+  };
+  names(violation([](Forgery& f) { f.tables.erase_block(f.block); }), "has no row");
+  names(change_block([](BlockRow& b) { b.state = BlockState::kGarbage; }), "is garbage");
+  names(change_block([](BlockRow& b) { b.state = BlockState::kOpen; }), "not whole");
+  names(change_block([](BlockRow& b) { b.length = 99; }), "not whole");
+  names(change_block([](BlockRow& b) { b.shards[0].node = b.shards[1].node; }), "two shards");
+  names(change_block([](BlockRow& b) {
+          b.shards[0] = {};
+          b.shards[1] = {};
+        }),
+        "4 durable");
+  names(violation([](Forgery& f) {
+          auto row = *f.tables.file(f.file);
+          row.extents.clear();
+          row.length = 0;
+          f.tables.put(f.file, row);
+        }),
+        "not referred to");
+}
+
+TEST_CASE("an id above its counter and results without a session are found") {
+  names(violation([](Forgery& f) {
+          auto row = f.tables.slot(slot_of(f.block));
+          row.next_block = 1;
+          f.tables.put(slot_of(f.block), row);
+        }),
+        "above its slot's counter");
+  names(violation([](Forgery& f) { f.tables.put(ClientId(77), RequestId(1), Response(Done{})); }),
+        "outlived");
+  names(violation([](Forgery& f) { f.tables.put(ClientId(1), RequestId(999), Response(Done{})); }),
+        "counts");
+}
+
+}  // namespace
+}  // namespace dogfs::metadata

@@ -1,0 +1,191 @@
+#include "core/namespace/schema.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <rapidcheck.h>
+
+#include "core/base/limits.h"
+#include "core/base/random.h"
+#include "core/namespace/response_coding.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::metadata {
+namespace {
+
+template <class Row>
+void check_round_trip(const Row& row) {
+  const std::string bytes = encode(row);
+  const auto back = decode<Row>(bytes);
+  RC_ASSERT(back.has_value());
+  RC_ASSERT(*back == row);
+  RC_ASSERT(encode(*back) == bytes);
+  RC_ASSERT(decode<Row>(bytes + "x").error().code == Code::kCorrupt);
+  for (size_t length = 0; length < bytes.size(); ++length) {
+    RC_ASSERT(!decode<Row>(bytes.substr(0, length)).has_value());
+  }
+  std::string later = bytes;
+  later[0] = 2;
+  RC_ASSERT(decode<Row>(later).error().code == Code::kUnsupported);
+}
+
+// Numbers of all sizes, small ones often.
+uint64_t number(Random& random) { return random.next() >> random.below(64); }
+
+FileRow random_file(Random& random) {
+  FileRow row{.state = static_cast<FileState>(random.between(1, 3)),
+              .policy = placement::Policy::parse("rep-3").value(),
+              .modified = {static_cast<int64_t>(random.next())},
+              .length = number(random),
+              .client = ClientId(number(random)),
+              .epoch = Epoch(number(random)),
+              .extents = {}};
+  uint64_t offset = 0;
+  for (uint64_t i = random.below(5); i > 0; --i) {
+    row.extents.push_back({.file_offset = offset,
+                           .length = random.below(limits::kBlockBytesMax + 1),
+                           .block = BlockId(random.next()),
+                           .block_offset = random.below(100)});
+    offset += row.extents.back().length;
+  }
+  return row;
+}
+
+BlockRow random_block(Random& random) {
+  BlockRow row{.state = static_cast<BlockState>(random.between(1, 4)),
+               .policy = {},
+               .generation = Generation(number(random)),
+               .placement_version = PlacementVersion(number(random)),
+               .length = random.below(limits::kBlockBytesMax + 1),
+               .shards = std::vector<ShardRow>(6)};
+  for (ShardRow& shard : row.shards) {
+    shard.node = NodeId(static_cast<uint32_t>(number(random)));
+    shard.durable = random.chance(1, 2);
+    if (shard.durable) shard.checksum = static_cast<uint32_t>(random.next());
+  }
+  return row;
+}
+
+TEST_CASE("every row survives its encoding, and cut or later ones are refused") {
+  CHECK(rc::check([] {
+    Random random(*rc::gen::arbitrary<uint64_t>());
+    check_round_trip(random_file(random));
+    check_round_trip(random_block(random));
+    check_round_trip(DirectoryRow{
+        .parent = InodeId(number(random)),
+        .policy = random.chance(1, 2) ? std::optional(placement::Policy()) : std::nullopt,
+        .modified = {static_cast<int64_t>(random.next())}});
+    check_round_trip(DentryRow{
+        .kind = EntryKind::kFile, .id = InodeId(random.next()), .home = InodeId(random.next())});
+    check_round_trip(DentryRow{.kind = EntryKind::kDirectory, .id = InodeId(5), .home = {}});
+    check_round_trip(SessionRow{.epoch = Epoch(number(random)),
+                                .acknowledged_below = RequestId(number(random)),
+                                .results = static_cast<uint32_t>(random.next())});
+    check_round_trip(OutboxRow{.since = LogIndex(number(random)), .home = InodeId(number(random))});
+    check_round_trip(SlotRow{.next_inode = number(random),
+                             .next_block = number(random),
+                             .directories_made = number(random)});
+    check_round_trip(SettingsRow{.settings = {.cluster = ClusterId(random.next()),
+                                              .incarnation = Incarnation(3),
+                                              .cluster_version = 4,
+                                              .policy = {},
+                                              .block_bytes = number(random),
+                                              .cell_bytes = 77},
+                                 .next_client = number(random),
+                                 .next_node = 9});
+  }));
+}
+
+TEST_CASE("bytes of garbage are never a row, and never read past their end") {
+  CHECK(rc::check([](const std::string& noise) {
+    const std::string bytes = "\x01" + noise;
+    // A row that decodes says what it says; encoding it again gives the same bytes.
+    if (const auto row = decode<FileRow>(bytes)) RC_ASSERT(encode(*row) == bytes);
+    if (const auto row = decode<BlockRow>(bytes)) RC_ASSERT(encode(*row) == bytes);
+    if (const auto row = decode<DentryRow>(bytes)) RC_ASSERT(encode(*row) == bytes);
+    if (const auto row = decode<SlotRow>(bytes)) RC_ASSERT(encode(*row) == bytes);
+    (void)decode_response(bytes);
+    (void)key::parse(noise);
+  }));
+}
+
+TEST_CASE("every response survives its encoding") {
+  const std::vector<Response> responses{
+      Done{},
+      NodeRegistered{.node = NodeId(3), .version = MapVersion(9)},
+      ClientRegistered{.client = ClientId(4), .epoch = Epoch(5)},
+      UploadStarted{.file = {InodeId(1), InodeId(2)},
+                    .epoch = Epoch(1),
+                    .policy = placement::Policy::parse("rep-2").value(),
+                    .block_bytes = 1 << 20,
+                    .cell_bytes = 4096},
+      BlocksAllocated{.policy = {},
+                      .blocks = {{.block = BlockId(6),
+                                  .generation = Generation(1),
+                                  .file_offset = 5,
+                                  .length = 7,
+                                  .shards = {{.index = 0, .node = NodeId(8), .address = {}},
+                                             {.index = 5, .node = NodeId(9), .address = {}}}}}},
+      StepTaken{.entries = 4, .more = true},
+      fail(Code::kNotFound, "there is no such thing")};
+  for (const Response& response : responses) {
+    const std::string bytes = encode_response(response);
+    const auto back = decode_response(bytes);
+    REQUIRE(back.has_value());
+    CHECK((*back == response));
+    for (size_t length = 0; length < bytes.size(); ++length) {
+      CHECK_FALSE(decode_response(bytes.substr(0, length)).has_value());
+    }
+    CHECK_EQ(decode_response(bytes + "x").error().code, Code::kCorrupt);
+    CHECK_EQ(decode_response("\x02" + bytes.substr(1)).error().code, Code::kUnsupported);
+  }
+}
+
+TEST_CASE("keys sort by slot first, then by id, then by kind, then by name") {
+  const auto low = compose_id<InodeId>(Slot(1), Incarnation(1), 5);
+  const auto high = compose_id<InodeId>(Slot(1), Incarnation(1), 6);
+  const auto next = compose_id<InodeId>(Slot(2), Incarnation(0), 1);
+  const std::vector<std::string> keys{
+      key::settings(),
+      key::slot(Slot(1)),
+      key::outbox(Slot(1), OutboxKind::kGarbage, 2),
+      key::outbox(Slot(1), OutboxKind::kRemoveTree, 1),
+      key::session(ClientId(0x10001)),
+      key::result(ClientId(0x10001), RequestId(1)),
+      key::result(ClientId(0x10001), RequestId(300)),
+      key::session(ClientId(0x20001)),
+      key::directory(low),
+      key::dentry(low, "a"),
+      key::dentry(low, "ab"),
+      key::dentry(low, "b"),
+      key::file({low, InodeId(9)}),
+      key::directory(high),
+      key::slot(Slot(2)),
+      key::directory(next),
+  };
+  CHECK(std::ranges::is_sorted(keys));
+  for (const auto& key : keys) CHECK(key::parse(key).has_value());
+}
+
+TEST_CASE("a key says what it was made from") {
+  const FileHandle file{InodeId(0x1122334455667788), InodeId(0x99)};
+  const std::string file_key = key::file(file);
+  CHECK_EQ(key::parse(file_key)->id, file.home.value);
+  CHECK_EQ(key::file_of(key::parse(file_key)->tail), file.file);
+  const std::string outbox = key::outbox(Slot(7), OutboxKind::kDropFile, 1234);
+  CHECK_EQ(slot_of(InodeId(key::parse(outbox)->id)), Slot(7));
+  CHECK((key::outbox_kind_of(key::parse(outbox)->tail) == OutboxKind::kDropFile));
+  CHECK_EQ(key::outbox_id_of(key::parse(outbox)->tail), 1234u);
+  const std::string result = key::result(ClientId(3), RequestId(4));
+  CHECK_EQ(key::client_of(key::parse(result)->tail), ClientId(3));
+  CHECK_EQ(key::request_of(key::parse(result)->tail), RequestId(4));
+  const std::string session = key::session(ClientId(3));
+  CHECK_EQ(key::request_of(key::parse(session)->tail), RequestId(0));
+  CHECK_FALSE(key::parse("short").has_value());
+  CHECK_FALSE(key::parse(std::string(8, 'x') + "?").has_value());
+}
+
+}  // namespace
+}  // namespace dogfs::metadata
