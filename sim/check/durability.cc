@@ -1,0 +1,113 @@
+#include "sim/check/durability.h"
+
+#include <algorithm>
+#include <set>
+
+#include "sim/check/tree_model.h"
+
+namespace dogfs::sim {
+namespace {
+
+// Paths that an operation of unknown outcome may change, now or much later: everything below them
+// is uncertain for the whole run.
+class Uncertain {
+ public:
+  explicit Uncertain(const std::vector<Operation>& operations) {
+    for (const Operation& operation : operations) {
+      const bool open =
+          operation.outcome == Outcome::kUnknown || operation.outcome == Outcome::kPending;
+      if (!open || !changes(operation.act)) continue;
+      roots_.insert(operation.path);
+      if (operation.act == Act::kRename) roots_.insert(operation.to);
+    }
+  }
+  bool holds(std::string_view path) const {
+    return std::ranges::any_of(roots_, [&](const std::string& root) {
+      return lies_within(path, root) || lies_within(root, path);
+    });
+  }
+
+ private:
+  std::set<std::string> roots_;
+};
+
+class Replay {
+ public:
+  explicit Replay(const History& history) : uncertain_(history.operations()) {
+    std::vector<const Operation*> done;
+    for (const Operation& operation : history.operations())
+      if (operation.outcome == Outcome::kDone && changes(operation.act)) done.push_back(&operation);
+    std::ranges::sort(done, {}, &Operation::position);
+    for (const Operation* operation : done) apply(*operation);
+  }
+  const std::map<std::string, Content>& files() const { return files_; }
+
+ private:
+  void apply(const Operation& operation) {
+    switch (operation.act) {
+      case Act::kPut:
+        if (uncertain_.holds(operation.path)) break;
+        files_.insert_or_assign(operation.path, operation.content);
+        break;
+      case Act::kRemove: erase_below(operation.path); break;
+      case Act::kRename: move(operation.path, operation.to); break;
+      default: break;
+    }
+  }
+  void erase_below(std::string_view path) {
+    std::erase_if(files_, [&](const auto& file) { return lies_within(file.first, path); });
+  }
+  // What was uncertain where it came from is not in files_, and so not demanded where it goes.
+  void move(std::string_view from, std::string_view to) {
+    if (from == to) return;
+    std::map<std::string, Content> moved;
+    for (const auto& [path, content] : files_)
+      if (lies_within(path, from)) moved[std::string(to) + path.substr(from.size())] = content;
+    erase_below(from);
+    erase_below(to);
+    for (const auto& [path, content] : moved)
+      if (!uncertain_.holds(path)) files_.insert_or_assign(path, content);
+  }
+
+  Uncertain uncertain_;
+  std::map<std::string, Content> files_;
+};
+
+}  // namespace
+
+std::map<std::string, Content> acknowledged_files(const History& history) {
+  return Replay(history).files();
+}
+
+void check_durability(const History& history, const FinalReads& reads, Violations& violations) {
+  for (const auto& [path, content] : acknowledged_files(history)) {
+    const auto read = reads.find(path);
+    if (read == reads.end()) {
+      violations.add(Oracle::kDurability, "{} was acknowledged and not read at the end", path);
+    } else if (!read->second) {
+      violations.add(Oracle::kDurability, "{} was acknowledged ({} bytes) and is not readable: {}",
+                     path, content.length, read->second.error());
+    } else if (*read->second != content) {
+      violations.add(Oracle::kDurability, "{} was acknowledged with {} bytes and reads as other {}",
+                     path, content.length, read->second->length);
+    }
+  }
+}
+
+void check_bytes(const History& history, Violations& violations) {
+  std::map<Content, Instant> written;  // -> when its first put began
+  for (const Operation& operation : history.operations()) {
+    if (operation.act != Act::kPut) continue;
+    const auto [first, is_new] = written.try_emplace(operation.content, operation.began);
+    first->second = std::min(first->second, operation.began);
+  }
+  for (const Operation& operation : history.operations()) {
+    if (operation.act != Act::kGet || operation.outcome != Outcome::kDone) continue;
+    const auto put = written.find(operation.read);
+    if (put == written.end() || put->second > operation.ended)
+      violations.add(Oracle::kWrongBytes, "nobody wrote these {} bytes ({:016x}): {}",
+                     operation.read.length, operation.read.digest, describe(operation));
+  }
+}
+
+}  // namespace dogfs::sim

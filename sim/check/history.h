@@ -1,0 +1,73 @@
+#pragma once
+// History: what clients asked and what they were told, in the order they began. Times are those of
+// the simulated world, so they compare across clients. The oracles of this folder judge it.
+//
+// Position: the log index that the server named in its answer. For a change, of an entry that
+// carried it; for a read, of the state it was answered from.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/ids.h"
+#include "core/base/time.h"
+
+namespace dogfs::sim {
+
+// Stands for the bytes of a file. The workload gives every put bytes of its own, so equal contents
+// mean the same put (save for the empty file).
+struct Content {
+  uint64_t length = 0;
+  uint64_t digest = 0;
+  auto operator<=>(const Content&) const = default;
+};
+Content content_of(std::string_view bytes);
+
+enum class Act : uint8_t { kPut, kGet, kStat, kList, kMakeDirectory, kRename, kRemove };
+std::string_view act_name(Act act);  // "put", ...
+inline bool changes(Act act) { return act != Act::kGet && act != Act::kStat && act != Act::kList; }
+
+enum class Outcome : uint8_t { kPending, kDone, kRefused, kUnknown };
+
+struct Operation {
+  // What was asked.
+  uint32_t client = 0;
+  Act act = Act::kGet;
+  std::string path;
+  std::string to;          // of a rename
+  bool parents = false;    // of a make_directory
+  bool recursive = false;  // of a remove
+  bool if_absent = false;  // of a put
+  Content content;         // of a put
+  Instant began{};
+
+  // What was told.
+  Outcome outcome = Outcome::kPending;
+  Instant ended = kNever;
+  std::optional<Code> code;        // of a refusal
+  LogIndex position;               // 0: the server named none
+  Content read;                    // by a get
+  bool is_directory = false;       // found by a stat
+  uint64_t length = 0;             // found by a stat of a file
+  std::vector<std::string> names;  // listed
+};
+
+// "client 3 put /d1/f2 (4096 bytes) [1.203s, 1.290s] done at 312", for reports.
+std::string describe(const Operation& operation);
+
+class History {
+ public:
+  // Returns the operation's number.
+  size_t begin(Operation operation);
+  Operation& at(size_t number) { return operations_[number]; }
+  const std::vector<Operation>& operations() const { return operations_; }
+  uint64_t count(Outcome outcome) const;
+
+ private:
+  std::vector<Operation> operations_;
+};
+
+}  // namespace dogfs::sim

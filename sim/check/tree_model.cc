@@ -1,0 +1,116 @@
+#include "sim/check/tree_model.h"
+
+#include <utility>
+
+namespace dogfs::sim {
+
+std::vector<std::string> path_names(std::string_view path) {
+  std::vector<std::string> names;
+  while (!path.empty()) {
+    path.remove_prefix(1);  // the slash
+    const size_t end = std::min(path.find('/'), path.size());
+    if (end > 0) names.emplace_back(path.substr(0, end));
+    path.remove_prefix(end);
+  }
+  return names;
+}
+
+bool lies_within(std::string_view path, std::string_view ancestor) {
+  if (ancestor == "/" || path == ancestor) return true;
+  return path.starts_with(ancestor) && path[ancestor.size()] == '/';
+}
+
+const TreeModel::Entry* TreeModel::find(std::string_view path) const {
+  const Entry* entry = &root_;
+  for (const std::string& name : path_names(path)) {
+    const auto child = entry->children.find(name);
+    if (child == entry->children.end()) return nullptr;
+    entry = &child->second;
+  }
+  return entry;
+}
+
+Result<TreeModel::Entry*> TreeModel::parent_of(std::string_view path) {
+  auto names = path_names(path);
+  if (names.empty()) return fail(Code::kInvalid, "the root");
+  names.pop_back();
+  Entry* entry = &root_;
+  for (const std::string& name : names) {
+    const auto child = entry->children.find(name);
+    if (child == entry->children.end()) return fail(Code::kNotFound, "{}", path);
+    entry = &child->second;
+    if (!entry->is_directory) return fail(Code::kPrecondition, "{}: a file is in the way", path);
+  }
+  return entry;
+}
+
+Result<> TreeModel::make_directory(std::string_view path, bool parents) {
+  const auto names = path_names(path);
+  if (const Entry* there = find(path); there != nullptr) {
+    if (parents && there->is_directory) return {};
+    return fail(Code::kExists, "{}", path);
+  }
+  if (!parents) {
+    TRY(parent, parent_of(path));
+    parent->children.try_emplace(names.back());
+    return {};
+  }
+  const Entry* entry = &root_;
+  for (const std::string& name : names) {  // refused as a whole: look before changing anything
+    const auto child = entry->children.find(name);
+    if (child == entry->children.end()) break;
+    entry = &child->second;
+    if (!entry->is_directory) return fail(Code::kPrecondition, "{}: a file is in the way", path);
+  }
+  Entry* made = &root_;
+  for (const std::string& name : names) made = &made->children.try_emplace(name).first->second;
+  return {};
+}
+
+Result<> TreeModel::rename(std::string_view from, std::string_view to) {
+  TRY(source_parent, parent_of(from));
+  TRY(target_parent, parent_of(to));
+  const std::string source_name = path_names(from).back();
+  const std::string target_name = path_names(to).back();
+  const auto source = source_parent->children.find(source_name);
+  if (source == source_parent->children.end()) return fail(Code::kNotFound, "{}", from);
+  if (from == to) return {};
+  const bool is_directory = source->second.is_directory;
+  if (is_directory && lies_within(to, from)) return fail(Code::kInvalid, "{} into itself", from);
+  const auto target = target_parent->children.find(target_name);
+  if (target != target_parent->children.end()) {
+    const Entry& replaced = target->second;
+    if (replaced.is_directory != is_directory) return fail(Code::kExists, "{}", to);
+    if (!replaced.children.empty()) return fail(Code::kExists, "{} is not empty", to);
+  }
+  auto moved = source_parent->children.extract(source);
+  target_parent->children.insert_or_assign(target_name, std::move(moved.mapped()));
+  return {};
+}
+
+Result<> TreeModel::remove(std::string_view path, bool recursive) {
+  TRY(parent, parent_of(path));
+  const auto entry = parent->children.find(path_names(path).back());
+  if (entry == parent->children.end()) return fail(Code::kNotFound, "{}", path);
+  if (!recursive && !entry->second.children.empty())
+    return fail(Code::kPrecondition, "{} is not empty", path);
+  parent->children.erase(entry);
+  return {};
+}
+
+Result<> TreeModel::publish(std::string_view path, const Published& file) {
+  TRY(parent, parent_of(path));
+  auto& children = parent->children;
+  const std::string name = path_names(path).back();
+  const auto there = children.find(name);
+  if (there != children.end() && (there->second.is_directory || file.if_absent))
+    return fail(Code::kExists, "{}", path);
+  Entry entry;
+  entry.is_directory = false;
+  entry.length = file.length;
+  entry.contents = file.contents;
+  children.insert_or_assign(name, std::move(entry));
+  return {};
+}
+
+}  // namespace dogfs::sim

@@ -1,0 +1,61 @@
+#pragma once
+// TreeModel: the namespace as simply as it can be written, to compare the real one with. A tree of
+// maps; every operation walks it from the root. It knows nothing of logs, sessions, leases, blocks
+// or ids, only what a path means.
+//
+// Operations follow the contract of core/namespace/commands.h and change nothing when refused.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.h"
+#include "sim/check/history.h"
+
+namespace dogfs::sim {
+
+class TreeModel {
+ public:
+  // The contents that a file may have: one, or several when nobody knows which of two unknown puts
+  // was the one.
+  using Candidates = std::vector<Content>;
+  struct Entry {
+    bool is_directory = true;
+    uint64_t length = 0;
+    Candidates contents;
+    std::map<std::string, Entry> children;
+  };
+
+  // Paths are absolute and normal.
+  Result<> make_directory(std::string_view path, bool parents);
+  Result<> rename(std::string_view from, std::string_view to);
+  Result<> remove(std::string_view path, bool recursive);
+  struct Published {
+    uint64_t length = 0;
+    Candidates contents;
+    bool if_absent = false;
+  };
+  Result<> publish(std::string_view path, const Published& file);
+
+  // Null when there is none.
+  const Entry* find(std::string_view path) const;
+  const Entry& root() const { return root_; }
+
+ private:
+  // The directory that holds the last name of the path. kNotFound, kPrecondition for a file in the
+  // way, kInvalid for the root.
+  Result<Entry*> parent_of(std::string_view path);
+
+  Entry root_;
+};
+
+// The names of an absolute path, from the root down.
+std::vector<std::string> path_names(std::string_view path);
+// True for the path itself and everything below it.
+bool lies_within(std::string_view path, std::string_view ancestor);
+
+}  // namespace dogfs::sim

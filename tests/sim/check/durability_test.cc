@@ -1,0 +1,80 @@
+#include "sim/check/durability.h"
+
+#include "sim/check/floors.h"
+
+#include "tests/sim/check/forged_history.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::sim {
+namespace {
+
+uint64_t losses(const Forged& forged, const FinalReads& reads) {
+  Violations violations;
+  check_durability(forged.history, reads, violations);
+  return violations.count(Oracle::kDurability);
+}
+
+TEST_CASE("an acknowledged file that is missing, unreadable, other or not read is a loss") {
+  Forged forged;
+  forged.put("/a", "one", 1);
+  CHECK_EQ(losses(forged, {{"/a", content_of("one")}}), 0);
+  CHECK_EQ(losses(forged, {{"/a", fail(Code::kNotFound, "")}}), 1);
+  CHECK_EQ(losses(forged, {{"/a", fail(Code::kCorrupt, "")}}), 1);
+  CHECK_EQ(losses(forged, {{"/a", content_of("two")}}), 1);
+  CHECK_EQ(losses(forged, {}), 1);
+}
+
+TEST_CASE("an acknowledged overwrite, rename or removal moves the demand") {
+  Forged forged;
+  forged.put("/d/a", "one", 1);
+  forged.put("/d/a", "two", 2);
+  forged.put("/c", "three", 3);
+  forged.rename("/d", "/e", 4);
+  forged.remove("/c", 5);
+  CHECK_EQ(losses(forged, {{"/e/a", content_of("two")}}), 0);
+  CHECK_EQ(losses(forged, {{"/e/a", content_of("one")}}), 1);
+  CHECK_EQ(losses(forged, {{"/d/a", content_of("two")}}), 1);
+}
+
+TEST_CASE("nothing is demanded where an unknown operation may still act") {
+  Forged forged;
+  forged.put("/d/a", "one", 1);
+  forged.put("/b", "two", 2);
+  forged.unknown(forged.begin({.act = Act::kRemove, .path = "/d", .recursive = true}));
+  CHECK_EQ(losses(forged, {{"/b", content_of("two")}}), 0);
+  CHECK_EQ(losses(forged, {}), 1);
+  forged.unknown(forged.begin({.act = Act::kRename, .path = "/x", .to = "/b"}));
+  CHECK_EQ(losses(forged, {}), 0);
+}
+
+TEST_CASE("bytes that no put wrote, or not yet, are wrong") {
+  const auto wrong = [](const Forged& forged) {
+    Violations violations;
+    check_bytes(forged.history, violations);
+    return violations.count(Oracle::kWrongBytes);
+  };
+  Forged forged;
+  forged.get("/a", "early", 0);
+  CHECK_EQ(wrong(forged), 1);
+  forged.put("/a", "early", 1);
+  CHECK_EQ(wrong(forged), 1);
+  forged.get("/a", "early", 1);
+  CHECK_EQ(wrong(forged), 1);
+  forged.get("/a", "earl", 1);
+  CHECK_EQ(wrong(forged), 2);
+}
+
+TEST_CASE("a range below a floor is told, a short range is not judged") {
+  CHECK(below_floors({}, kFloorSeedsMin - 1).empty());
+  const auto shortfalls = below_floors({}, kFloorSeedsMin);
+  CHECK_EQ(shortfalls.size(), floors().size());
+  Tally plenty;
+  for (const Floor& floor : floors()) plenty[std::string(floor.figure)] = floor.per_thousand_seeds;
+  CHECK(below_floors(plenty, 1000).empty());
+  plenty.begin()->second -= 1;
+  CHECK_EQ(below_floors(plenty, 1000).size(), 1);
+}
+
+}  // namespace
+}  // namespace dogfs::sim

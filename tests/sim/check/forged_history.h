@@ -1,0 +1,89 @@
+#pragma once
+// Forged: builds histories and logs by hand, one line per fact, for the tests of the oracles. Time
+// advances by a millisecond with each fact.
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/check/history.h"
+#include "sim/check/linearizability.h"
+
+namespace dogfs::sim {
+
+class Forged {
+ public:
+  History history;
+  std::vector<CommittedCommand> log;
+
+  // Begins an operation; finish it with one of the next.
+  size_t begin(Operation operation) {
+    operation.began = tick();
+    return history.begin(std::move(operation));
+  }
+  Operation& done(size_t number, uint64_t position) {
+    return end(number, Outcome::kDone, position);
+  }
+  Operation& refused(size_t number, Code code, uint64_t position = 0) {
+    Operation& operation = end(number, Outcome::kRefused, position);
+    operation.code = code;
+    return operation;
+  }
+  Operation& unknown(size_t number) { return end(number, Outcome::kUnknown, 0); }
+
+  // A command of session 1; its request number is its position unless given.
+  void commit(uint64_t position, metadata::Operation operation,
+              std::optional<metadata::Response> response = {}, uint64_t request = 0) {
+    metadata::Command command{.client = ClientId(1),
+                              .request = RequestId(request == 0 ? position : request),
+                              .acknowledged_below = {},
+                              .wall = {},
+                              .operation = std::move(operation)};
+    log.push_back({LogIndex(position), std::move(command),
+                   response.value_or(metadata::Response(metadata::Done{}))});
+  }
+
+  // Whole operations that are in order.
+  void put(std::string path, std::string_view bytes, uint64_t position) {
+    const size_t number = begin({.act = Act::kPut, .path = path, .content = content_of(bytes)});
+    commit(position, publish(path, bytes.size()));
+    done(number, position);
+  }
+  void rename(std::string from, std::string to, uint64_t position) {
+    const size_t number = begin({.act = Act::kRename, .path = from, .to = to});
+    commit(position, metadata::Rename{.from = from, .to = to});
+    done(number, position);
+  }
+  void remove(std::string path, uint64_t position) {
+    const size_t number = begin({.act = Act::kRemove, .path = path});
+    commit(position, metadata::Remove{.path = path});
+    done(number, position);
+  }
+  void make_directory(std::string path, uint64_t position) {
+    const size_t number = begin({.act = Act::kMakeDirectory, .path = path});
+    commit(position, metadata::MakeDirectory{.path = path});
+    done(number, position);
+  }
+  void get(std::string path, std::string_view bytes, uint64_t position) {
+    const size_t number = begin({.act = Act::kGet, .path = std::move(path)});
+    done(number, position).read = content_of(bytes);
+  }
+
+  static metadata::Operation publish(std::string path, uint64_t length) {
+    return metadata::Publish{.file = {}, .epoch = {}, .path = std::move(path), .length = length};
+  }
+
+ private:
+  Instant tick() { return now_ += 1ms; }
+  Operation& end(size_t number, Outcome outcome, uint64_t position) {
+    Operation& operation = history.at(number);
+    operation.outcome = outcome;
+    operation.position = LogIndex(position);
+    operation.ended = tick();
+    return operation;
+  }
+  Instant now_{};
+};
+
+}  // namespace dogfs::sim
