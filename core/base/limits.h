@@ -69,6 +69,7 @@ inline constexpr size_t kAppendBytesInFlightMax = 8 * kMiB;  // per follower
 inline constexpr size_t kUncommittedBytesMax = 64 * kMiB;    // proposals a leader holds
 inline constexpr size_t kReadsWaitingMax = 65536;            // for one leadership check
 inline constexpr size_t kGroupMembersMax = 32;               // voters, learners, outgoing voters
+inline constexpr size_t kRaftMessagesPerFrameMax = 1024;     // of any groups
 inline constexpr size_t kSnapshotPieceBytes = 1 * kMiB;
 inline constexpr uint64_t kWalSegmentBytes = 16 * kMiB;
 inline constexpr size_t kWalRecordBytesMax = 4 * kMiB;
