@@ -18,6 +18,7 @@ std::string_view method_name(Method method) {
     case Method::kShardDelete: return "shard_delete";
     case Method::kRegisterNode: return "register_node";
     case Method::kHeartbeat: return "heartbeat";
+    case Method::kShardReport: return "shard_report";
   }
   return "";
 }

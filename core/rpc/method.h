@@ -29,6 +29,7 @@ enum class Method : uint16_t {
   // Cluster and administration, 4xx.
   kRegisterNode = 400,
   kHeartbeat = 401,
+  kShardReport = 402,
 };
 
 // "shard_read"; "method 999" has none and gives "".

@@ -1,0 +1,162 @@
+#pragma once
+// Client: files of a DogFS cluster for a C++ program. It finds the metadata leader by itself, moves
+// bytes straight to and from the chunk servers, and rebuilds what lost servers held. An example is
+// in ../README.md. Owned by the program, which spawns run() in a nursery that ends before the
+// client is destroyed. One thread; any number of calls at a time; any may be cancelled.
+//
+// Outcomes of a call that changes something (promise P4): a result, it is done for good; kUnknown,
+// it may or may not have been done, or may yet be; any other error, it was refused and changed
+// nothing. Reads give a result or an error. All calls give
+//   kInvalid, kTooLarge    for a path or an argument that can never be right;
+//   kUnavailable           for no leader, or too few servers, within the limits of ClientOptions.
+// Further errors stand with each method.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/ids.h"
+#include "core/base/limits.h"
+#include "core/base/time.h"
+#include "core/env/network.h"
+#include "core/env/task.h"
+#include "core/namespace/queries.h"
+#include "core/placement/cluster_map.h"
+#include "core/placement/policy.h"
+#include "nodes/client/byte_stream.h"
+
+namespace dogfs {
+class Env;
+}
+
+namespace dogfs::nodes {
+
+struct ClientOptions {
+  std::vector<Address> metadata;   // some of the metadata servers; at least one
+  ClusterId cluster;               // 0: the cluster of the first server that answers
+  Duration operation_limit = 10s;  // for one metadata operation, all attempts together
+  // A put: bytes of blocks not yet committed, kept so that a block can be written again elsewhere.
+  size_t write_memory = 160 * limits::kMiB;
+  Duration shard_lag = 3s;  // a server this far behind the others is given up for the block
+  // A get: bytes asked for ahead of the sink.
+  size_t read_ahead = 32 * limits::kMiB;
+  Duration read_hedge = 500ms;  // after this a shard is rebuilt from others instead
+  Duration read_limit = 8s;     // for any part of a block, with all attempts
+};
+
+// `position` in results: the log index at which the answer holds. Of two operations the one with
+// the lower position came first; a read sees all changes up to its own.
+
+struct PutOptions {
+  std::optional<placement::Policy> policy;       // instead of the directory's
+  bool overwrite = true;                         // false: kExists when there is a file
+  std::optional<uint64_t> size;                  // if known beforehand: saves allocating in vain
+  std::function<void(uint64_t bytes)> progress;  // bytes durable and committed so far
+};
+struct PutResult {
+  uint64_t bytes = 0;
+  uint32_t blocks_below_full_width = 0;  // committed with fewer shards than the policy has
+  LogIndex position;
+};
+
+struct GetOptions {
+  uint64_t offset = 0;  // at or past the end: no bytes
+  uint64_t length = UINT64_MAX;
+  std::function<void(uint64_t bytes)> progress;  // bytes that the sink has taken
+};
+struct GetResult {
+  uint64_t bytes = 0;
+  uint64_t rebuilt_bytes = 0;  // of them, decoded from other shards
+  LogIndex position;
+};
+
+struct StatResult {
+  metadata::Attributes attributes;
+  LogIndex position;
+};
+struct ListResult {
+  metadata::Listing listing;
+  LogIndex position;
+};
+struct Changed {
+  LogIndex position;
+};
+
+struct ClusterStatus {
+  metadata::ClusterSettings settings;
+  metadata::Counters counters;
+  placement::ClusterMap map;
+  LogIndex position;
+};
+
+// What one metadata server says of itself, true only of its own moment.
+struct MetadataServerStatus {
+  NodeId node;
+  std::string role;  // "leader", "follower", "candidate", "pre_candidate"
+  Term term;
+  NodeId leader;  // 0: it knows of none
+  LogIndex commit;
+  LogIndex applied;
+  LogIndex last;
+  LogIndex snapshot;
+  ClusterId cluster;
+};
+struct MetadataServer {
+  Address address;
+  Result<MetadataServerStatus> status;  // kUnavailable: it does not answer
+};
+
+class Client {
+ public:
+  Client(Env& env, ClientOptions options);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // Keeps the connections; ends only by cancellation, and then every call under way fails.
+  Task<> run();
+
+  // Stores all bytes of `source` as one file, which appears whole or not at all, replacing a file
+  // that is there. kExists: a directory is there, or a file and !overwrite; kNotFound: the
+  // directory to put it in; kPrecondition: that directory was replaced meanwhile, or the cluster is
+  // too small for the policy; kUnavailable: too few live servers, naming needed and live; kNoSpace;
+  // kUnknown; an error of the source.
+  Task<Result<PutResult>> put(std::string path, ByteSource& source, PutOptions options);
+
+  // Gives a range of a file to `sink`, in order. kNotFound; kPrecondition: it is a directory;
+  // kUnavailable: a block has too few readable shards, naming how many of how many; kCorrupt: it
+  // has too few because some are damaged; an error of the sink, which has then taken a part.
+  Task<Result<GetResult>> get(std::string path, ByteSink& sink, GetOptions options);
+
+  // kNotFound.
+  Task<Result<StatResult>> stat(std::string path);
+  // Up to `count` entries named after `after` ("" from the start), by name. kNotFound;
+  // kPrecondition: it is a file.
+  Task<Result<ListResult>> list(std::string path, std::string after, size_t count);
+  // kExists (not with `parents`, when it is a directory); kNotFound: a directory above is missing;
+  // kPrecondition: a file stands above; kUnknown.
+  Task<Result<Changed>> make_directory(std::string path, bool parents,
+                                       std::optional<placement::Policy> policy);
+  // POSIX rename: a file replaces a file, a directory an empty directory. kNotFound, kExists,
+  // kPrecondition, kUnknown.
+  Task<Result<Changed>> rename(std::string from, std::string to);
+  // kNotFound; kPrecondition: a directory that is not empty, and !recursive; kUnknown.
+  Task<Result<Changed>> remove(std::string path, bool recursive);
+
+  Task<Result<ClusterStatus>> cluster_status();
+  // Asks every metadata server that is configured, and each that the cluster map names, by address.
+  Task<std::vector<MetadataServer>> metadata_status();
+
+  // The position of the answer that came last, also of a refusal; for checkers that run one
+  // operation at a time.
+  LogIndex last_position() const;
+
+ private:
+  struct Parts;
+  const std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace dogfs::nodes
