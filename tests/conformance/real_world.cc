@@ -71,9 +71,9 @@ class RealWorld final : public World {
       deaf_->listen(0);
       for (int i = 0; i < 2; ++i) {
         auto& caller = callers_.emplace_back(loop_.io(), tcp::v4());
-        caller.non_blocking(true);
-        boost::system::error_code ignored;
-        caller.connect(deaf_->local_endpoint(), ignored);
+        caller.native_non_blocking(true);
+        const auto endpoint = deaf_->local_endpoint();
+        ::connect(caller.native_handle(), endpoint.data(), endpoint.size());
       }
     }
     return {"127.0.0.1", deaf_->local_endpoint().port()};
