@@ -13,42 +13,56 @@ constexpr int kConnectTriesMax = 6;
 constexpr Duration kConnectRetransmit = std::chrono::seconds(1);
 }  // namespace
 
-// A listening port. Connections wait in a backlog until they are accepted.
+// A listening port. Connections wait in a backlog until they are accepted; those that still do when
+// it stops are reset.
 class ProcessListener final : public Listener {
  public:
   static constexpr size_t kBacklogMax = 128;
 
   ProcessListener(Fabric& fabric, Process& process, Address address)
-      : fabric_(fabric), process_(process), address_(std::move(address)), arrived_(process.env()) {
+      : fabric_(fabric), address_(std::move(address)), state_(std::make_shared<State>(process)) {
     fabric_.listeners_[address_] = this;
   }
-  ~ProcessListener() override { stop(); }
-
-  Task<Result<Stream>> accept() override {
-    while (backlog_.empty()) co_await arrived_.wait();
-    auto socket = std::move(backlog_.front());
-    backlog_.pop_front();
-    co_return Stream(process_, std::move(socket));
-  }
-  Address address() const override { return address_; }
-
-  Process& process() { return process_; }
-  bool full() const { return backlog_.size() >= kBacklogMax; }
-  void add(std::unique_ptr<Socket> socket) {
-    backlog_.push_back(std::move(socket));
-    arrived_.notify();
-  }
-  void stop() {
+  ~ProcessListener() override {
     const auto found = fabric_.listeners_.find(address_);
     if (found != fabric_.listeners_.end() && found->second == this) fabric_.listeners_.erase(found);
+    state_->stopped = true;
+    state_->arrived.notify();
+    for (const auto& connection : state_->backlog) connection->reset_by(Connection::Side::kServer);
+  }
+
+  Task<Result<Stream>> accept() override { return accept_from(state_); }
+  Address address() const override { return address_; }
+
+  Process& process() { return state_->process; }
+  bool full() const { return state_->backlog.size() >= kBacklogMax; }
+  void add(std::shared_ptr<Connection> connection) {
+    state_->backlog.push_back(std::move(connection));
+    state_->arrived.notify();
   }
 
  private:
+  // Shared with the frames that accept, which may find the listener gone when they go on.
+  struct State {
+    explicit State(Process& p) : process(p), arrived(p.env()) {}
+    Process& process;
+    Event arrived;
+    std::deque<std::shared_ptr<Connection>> backlog;
+    bool stopped = false;
+  };
+
+  static Task<Result<Stream>> accept_from(std::shared_ptr<State> state) {
+    while (state->backlog.empty() && !state->stopped) co_await state->arrived.wait();
+    if (state->stopped) co_return fail(Code::kClosed, "the listener was stopped");
+    auto socket = std::make_unique<ConnectionSocket>(std::move(state->backlog.front()),
+                                                     Connection::Side::kServer);
+    state->backlog.pop_front();
+    co_return Stream(state->process, std::move(socket));
+  }
+
   Fabric& fabric_;
-  Process& process_;
   Address address_;
-  Event arrived_;
-  std::deque<std::unique_ptr<Socket>> backlog_;
+  std::shared_ptr<State> state_;
 };
 
 // One connect() under way. The attempt outlives the caller, who may be cancelled or killed.
@@ -144,7 +158,7 @@ void Fabric::connect_step(std::shared_ptr<ConnectAttempt> attempt) {
                                                    client_address, attempt->target);
     remember(connection);
     attempt->socket = std::make_unique<ConnectionSocket>(connection, Connection::Side::kClient);
-    listener.add(std::make_unique<ConnectionSocket>(connection, Connection::Side::kServer));
+    listener.add(connection);
     attempt->client.complete(attempt->op, {});
   };
   const Duration latency = options_.latency_min + Duration(random_.below(8) * 10'000);
