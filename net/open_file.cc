@@ -2,10 +2,11 @@
 
 #include <cerrno>
 #include <cstring>
-#include <limits>
 
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/env/disk.h"
 
 namespace dogfs::net {
 namespace {
@@ -17,21 +18,14 @@ Code code_of(int error) {
     case ENOTEMPTY: return Code::kExists;
     case ENOSPC:
     case EDQUOT: return Code::kNoSpace;
+    case EINVAL:
     case EISDIR:
+    case ENOTDIR:
     case ENAMETOOLONG:
     case EFBIG:
     case ELOOP: return Code::kInvalid;
     default: return Code::kIo;
   }
-}
-
-// off_t is signed.
-Result<void> check_range(uint64_t offset, uint64_t length, std::string_view path) {
-  constexpr uint64_t kEndMax = std::numeric_limits<off_t>::max();
-  if (offset > kEndMax || length > kEndMax - offset)
-    return fail(Code::kInvalid, "{} bytes at offset {} of {} are out of range", length, offset,
-                path);
-  return {};
 }
 
 }  // namespace
@@ -44,7 +38,7 @@ std::unexpected<Error> system_failure(int error, std::string_view act, std::stri
 OpenFile::~OpenFile() { close(descriptor_); }
 
 Result<Buffer> OpenFile::read(uint64_t offset, size_t length) const {
-  TRY_VOID(check_range(offset, length, path_));
+  TRY_VOID(check_disk_range(offset, length));
   MutableBuffer into(length);
   size_t done = 0;
   while (done < length) {
@@ -60,7 +54,7 @@ Result<Buffer> OpenFile::read(uint64_t offset, size_t length) const {
 }
 
 Result<void> OpenFile::write(uint64_t offset, Buffer bytes) const {
-  TRY_VOID(check_range(offset, bytes.size(), path_));
+  TRY_VOID(check_disk_range(offset, bytes.size()));
   size_t done = 0;
   while (done < bytes.size()) {
     const ssize_t count = pwrite(descriptor_, bytes.data() + done, bytes.size() - done,
@@ -79,7 +73,7 @@ Result<void> OpenFile::sync() const {
 }
 
 Result<void> OpenFile::truncate(uint64_t size) const {
-  TRY_VOID(check_range(size, 0, path_));
+  TRY_VOID(check_disk_range(size, 0));
   while (ftruncate(descriptor_, static_cast<off_t>(size)) != 0)
     if (errno != EINTR) return system_failure(errno, "truncate", path_);
   return {};

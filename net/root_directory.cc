@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "core/base/check.h"
-#include "core/base/limits.h"
 
 namespace dogfs::net {
 namespace {
@@ -43,10 +42,6 @@ bool names_directory(int directory, const dirent& entry) {
          S_ISDIR(status.st_mode);
 }
 
-bool valid_part(std::string_view part) {
-  return !part.empty() && part != "." && part != ".." && part.size() <= limits::kNameBytesMax;
-}
-
 }  // namespace
 
 Result<std::shared_ptr<RootDirectory>> RootDirectory::open(std::string path) {
@@ -70,16 +65,7 @@ Result<void> RootDirectory::check_root() const {
 
 Result<void> RootDirectory::check_path(std::string_view path) const {
   TRY_VOID(check_root());
-  const auto bad = [&] {
-    return fail(Code::kInvalid, "'{}' is not a path below {}", path, full(""));
-  };
-  if (path.size() > limits::kPathBytesMax || path.contains('\0')) return bad();
-  for (size_t begin = 0; begin <= path.size();) {
-    const size_t end = std::min(path.find('/', begin), path.size());
-    if (!valid_part(path.substr(begin, end - begin))) return bad();
-    begin = end + 1;
-  }
-  return {};
+  return check_disk_path(path);
 }
 
 Result<std::shared_ptr<OpenFile>> RootDirectory::open_file(std::string path, OpenMode mode) const {

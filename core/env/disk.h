@@ -13,6 +13,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/buffer.h"
@@ -68,5 +69,10 @@ class Disk {
   virtual Task<Result<void>> sync_directory(std::string directory) = 0;
   virtual Task<Result<Space>> space() = 0;
 };
+
+// For worlds: what no disk takes is kInvalid. A path has no empty part, no "." or "..", no zero
+// byte, and keeps to the limits on names and paths; a range ends below 2^63.
+Result<void> check_disk_path(std::string_view path);
+Result<void> check_disk_range(uint64_t offset, uint64_t length);
 
 }  // namespace dogfs

@@ -7,16 +7,6 @@
 namespace dogfs::sim {
 namespace {
 
-bool valid_path(std::string_view path) {
-  while (true) {
-    const size_t slash = path.find('/');
-    const auto name = path.substr(0, slash);
-    if (name.empty() || name == "." || name == "..") return false;
-    if (slash == std::string_view::npos) return true;
-    path.remove_prefix(slash + 1);
-  }
-}
-
 bool inside(std::string_view path, std::string_view directory) {
   return path.starts_with(directory) && path.size() > directory.size() &&
          path[directory.size()] == '/';
@@ -34,7 +24,7 @@ DiskImage::~DiskImage() = default;
 Result<std::shared_ptr<DiskImage::Directory>> DiskImage::find_directory(
     std::string_view path) const {
   if (path.empty()) return root_;
-  if (!valid_path(path)) return fail(Code::kInvalid, "not a path: '{}'", path);
+  TRY_VOID(check_disk_path(path));
   std::shared_ptr<Directory> directory = root_;
   for (std::string_view rest = path; !rest.empty();) {
     const auto name = rest.substr(0, rest.find('/'));
@@ -48,7 +38,7 @@ Result<std::shared_ptr<DiskImage::Directory>> DiskImage::find_directory(
 }
 
 Result<DiskImage::Place> DiskImage::find_place(const std::string& path) const {
-  if (!valid_path(path)) return fail(Code::kInvalid, "not a path: '{}'", path);
+  TRY_VOID(check_disk_path(path));
   const size_t slash = path.rfind('/');
   const auto parent = slash == std::string::npos ? "" : path.substr(0, slash);
   TRY(directory, find_directory(parent));
@@ -85,6 +75,7 @@ Result<DiskImage::Content> DiskImage::open(const std::string& path, OpenMode mod
 }
 
 Result<Buffer> DiskImage::read(const Content& file, uint64_t offset, size_t length) {
+  TRY_VOID(check_disk_range(offset, length));
   return file->read(offset, length, counts_);
 }
 
@@ -101,6 +92,7 @@ Result<void> DiskImage::charge(const Content& file, uint64_t new_size) {
 }
 
 Result<void> DiskImage::write(const Content& file, uint64_t offset, Buffer bytes) {
+  TRY_VOID(check_disk_range(offset, bytes.size()));
   if (bytes.empty()) return {};
   TRY_VOID(charge(file, std::max(file->size(), offset + bytes.size())));
   file->write(offset, std::move(bytes));
@@ -109,6 +101,7 @@ Result<void> DiskImage::write(const Content& file, uint64_t offset, Buffer bytes
 
 Result<void> DiskImage::write_misdirected(const Content& file, uint64_t offset, Buffer bytes,
                                           Random& random) {
+  TRY_VOID(check_disk_range(offset, bytes.size()));
   std::vector<Content> targets = durable_files();
   if (targets.empty() || bytes.empty()) return write(file, offset, std::move(bytes));
   TRY_VOID(charge(file, std::max(file->size(), offset + bytes.size())));
@@ -122,6 +115,7 @@ Result<void> DiskImage::write_misdirected(const Content& file, uint64_t offset, 
 }
 
 Result<void> DiskImage::truncate(const Content& file, uint64_t size) {
+  TRY_VOID(check_disk_range(size, 0));
   TRY_VOID(charge(file, size));
   file->truncate(size);
   return {};

@@ -187,8 +187,11 @@ Task<Result<T>> perform_on_names(std::shared_ptr<Queue> queue, DiskOperation ope
 
 class SimFile final : public File {
  public:
-  SimFile(std::shared_ptr<Queue> queue, Content content, std::string path)
-      : queue_(std::move(queue)), content_(std::move(content)), path_(std::move(path)) {}
+  SimFile(std::shared_ptr<Queue> queue, Content content, std::string path, OpenMode mode)
+      : queue_(std::move(queue)),
+        content_(std::move(content)),
+        path_(std::move(path)),
+        writable_(mode != OpenMode::kRead) {}
 
   Task<Result<Buffer>> read(uint64_t offset, size_t length) override;
   Task<Result<void>> write(uint64_t offset, Buffer bytes) override;
@@ -197,9 +200,14 @@ class SimFile final : public File {
   Task<Result<uint64_t>> size() override;
 
  private:
+  Task<Result<void>> refuse_change() {
+    co_return fail(Code::kIo, "{} is open for reading only", path_);
+  }
+
   std::shared_ptr<Queue> queue_;
   Content content_;
   std::string path_;
+  bool writable_;
 };
 
 Task<Result<Buffer>> SimFile::read(uint64_t offset, size_t length) {
@@ -226,6 +234,7 @@ Result<void> write_some(Queue& queue, const Content& file, uint64_t offset, cons
 }
 
 Task<Result<void>> SimFile::write(uint64_t offset, Buffer bytes) {
+  if (!writable_) return refuse_change();
   Request request{.operation = DiskOperation::kWrite,
                   .file = content_,
                   .begin = offset,
@@ -267,6 +276,7 @@ Task<Result<void>> SimFile::sync() {
 }
 
 Task<Result<void>> SimFile::truncate(uint64_t size) {
+  if (!writable_) return refuse_change();
   return perform<void>(
       queue_, Request{.operation = DiskOperation::kTruncate, .file = content_},
       [queue = queue_, file = content_, path = path_, size](Fate fate, uint64_t) -> Result<void> {
@@ -302,7 +312,7 @@ Task<Result<std::unique_ptr<File>>> SimDisk::open(std::string path, OpenMode mod
   return perform_on_names<Opened>(
       queue_, DiskOperation::kOpen, path, [queue = queue_, path, mode](uint64_t) -> Result<Opened> {
         TRY(content, queue->image.open(path, mode));
-        return std::make_unique<SimFile>(queue, std::move(content), path);
+        return std::make_unique<SimFile>(queue, std::move(content), path, mode);
       });
 }
 

@@ -1,0 +1,39 @@
+#include "core/env/disk.h"
+
+#include <algorithm>
+
+#include "core/base/limits.h"
+
+namespace dogfs {
+namespace {
+
+bool valid_part(std::string_view part) {
+  return !part.empty() && part != "." && part != ".." && part.size() <= limits::kNameBytesMax;
+}
+
+bool valid_path(std::string_view path) {
+  if (path.size() > limits::kPathBytesMax || path.contains('\0')) return false;
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    if (!valid_part(path.substr(begin, end - begin))) return false;
+    begin = end + 1;
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<void> check_disk_path(std::string_view path) {
+  if (!valid_path(path))
+    return fail(Code::kInvalid, "'{}' is not a path within the data directory", path);
+  return {};
+}
+
+Result<void> check_disk_range(uint64_t offset, uint64_t length) {
+  constexpr uint64_t kEndMax = INT64_MAX;
+  if (offset > kEndMax || length > kEndMax - offset)
+    return fail(Code::kInvalid, "{} bytes at offset {} are out of range", length, offset);
+  return {};
+}
+
+}  // namespace dogfs
