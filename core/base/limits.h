@@ -73,12 +73,17 @@ inline constexpr size_t kRaftMessagesPerFrameMax = 1024;     // of any groups
 inline constexpr size_t kSnapshotPieceBytes = 1 * kMiB;
 inline constexpr uint64_t kWalSegmentBytes = 16 * kMiB;
 inline constexpr size_t kWalRecordBytesMax = 4 * kMiB;
+inline constexpr size_t kWalBatchBytesMax = 8 * kMiB;      // one write and one sync
+inline constexpr size_t kWalQueueBytesMax = 64 * kMiB;     // waiting for the disk
+inline constexpr size_t kSnapshotChunkBytes = 256 * kKiB;  // checksummed together, in the file
+inline constexpr size_t kSnapshotHeadBytesMax = 64 * kKiB;
 static_assert(kProposalBytesMax <= kAppendBytesMax);
 static_assert(kAppendBytesMax <= kFrameMessageBytesMax);
 static_assert(kAppendBytesMax <= kAppendBytesInFlightMax);
 static_assert(kAppendBytesInFlightMax <= kOneWayQueueBytesMax);
 static_assert(kSnapshotPieceBytes <= kFrameBulkBytesMax);
-static_assert(kProposalBytesMax < kWalRecordBytesMax && kWalRecordBytesMax <= kWalSegmentBytes);
+static_assert(kProposalBytesMax < kWalRecordBytesMax && kWalRecordBytesMax < kWalBatchBytesMax);
+static_assert(kWalBatchBytesMax < kWalSegmentBytes && kWalBatchBytesMax <= kWalQueueBytesMax);
 
 // Sessions and listings.
 inline constexpr size_t kSessionResultsMax = 256;  // remembered per client and slot

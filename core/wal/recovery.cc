@@ -1,0 +1,181 @@
+#include "core/wal/recovery.h"
+
+#include "core/base/mutation.h"
+#include "core/env/env.h"
+
+namespace dogfs::wal {
+namespace {
+
+// A segment as it was read.
+struct Loaded {
+  uint64_t sequence = 0;
+  std::unique_ptr<File> file;
+  Buffer bytes;
+};
+
+class Recovery {
+ public:
+  Recovery(Env& env, Options options, Visitor visit)
+      : env_(env), options_(std::move(options)), visit_(std::move(visit)) {}
+
+  Task<Result<Recovered>> run();
+
+ private:
+  Task<Result<std::vector<uint64_t>>> list_segments();
+  Task<Result<void>> make_directory();
+  Task<Result<Loaded>> load(uint64_t sequence);
+  // Reads one segment. False: it was never finished and holds nothing.
+  Task<Result<bool>> take(uint64_t sequence, bool is_last);
+  Result<void> follow(const SegmentHeader& header) const;
+  Result<void> visit_frames();
+  Task<Result<void>> secure_tail();
+  std::unexpected<Error> damage() const;
+  SegmentIdentity identity(uint64_t sequence) const {
+    return {options_.cluster, options_.store, sequence};
+  }
+
+  Env& env_;
+  const Options options_;
+  Visitor visit_;
+  Recovered recovered_;
+  // The latest segment read.
+  Loaded tail_;
+  SegmentScan scan_;
+};
+
+std::string parent_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
+
+Task<Result<void>> Recovery::make_directory() {
+  if (options_.directory.empty()) co_return Result<void>();
+  const auto made = co_await env_.disk().make_directory(options_.directory);
+  if (!made && !made.error().is(Code::kExists)) co_return fail(made.error());
+  co_return co_await env_.disk().sync_directory(parent_of(options_.directory));
+}
+
+Task<Result<std::vector<uint64_t>>> Recovery::list_segments() {
+  CO_TRY(entries, co_await env_.disk().list(options_.directory));
+  std::vector<uint64_t> sequences;  // sorted, as the names are
+  for (const auto& entry : entries)
+    if (const auto sequence = parse_segment_name(entry.name)) sequences.push_back(*sequence);
+  for (size_t i = 1; i < sequences.size(); ++i)
+    if (sequences[i] != sequences[i - 1] + 1)
+      co_return fail(Code::kCorrupt, "{} is missing: the log is damaged",
+                     segment_path(options_, sequences[i - 1] + 1));
+  co_return sequences;
+}
+
+Task<Result<Loaded>> Recovery::load(uint64_t sequence) {
+  CO_TRY(file, co_await env_.disk().open(segment_path(options_, sequence), OpenMode::kWrite));
+  CO_TRY(size, co_await file->size());
+  if (size > limits::kWalSegmentBytes)
+    co_return fail(Code::kCorrupt, "{} has {} bytes, more than a segment",
+                   segment_path(options_, sequence), size);
+  CO_TRY(bytes, co_await file->read(0, size));
+  co_return Loaded{sequence, std::move(file), std::move(bytes)};
+}
+
+Task<Result<Recovered>> Recovery::run() {
+  CO_TRY_VOID(co_await make_directory());
+  CO_TRY(sequences, co_await list_segments());
+  for (const uint64_t sequence : sequences) {
+    CO_TRY(finished, co_await take(sequence, sequence == sequences.back()));
+    if (!finished) CO_TRY_VOID(co_await env_.disk().remove(segment_path(options_, sequence)));
+  }
+  // Only now is it known that nothing is damaged, and that something may be cut off.
+  if (!recovered_.segments.empty()) CO_TRY_VOID(co_await secure_tail());
+  CO_TRY_VOID(co_await env_.disk().sync_directory(options_.directory));
+  co_return std::move(recovered_);
+}
+
+Task<Result<bool>> Recovery::take(uint64_t sequence, bool is_last) {
+  CO_TRY(segment, co_await load(sequence));
+  auto header = decode_segment_header(segment.bytes.view(), identity(sequence));
+  if (!header) {
+    // A segment is used only after its header and name are durable. One without a header, the
+    // last, was being made when the process ended.
+    const bool unfinished = header.error().is(Code::kCorrupt) && is_last &&
+                            !holds_frames(segment.bytes.view(), identity(sequence));
+    if (unfinished) co_return false;
+    co_return fail(header.error().in(segment_path(options_, sequence)));
+  }
+  CO_TRY_VOID(follow(*header));
+  tail_ = std::move(segment);
+  scan_ = scan_segment(tail_.bytes.view(), identity(sequence), header->after);
+  // What broke off was a torn tail only if nothing good says that it had been durable.
+  if (scan_.claimed > scan_.last && !MUTANT("M7")) co_return damage();
+  CO_TRY_VOID(visit_frames());
+  co_return true;
+}
+
+// All before a segment was durable when it was made. What may be torn there is a marker.
+Result<void> Recovery::follow(const SegmentHeader& header) const {
+  if (recovered_.segments.empty() || header.after == scan_.last) return {};
+  return damage();
+}
+
+std::unexpected<Error> Recovery::damage() const {
+  return fail(Code::kCorrupt,
+              "{} is damaged at offset {}, where LSN {} should be: what was promised there is lost",
+              segment_path(options_, tail_.sequence), scan_.end, scan_.last.next());
+}
+
+Result<void> Recovery::visit_frames() {
+  Segment& taken = recovered_.segments.emplace_back(Segment{tail_.sequence, {}});
+  for (const Frame& frame : scan_.frames) {
+    Lsn lsn = frame.header.first;
+    for (const FrameRecord& record : frame.records) {
+      const auto offset = as_bytes(record.payload).data() - tail_.bytes.data();
+      TRY_VOID(visit_({record.group, lsn,
+                       tail_.bytes.slice(static_cast<size_t>(offset), record.payload.size())}));
+      taken.last_of_group[record.group] = lsn;
+      lsn = lsn.next();
+    }
+  }
+  recovered_.last = scan_.last;
+  return {};
+}
+
+// Where the bytes begin that no later frame says are durable.
+uint64_t unproven_from(const SegmentScan& scan) {
+  Lsn proven;
+  uint64_t from = scan.end;
+  for (size_t i = scan.frames.size(); i-- > 0;) {
+    const Frame& frame = scan.frames[i];
+    if (frame.header.records > 0 && frame.header.last() <= proven) return from;
+    proven = std::max(proven, frame.header.durable);
+    from = frame.offset;
+  }
+  return 0;  // nothing proves the header, either
+}
+
+Task<Result<void>> Recovery::secure_tail() {
+  if (!scan_.clean) {
+    env_.log().info("{}: cut a torn tail of {} bytes after LSN {}",
+                    segment_path(options_, tail_.sequence), tail_.bytes.size() - scan_.end,
+                    scan_.last);
+    CO_TRY_VOID(co_await tail_.file->truncate(scan_.end));
+  }
+  const uint64_t from = unproven_from(scan_);
+  CO_TRY_VOID(co_await tail_.file->write(from, tail_.bytes.slice(from, scan_.end - from)));
+  CO_TRY_VOID(co_await tail_.file->sync());
+  recovered_.active = std::move(tail_.file);
+  recovered_.end = scan_.end;
+  co_return Result<void>();
+}
+
+}  // namespace
+
+std::string segment_path(const Options& options, uint64_t sequence) {
+  const auto name = segment_name(sequence);
+  return options.directory.empty() ? name : options.directory + '/' + name;
+}
+
+Task<Result<Recovered>> recover(Env& env, Options options, Visitor visit) {
+  Recovery recovery(env, std::move(options), std::move(visit));
+  co_return co_await recovery.run();
+}
+
+}  // namespace dogfs::wal

@@ -1,0 +1,277 @@
+#include "core/wal/wal.h"
+
+#include <utility>
+
+#include "core/base/mutation.h"
+#include "core/env/env.h"
+
+namespace dogfs::wal {
+
+// Records that are written together. Shared with the tickets of those who wait for them.
+struct Wal::Batch {
+  explicit Batch(Env& env) : done(env) {}
+
+  std::string frame = std::string(kFrameHeaderBytes, '\0');  // its header comes last
+  size_t bytes = 0;                                          // of its records
+  uint32_t records = 0;
+  Lsn first;
+  Lsn last;
+  std::map<GroupId, Lsn> last_of_group;
+  Event done;
+  Result<void> result;
+};
+
+Wal::Wal(Env& env, Options options, Recovered recovered)
+    : env_(env),
+      options_(std::move(options)),
+      segments_(std::make_move_iterator(recovered.segments.begin()),
+                std::make_move_iterator(recovered.segments.end())),
+      active_(std::move(recovered.active)),
+      end_(recovered.end),
+      taken_(recovered.last),
+      durable_(recovered.last),
+      work_(env),
+      room_(env) {}
+
+Wal::~Wal() = default;
+
+Task<Result<std::unique_ptr<Wal>>> Wal::open(Env& env, Options options, Visitor visit) {
+  if (options.segment_bytes > limits::kWalSegmentBytes)
+    co_return fail(Code::kInvalid, "segments of {} bytes, at most {} are possible",
+                   options.segment_bytes, limits::kWalSegmentBytes);
+  CO_TRY(recovered, co_await recover(env, options, std::move(visit)));
+  co_return std::unique_ptr<Wal>(new Wal(env, std::move(options), std::move(recovered)));
+}
+
+// Taking records.
+
+size_t Wal::batch_bytes_max() const {
+  return std::min<uint64_t>(limits::kWalBatchBytesMax,
+                            options_.segment_bytes - kSegmentHeaderBytes);
+}
+
+Wal::Batch& Wal::batch_with_room(size_t bytes) {
+  if (queue_.empty() || queue_.back()->frame.size() + bytes > batch_bytes_max())
+    queue_.push_back(std::make_shared<Batch>(env_));
+  return *queue_.back();
+}
+
+// What fits into one batch goes into one, so that a full disk refuses all of it or nothing.
+void Wal::keep_together(const std::vector<std::string>& records) {
+  size_t bytes = 0;
+  for (const auto& record : records) bytes += kRecordHeaderBytes + record.size();
+  if (kFrameHeaderBytes + bytes <= batch_bytes_max()) batch_with_room(bytes);
+}
+
+Result<Wal::Ticket> Wal::append(GroupId group, std::vector<std::string> records) {
+  if (failure_) return fail(*failure_);
+  if (refused_.contains(group)) return fail(Code::kNoSpace, "the log's disk is full");
+  if (queued_bytes_ >= limits::kWalQueueBytesMax)
+    return fail(Code::kUnavailable, "{} bytes wait for the log's disk", queued_bytes_);
+  for (const auto& record : records)
+    if (record.size() > limits::kWalRecordBytesMax ||
+        kFrameHeaderBytes + kRecordHeaderBytes + record.size() > batch_bytes_max())
+      return fail(Code::kTooLarge, "a log record of {} bytes", record.size());
+  keep_together(records);
+  Ticket ticket;
+  ticket.group_ = group;
+  ticket.first_ = taken_.next();
+  for (const auto& record : records) {
+    Batch& batch = batch_with_room(kRecordHeaderBytes + record.size());
+    taken_ = taken_.next();
+    if (batch.records++ == 0) batch.first = taken_;
+    batch.last = taken_;
+    batch.last_of_group[group] = taken_;
+    append_record(batch.frame, group, record);
+    batch.bytes += kRecordHeaderBytes + record.size();
+    queued_bytes_ += kRecordHeaderBytes + record.size();
+    ticket.batch_ = queue_.back();  // batches become durable in order: the last one decides
+  }
+  ticket.last_ = taken_;
+  work_.set();
+  return ticket;
+}
+
+Task<Result<void>> Wal::durable(Ticket ticket) {
+  if (!ticket.batch_) co_return Result<void>();  // of no records
+  co_await ticket.batch_->done.wait();
+  const Result<void> result = ticket.batch_->result;
+  if (result || !result.error().is(Code::kNoSpace)) co_return result;
+  const auto refused = refused_.find(ticket.group_);
+  if (refused != refused_.end() && ticket.last_ >= refused->second) refused_.erase(refused);
+  co_return result;
+}
+
+Task<Result<void>> Wal::room() {
+  while (!failure_ && queued_bytes_ >= limits::kWalQueueBytesMax) co_await room_.wait();
+  if (failure_) co_return fail(*failure_);
+  co_return Result<void>();
+}
+
+// Writing.
+
+SegmentIdentity Wal::identity() const {
+  return {options_.cluster, options_.store, segments_.back().sequence};
+}
+
+Task<> Wal::run() {
+  while (!failure_) {
+    work_.reset();
+    co_await delete_released();
+    if (failure_) co_return;
+    if (!queue_.empty())
+      co_await write_next();
+    else if (!marked_)
+      co_await mark_durable();
+    else
+      co_await work_.wait();
+  }
+}
+
+Task<> Wal::write_next() {
+  auto batch = std::move(queue_.front());
+  queue_.pop_front();
+  const auto written = co_await write(batch);
+  if (!written && written.error().is(Code::kNoSpace)) co_return refuse_waiting(batch, written);
+  if (!written) co_return fail_for_good(batch, written.error());
+  queued_bytes_ -= batch->bytes;
+  announce(*batch, {});
+  room_.notify();
+}
+
+// Nobody knows what an operation left that had to succeed: a full disk is no excuse for it.
+Result<void> required(Result<void> result) {
+  if (result) return result;
+  return fail(Code::kIo, "{}", result.error().message);
+}
+
+Task<Result<void>> Wal::write(std::shared_ptr<Batch> batch) {
+  const size_t size = batch->frame.size();
+  if (!active_ || end_ + size > options_.segment_bytes) CO_TRY_VOID(co_await begin_segment());
+  const ByteView payload = as_bytes(batch->frame).subspan(kFrameHeaderBytes);
+  const FrameHeader header{.payload_bytes = static_cast<uint32_t>(payload.size()),
+                           .records = batch->records,
+                           .first = batch->first,
+                           .durable = durable_,
+                           .payload_crc = crc32c(payload)};
+  batch->frame.replace(0, kFrameHeaderBytes, encode_frame_header(header, identity(), end_));
+  CO_TRY_VOID(co_await write_frame(Buffer::take(std::move(batch->frame))));
+  if (MUTANT("M5")) announce(*batch, {});
+  auto synced = required(co_await active_->sync());
+  if (!synced && MUTANT("M6")) synced = {};
+  CO_TRY_VOID(synced);
+  end_ += size;
+  durable_ = batch->last;
+  marked_ = false;
+  for (const auto& [group, last] : batch->last_of_group)
+    segments_.back().last_of_group[group] = last;
+  co_return Result<void>();
+}
+
+// What a full disk left of a frame is cut off again.
+Task<Result<void>> Wal::write_frame(Buffer frame) {
+  auto written = co_await active_->write(end_, std::move(frame));
+  if (written || !written.error().is(Code::kNoSpace)) co_return written;
+  CO_TRY_VOID(required(co_await active_->truncate(end_)));
+  co_return written;
+}
+
+// All before the new segment is durable, and so are its header and name before it is used.
+Task<Result<void>> Wal::begin_segment() {
+  const uint64_t sequence = segments_.empty() ? 1 : segments_.back().sequence + 1;
+  auto filled = co_await fill_new_segment(sequence);
+  if (filled || !filled.error().is(Code::kNoSpace)) co_return filled;
+  // Without a header it would count as never finished; but it would take space.
+  const auto removed = co_await env_.disk().remove(segment_path(options_, sequence));
+  if (!removed && !removed.error().is(Code::kNotFound)) co_return required(removed);
+  co_return filled;
+}
+
+Task<Result<void>> Wal::fill_new_segment(uint64_t sequence) {
+  const SegmentHeader header{{options_.cluster, options_.store, sequence}, durable_};
+  CO_TRY(file, co_await env_.disk().open(segment_path(options_, sequence), OpenMode::kCreate));
+  CO_TRY_VOID(co_await file->write(0, Buffer::take(encode_segment_header(header))));
+  CO_TRY_VOID(required(co_await file->sync()));
+  CO_TRY_VOID(required(co_await env_.disk().sync_directory(options_.directory)));
+  segments_.push_back({sequence, {}});
+  active_ = std::move(file);
+  end_ = kSegmentHeaderBytes;
+  marked_ = true;  // by the header
+  co_return Result<void>();
+}
+
+// With nothing else to write, a marker says that the latest batch was durable, so that its later
+// damage is not taken for a torn tail. It is not synced: nothing depends on it.
+Task<> Wal::mark_durable() {
+  marked_ = true;
+  if (end_ + kFrameHeaderBytes > options_.segment_bytes) co_return;
+  const FrameHeader header{.first = durable_.next(), .durable = durable_};
+  const auto written =
+      co_await write_frame(Buffer::take(encode_frame_header(header, identity(), end_)));
+  if (written)
+    end_ += kFrameHeaderBytes;
+  else if (!written.error().is(Code::kNoSpace))
+    fail_for_good(nullptr, written.error());
+}
+
+// Outcomes.
+
+void Wal::announce(Batch& batch, Result<void> result) {
+  if (batch.done.is_set()) return;
+  batch.result = std::move(result);
+  batch.done.set();
+}
+
+void Wal::refuse_waiting(std::shared_ptr<Batch> written, const Result<void>& result) {
+  env_.log().warning("the log refuses records: {}", result.error());
+  const Lsn first = written->first;
+  queue_.push_front(std::move(written));
+  for (auto& batch : std::exchange(queue_, {})) {
+    for (const auto& [group, last] : batch->last_of_group) refused_[group] = first;
+    announce(*batch, result);
+  }
+  queued_bytes_ = 0;
+  room_.notify();
+}
+
+void Wal::fail_for_good(std::shared_ptr<Batch> written, const Error& error) {
+  failure_ = Error{Code::kIo, "the log has failed: " + error.message};
+  env_.log().error("{}", *failure_);
+  if (written) queue_.push_front(std::move(written));
+  for (auto& batch : std::exchange(queue_, {})) announce(*batch, fail(*failure_));
+  queued_bytes_ = 0;
+  room_.notify();
+}
+
+// Letting go.
+
+void Wal::release(GroupId group, Lsn keep_from) {
+  Lsn& kept = keep_from_[group];
+  kept = std::max(kept, keep_from);
+  if (oldest_is_free()) work_.set();
+}
+
+std::vector<GroupId> Wal::holders_of_oldest() const {
+  std::vector<GroupId> holders;
+  if (segments_.empty()) return holders;
+  for (const auto& [group, last] : segments_.front().last_of_group) {
+    const auto kept = keep_from_.find(group);
+    if (kept == keep_from_.end() || last >= kept->second) holders.push_back(group);
+  }
+  return holders;
+}
+
+bool Wal::oldest_is_free() const { return segments_.size() > 1 && holders_of_oldest().empty(); }
+
+// One at a time, each made durable, so that after any crash no segment is missing in the middle.
+Task<> Wal::delete_released() {
+  while (!failure_ && oldest_is_free()) {
+    const auto path = segment_path(options_, segments_.front().sequence);
+    auto removed = co_await env_.disk().remove(path);
+    if (removed) removed = co_await env_.disk().sync_directory(options_.directory);
+    if (!removed) co_return fail_for_good(nullptr, removed.error());
+    segments_.pop_front();
+  }
+}
+
+}  // namespace dogfs::wal

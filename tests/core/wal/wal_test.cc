@@ -1,0 +1,433 @@
+#include "core/wal/wal.h"
+
+#include <rapidcheck.h>
+
+#include "tests/core/wal/rig.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::wal {
+namespace {
+
+constexpr int kRounds = 8;
+
+void live(Rig& rig, int rounds = kRounds, uint64_t segment_bytes = 2048) {
+  rig.live([&rig, rounds, segment_bytes](Env& env) {
+    return life(env, rig.options(segment_bytes), rig.ledger, rounds);
+  });
+}
+
+// Opens once more on a sound disk, appends, loses power and opens again: all must be there.
+void check_sound(Rig& rig) {
+  rig.host.disk_model().clear_trap();
+  for (int again = 0; again < 2; ++again) {
+    live(rig, 2);
+    REQUIRE_EQ(rig.ledger.complaint, "");
+    REQUIRE_MESSAGE(!rig.ledger.open_error, rig.ledger.open_error->message);
+    rig.end_life(true);
+  }
+}
+
+// Operations on the disk of a life in which nothing fails.
+uint64_t operations_of_a_life(uint64_t seed) {
+  Rig rig(seed);
+  live(rig);
+  REQUIRE_EQ(rig.ledger.failures, 0);
+  return rig.host.disk_model().operations();
+}
+
+TEST_CASE("what was durable is found again in order after power loss") {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    Rig rig(seed);
+    live(rig);
+    CHECK_EQ(rig.ledger.failures, 0);
+    CHECK(rig.ledger.entries.size() >= 3 * kRounds);
+    rig.end_life(true);
+    check_sound(rig);
+  }
+}
+
+TEST_CASE("an error at the N-th disk operation, for every N, loses and invents nothing") {
+  int failures = 0;
+  for (uint64_t seed = 0; seed < 4; ++seed) {
+    const uint64_t count = operations_of_a_life(seed);
+    REQUIRE(count > 60);
+    for (uint64_t n = 1; n <= count; ++n) {
+      Rig rig(seed);
+      rig.host.disk_model().fail_nth(n);
+      live(rig);
+      failures += rig.ledger.failures;
+      rig.end_life(seed % 2 == 0);
+      check_sound(rig);
+    }
+  }
+  CHECK(failures > 0);
+}
+
+TEST_CASE("a crash at the N-th disk operation, for every N, loses and invents nothing") {
+  for (uint64_t seed = 0; seed < 6; ++seed) {
+    const uint64_t count = operations_of_a_life(seed);
+    for (uint64_t n = 1; n <= count; ++n) {
+      Rig rig(seed);
+      rig.host.disk_model().set_trap(n, [&rig, seed] {
+        rig.end_life(seed % 3 != 0);
+        return true;
+      });
+      live(rig);
+      check_sound(rig);
+    }
+  }
+}
+
+TEST_CASE("crashes while recovering from a crash lose and invent nothing") {
+  for (uint64_t seed = 0; seed < 150; ++seed) {
+    Rig rig(seed);
+    for (int crash = 0; crash < 4; ++crash) {
+      rig.host.disk_model().set_trap(rig.random.between(1, crash % 2 == 0 ? 60 : 12), [&rig] {
+        rig.end_life(rig.random.chance(1, 2));
+        return true;
+      });
+      live(rig);
+      REQUIRE_EQ(rig.ledger.complaint, "");
+      rig.end_life(rig.random.chance(1, 2));
+    }
+    check_sound(rig);
+  }
+}
+
+TEST_CASE("a disk that is full from the N-th operation on refuses, and serves when it has space") {
+  int refusals = 0;
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    const uint64_t count = operations_of_a_life(seed);
+    for (uint64_t n = 1; n <= count; ++n) {
+      Rig rig(seed);
+      auto& image = rig.host.disk_image();
+      rig.host.disk_model().set_trap(n, [&] {
+        // A little space is left: writes may be cut short.
+        image.set_capacity(rig.random.below(2000));
+        rig.world.after(20ms, [&] { image.set_capacity(1 << 30); });
+        return true;
+      });
+      live(rig);
+      REQUIRE_EQ(rig.ledger.failures, 0);
+      if (rig.ledger.open_error) {
+        CHECK_EQ(rig.ledger.open_error->code, Code::kNoSpace);
+      }
+      refusals += rig.ledger.refusals;
+      rig.end_life(n % 2 == 0);
+      check_sound(rig);
+    }
+  }
+  CHECK(refusals > 50);
+}
+
+TEST_CASE("a write cut short by a full disk leaves a log that goes on") {
+  Rig rig(1);
+  auto& image = rig.host.disk_image();
+  image.set_capacity(1200);
+  rig.world.after(50ms, [&] { image.set_capacity(1 << 30); });
+  live(rig);
+  CHECK_EQ(rig.ledger.failures, 0);
+  CHECK(rig.ledger.refusals > 0);
+  rig.end_life(true);
+  check_sound(rig);
+}
+
+TEST_CASE("random errors and crashes over many lives lose and invent nothing") {
+  for (uint64_t seed = 0; seed < 150; ++seed) {
+    Rig rig(seed);
+    rig.host.disk_model().set_rates(
+        {.write_error = 10'000, .sync_error = 30'000, .metadata_error = 5'000});
+    for (int round = 0; round < 6; ++round) {
+      if (rig.random.chance(1, 2))
+        rig.host.disk_model().set_trap(rig.random.between(1, 100), [&rig] {
+          rig.end_life(rig.random.chance(1, 2));
+          return true;
+        });
+      live(rig);
+      REQUIRE_EQ(rig.ledger.complaint, "");
+      rig.end_life(rig.random.chance(1, 2));
+    }
+    rig.host.disk_model().set_rates({});
+    check_sound(rig);
+  }
+}
+
+Task<> after_failure(Env& env, Options options, Ledger& ledger, sim::DiskModel& model, int& done) {
+  auto wal = co_await open_log(env, options, ledger);
+  REQUIRE(wal);
+  co_await nursery(env, [&](Nursery& children) -> Task<> {
+    children.spawn((*wal)->run());
+    return [](Wal& log, sim::DiskModel& disk, int& reached) -> Task<> {
+      auto early = log.append(GroupId(1), {"early"});
+      REQUIRE(co_await log.durable(*early));
+      // The write happens, the sync fails.
+      disk.set_trap(1, [&disk] {
+        disk.fail_nth(1);
+        return true;
+      });
+      auto ticket = log.append(GroupId(1), {"x"});
+      CHECK_EQ((co_await log.durable(*ticket)).error().code, Code::kIo);
+      CHECK(log.failure());
+      CHECK_EQ(log.append(GroupId(2), {"y"}).error().code, Code::kIo);
+      CHECK_EQ((co_await log.room()).error().code, Code::kIo);
+      CHECK_EQ(log.last_durable(), Lsn(1));
+      ++reached;
+    }(**wal, model, done);
+  });
+}
+
+TEST_CASE("a failed sync is final") {
+  Rig rig(1);
+  int done = 0;
+  rig.live([&](Env& env) {
+    return after_failure(env, rig.options(), rig.ledger, rig.host.disk_model(), done);
+  });
+  CHECK_EQ(done, 1);
+}
+
+Task<> append_and_wait(Wal& wal, Ledger& ledger, GroupId group, std::vector<std::string> records,
+                       int& durable) {
+  const auto ticket = wal.append(group, records);
+  REQUIRE(ticket);
+  ledger.take(*ticket, group, records);
+  REQUIRE(co_await wal.durable(*ticket));
+  ledger.promise(*ticket);
+  ++durable;
+}
+
+using Script = Task<> (*)(Env& env, Nursery& children, Wal& wal, Rig& rig);
+
+Task<> run_script(Env& env, Rig& rig, uint64_t segment_bytes, Script script) {
+  auto wal = co_await open_log(env, rig.options(segment_bytes), rig.ledger);
+  REQUIRE(wal);
+  co_await nursery(env, [&](Nursery& children) {
+    children.spawn((*wal)->run());
+    return script(env, children, **wal, rig);
+  });
+}
+
+void play(Rig& rig, uint64_t segment_bytes, Script script) {
+  rig.live([&rig, segment_bytes, script](Env& env) {
+    return run_script(env, rig, segment_bytes, script);
+  });
+  CHECK_EQ(rig.ledger.complaint, "");
+}
+
+Task<> many_waiters(Env& env, Nursery&, Wal& wal, Rig& rig) {
+  int durable = 0;
+  const uint64_t before = rig.host.disk_model().operations();
+  co_await nursery(env, [&](Nursery& waiters) -> Task<> {
+    for (uint32_t i = 0; i < 200; ++i)
+      waiters.spawn(
+          append_and_wait(wal, rig.ledger, GroupId(i % 5), {std::string(50, 'x')}, durable));
+    return waiters.join();
+  });
+  CHECK_EQ(durable, 200);
+  // One segment (4), the first batch alone at worst (2), all others together (2), a marker.
+  CHECK(rig.host.disk_model().operations() - before <= 10);
+}
+
+TEST_CASE("whatever many waiters append is written and synced together") {
+  Rig rig(1);
+  play(rig, limits::kWalSegmentBytes, many_waiters);
+}
+
+Task<> big_records(Env&, Nursery&, Wal& wal, Rig& rig) {
+  int durable = 0;
+  const std::string largest(limits::kWalRecordBytesMax, 'x');
+  CHECK_EQ(wal.append(GroupId(1), {largest + 'x'}).error().code, Code::kTooLarge);
+  for (int i = 0; i < 6; ++i)
+    co_await append_and_wait(wal, rig.ledger, GroupId(1), {largest, "small", largest}, durable);
+  CHECK(wal.segments() >= 3);
+}
+
+TEST_CASE("records of the largest size pass, larger ones are refused") {
+  Rig rig(1);
+  play(rig, limits::kWalSegmentBytes, big_records);
+  rig.end_life(true);
+  live(rig, 1, limits::kWalSegmentBytes);
+  CHECK_EQ(rig.ledger.complaint, "");
+  CHECK_FALSE(rig.ledger.open_error);
+}
+
+Task<> too_many(Env&, Nursery&, Wal& wal, Rig& rig) {
+  const std::string piece(limits::kWalRecordBytesMax, 'x');
+  std::vector<Wal::Ticket> tickets;
+  for (;;) {
+    const auto ticket = wal.append(GroupId(1), {piece});
+    if (!ticket) {
+      CHECK_EQ(ticket.error().code, Code::kUnavailable);
+      break;
+    }
+    rig.ledger.take(*ticket, GroupId(1), {piece});
+    tickets.push_back(*ticket);
+  }
+  CHECK_EQ(tickets.size(), limits::kWalQueueBytesMax / limits::kWalRecordBytesMax);
+  REQUIRE(co_await wal.room());
+  CHECK(wal.append(GroupId(1), {"more"}));
+  for (const auto& ticket : tickets) REQUIRE(co_await wal.durable(ticket));
+}
+
+TEST_CASE("a queue that is full pushes back until the disk has caught up") {
+  Rig rig(1);
+  play(rig, limits::kWalSegmentBytes, too_many);
+}
+
+Task<> pinned(Env& env, Nursery&, Wal& wal, Rig& rig) {
+  int durable = 0;
+  co_await append_and_wait(wal, rig.ledger, GroupId(9), {"idle"}, durable);
+  for (int i = 0; i < 30; ++i) {
+    const std::vector<std::string> records = {std::string(200, 'b')};
+    const auto ticket = wal.append(GroupId(1), records);
+    rig.ledger.take(*ticket, GroupId(1), records);
+    REQUIRE(co_await wal.durable(*ticket));
+    rig.ledger.promise(*ticket);
+    rig.ledger.released[GroupId(1)] = ticket->first();
+    wal.release(GroupId(1), ticket->first());
+  }
+  co_await env.sleep(10ms);
+  CHECK(wal.segments() > 3);
+  CHECK((wal.holders_of_oldest() == std::vector{GroupId(9)}));
+  // The idle group writes its live records anew and lets go of the old ones.
+  const auto again = wal.append(GroupId(9), {"idle"});
+  rig.ledger.take(*again, GroupId(9), {"idle"});
+  REQUIRE(co_await wal.durable(*again));
+  rig.ledger.promise(*again);
+  rig.ledger.released[GroupId(9)] = again->first();
+  wal.release(GroupId(9), again->first());
+  co_await env.sleep(10ms);
+  CHECK(wal.segments() <= 2);
+  CHECK_EQ(rig.host.disk_image().files().size(), wal.segments());
+}
+
+TEST_CASE("segments go when no group needs them, and an idle group can move its records") {
+  Rig rig(1);
+  play(rig, 2048, pinned);
+  rig.end_life(true);
+  check_sound(rig);
+}
+
+Task<> refused_group(Env& env, Nursery&, Wal& wal, Rig& rig) {
+  int durable = 0;
+  co_await append_and_wait(wal, rig.ledger, GroupId(1), {"first"}, durable);
+  co_await env.sleep(1ms);
+  auto& image = rig.host.disk_image();
+  image.set_capacity(0);
+  const auto refused = wal.append(GroupId(1), {"second"});
+  const auto behind = wal.append(GroupId(2), {"other"});
+  co_await env.sleep(5ms);
+  image.set_capacity(1 << 30);
+  // The group has not heard that its second record is not in the log: a third would leave a gap.
+  CHECK_EQ(wal.append(GroupId(1), {"third"}).error().code, Code::kNoSpace);
+  CHECK_EQ((co_await wal.durable(*refused)).error().code, Code::kNoSpace);
+  CHECK_EQ((co_await wal.durable(*behind)).error().code, Code::kNoSpace);
+  co_await append_and_wait(wal, rig.ledger, GroupId(1), {"second", "third"}, durable);
+  CHECK_EQ(durable, 2);
+}
+
+TEST_CASE("records refused by a full disk leave no gap within their group") {
+  Rig rig(1);
+  play(rig, 2048, refused_group);
+  rig.end_life(true);
+  check_sound(rig);
+}
+
+// A log of a few segments on a durable disk.
+void prepare(Rig& rig) {
+  live(rig, 4, 16384);
+  rig.end_life(true);
+  live(rig, 1, 16384);
+  rig.end_life(false);
+  REQUIRE_EQ(rig.ledger.complaint, "");
+}
+
+TEST_CASE("damage anywhere before the end stops the log from opening, and nothing is cut") {
+  Rig probe(3);
+  prepare(probe);
+  const std::string path = "log/" + segment_name(1);
+  probe.host.power_off();
+  const size_t size = probe.host.disk_image().durable_bytes(path)->size();
+  size_t refused = 0;
+  for (size_t at = kSegmentHeaderBytes; at < size; at += 7) {
+    Rig rig(3);
+    prepare(rig);
+    rig.host.power_off();
+    auto& image = rig.host.disk_image();
+    REQUIRE(image.rot(path, at, at % 8));
+    const std::string before = *image.durable_bytes(path);
+    live(rig, 1, 16384);
+    if (!rig.ledger.open_error) continue;
+    ++refused;
+    CHECK_EQ(rig.ledger.open_error->code, Code::kCorrupt);
+    CHECK(rig.ledger.open_error->message.contains(path));
+    rig.end_life(true);
+    CHECK((*image.durable_bytes(path) == before));
+  }
+  // Only the last marker, or the last batch when power was cut before it was marked, can go
+  // unnoticed.
+  CHECK(refused * 7 + 700 > size);
+}
+
+TEST_CASE("a missing segment stops the log from opening") {
+  Rig rig(5);
+  play(rig, 2048, [](Env&, Nursery&, Wal& wal, Rig& r) -> Task<> {
+    int durable = 0;
+    for (int i = 0; i < 30; ++i)
+      co_await append_and_wait(wal, r.ledger, GroupId(1), {std::string(300, 'x')}, durable);
+    CHECK(wal.segments() > 4);
+  });
+  rig.end_life(true);
+  REQUIRE(rig.host.disk_image().remove("log/" + segment_name(3)));
+  live(rig);
+  REQUIRE(rig.ledger.open_error);
+  CHECK_EQ(rig.ledger.open_error->code, Code::kCorrupt);
+  CHECK(rig.ledger.open_error->message.contains(segment_name(3)));
+}
+
+TEST_CASE("a segment that lost its end stops the log from opening") {
+  Rig rig(5);
+  play(rig, 2048, [](Env&, Nursery&, Wal& wal, Rig& r) -> Task<> {
+    int durable = 0;
+    for (int i = 0; i < 12; ++i)
+      co_await append_and_wait(wal, r.ledger, GroupId(1), {std::string(300, 'x')}, durable);
+  });
+  rig.end_life(true);
+  auto& image = rig.host.disk_image();
+  const auto file = image.open("log/" + segment_name(1), OpenMode::kWrite);
+  REQUIRE(file);
+  REQUIRE(image.truncate(*file, 700));
+  live(rig);
+  REQUIRE(rig.ledger.open_error);
+  CHECK_EQ(rig.ledger.open_error->code, Code::kCorrupt);
+}
+
+TEST_CASE("a log of another store is refused") {
+  Rig rig(1);
+  live(rig);
+  rig.end_life(false);
+  Options other = rig.options();
+  other.store = StoreId(99);
+  rig.live([&](Env& env) { return life(env, other, rig.ledger, 1); });
+  REQUIRE(rig.ledger.open_error);
+  CHECK_EQ(rig.ledger.open_error->code, Code::kPrecondition);
+}
+
+TEST_CASE("an unreadable sector is an error that names its segment, and nothing is cut") {
+  Rig rig(1);
+  live(rig, 2, 16384);
+  rig.end_life(true);
+  auto& image = rig.host.disk_image();
+  const std::string path = "log/" + segment_name(1);
+  const std::string before = *image.durable_bytes(path);
+  REQUIRE(image.add_latent_error(path, 600));
+  live(rig, 1, 16384);
+  REQUIRE(rig.ledger.open_error);
+  CHECK_EQ(rig.ledger.open_error->code, Code::kIo);
+  CHECK(rig.ledger.open_error->message.contains(path));
+  rig.end_life(true);
+  CHECK((*image.durable_bytes(path) == before));
+}
+
+}  // namespace
+}  // namespace dogfs::wal
