@@ -1,5 +1,7 @@
 #pragma once
-// Operations on the cluster itself: its birth, its servers and their states.
+// Operations on the cluster itself: its birth, its servers and their states. Each checks everything
+// and then writes, so that a refused one has written nothing. All are proposed by the leader, and
+// do the same when applied twice.
 
 #include "core/namespace/commands.h"
 #include "core/namespace/entry_context.h"

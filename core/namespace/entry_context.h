@@ -1,5 +1,6 @@
 #pragma once
-// What an operation may know of the log entry that it is applied from.
+// What an operation may know of the log entry that it is applied from. A plain value. Anything else
+// that differs between replicas (clocks, addresses, load) must come in the command or in the state.
 
 #include "core/base/ids.h"
 #include "core/base/time.h"

@@ -1,6 +1,7 @@
 #include "core/namespace/queries.h"
 
 #include <algorithm>
+#include <array>
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
@@ -145,6 +146,34 @@ Result<FileLocation> StateMachine::locate(FileHandle file, Range range) const {
     out.blocks.push_back(located(*tables_, *extent));
   }
   return out;
+}
+
+QueryResponse StateMachine::answer(const Query& query) const {
+  struct Visitor {
+    const StateMachine& machine;
+    QueryResponse operator()(const StatQuery& q) { return machine.stat(q.path); }
+    QueryResponse operator()(const ListQuery& q) { return machine.list(q.path, q.after, q.limit); }
+    QueryResponse operator()(const LocateQuery& q) {
+      const Range range{.offset = q.offset, .length = q.length};
+      return q.path.empty() ? machine.locate(q.file, range) : machine.locate(q.path, range);
+    }
+    QueryResponse operator()(const MapQuery& q) {
+      return machine.cluster_map().changes_since(q.since);
+    }
+    QueryResponse operator()(const StatusQuery&) {
+      return ClusterStatus{.settings = machine.settings(),
+                           .counters = machine.counters(),
+                           .map_version = machine.cluster_map().version()};
+    }
+  };
+  if (!tables_->created()) return fail(Code::kUnavailable, "the cluster is not created yet");
+  return std::visit(Visitor{*this}, query);
+}
+
+std::string_view query_name(const Query& query) {
+  static constexpr std::array<std::string_view, std::variant_size_v<Query>> kNames{
+      "stat", "list", "locate", "cluster_map", "status"};
+  return kNames[query.index()];
 }
 
 std::vector<OpenUpload> StateMachine::uploads(FileHandle after, size_t limit) const {

@@ -1,11 +1,14 @@
 #pragma once
-// Answers to reads of the metadata state machine (StateMachine's const functions). Plain values,
-// true at one applied index.
+// Reads of the metadata state machine and their answers: plain values, true at one applied index.
+// Query and Answer are what clients send and get; the rest is for the leader's own loops.
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/base/ids.h"
 #include "core/base/time.h"
 #include "core/namespace/commands.h"
@@ -93,7 +96,53 @@ struct ClusterSettings {
   bool operator==(const ClusterSettings&) const = default;
 };
 
-// For the leader's loops, which hold the clocks.
+struct ClusterStatus {
+  ClusterSettings settings;
+  Counters counters;
+  MapVersion map_version;
+  bool operator==(const ClusterStatus&) const = default;
+};
+
+// --- What clients ask -------------------------------------------------------------------------
+
+struct StatQuery {
+  std::string path;
+  bool operator==(const StatQuery&) const = default;
+};
+
+struct ListQuery {
+  std::string path;
+  std::string after;   // names up to this one were seen already
+  uint32_t limit = 0;  // capped at limits::kListPageMax
+  bool operator==(const ListQuery&) const = default;
+};
+
+struct LocateQuery {
+  std::string path;
+  FileHandle file;  // instead of the path, when that is empty
+  uint64_t offset = 0;
+  uint64_t length = UINT64_MAX;
+  bool operator==(const LocateQuery&) const = default;
+};
+
+struct MapQuery {
+  MapVersion since;
+  bool operator==(const MapQuery&) const = default;
+};
+
+struct StatusQuery {
+  bool operator==(const StatusQuery&) const = default;
+};
+
+using Query = std::variant<StatQuery, ListQuery, LocateQuery, MapQuery, StatusQuery>;
+using Answer =
+    std::variant<Attributes, Listing, FileLocation, placement::MapChanges, ClusterStatus>;
+using QueryResponse = Result<Answer>;
+
+// "stat", for errors, traces and metrics.
+std::string_view query_name(const Query& query);
+
+// --- For the leader's loops, which hold the clocks ---------------------------------------------
 
 struct OpenUpload {
   FileHandle file;

@@ -1,5 +1,6 @@
 #pragma once
-// Walking a path down from the root, inside one log entry or read.
+// Walking a path down from the root, inside one log entry or read. What it finds is true for that
+// entry only: the next one may have moved a directory on the way.
 
 #include <optional>
 #include <string_view>

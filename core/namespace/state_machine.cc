@@ -31,7 +31,7 @@ Response execute(Tables& tables, const EntryContext& entry, const Operation& ope
                     operation);
 }
 
-Response answer(Tables& tables, LogIndex index, const Command& command) {
+Response respond(Tables& tables, LogIndex index, const Command& command) {
   const bool create = std::holds_alternative<CreateCluster>(command.operation);
   if (!tables.created() && !create) {
     return fail(Code::kUnavailable, "the cluster is not created yet");
@@ -56,7 +56,7 @@ StateMachine& StateMachine::operator=(StateMachine&&) noexcept = default;
 
 Response StateMachine::apply(LogIndex index, const Command& command) {
   skip(index);
-  Response response = answer(*tables_, index, command);
+  Response response = respond(*tables_, index, command);
   fill_addresses(tables_->map(), response);
   return response;
 }

@@ -83,6 +83,9 @@ class StateMachine {
   Result<FileLocation> locate(std::string_view path, Range range) const;
   Result<FileLocation> locate(FileHandle file, Range range) const;
 
+  // Any of the reads above and below, as a client sends it.
+  QueryResponse answer(const Query& query) const;
+
   const placement::ClusterMap& cluster_map() const;
   const ClusterSettings& settings() const;
   Counters counters() const;

@@ -57,6 +57,7 @@ struct MapChanges {
   MapVersion version;
   bool full = false;
   std::vector<Node> nodes;  // by id
+  bool operator==(const MapChanges&) const = default;
 };
 
 class ClusterMap {

@@ -1,5 +1,6 @@
 #pragma once
 // A metadata state machine with a cluster of chunk servers and one client, driven by short calls.
+// Each call is the next log entry; the client has all answers before the request it sends.
 
 #include <string>
 #include <utility>

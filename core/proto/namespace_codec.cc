@@ -1,0 +1,334 @@
+#include "core/proto/namespace_codec.h"
+
+#include "core/proto/namespace.pb.h"
+#include "core/proto/namespace_fields.h"
+
+namespace dogfs::proto {
+namespace {
+
+constexpr uint32_t kCommandFormat = 1;
+
+void put(const metadata::FileHandle& file, FileHandle& out) {
+  out.set_home(file.home.value);
+  out.set_file(file.file.value);
+}
+
+metadata::FileHandle file_of(const FileHandle& message) {
+  return {InodeId(message.home()), InodeId(message.file())};
+}
+
+// Writes each operation into its field of the message.
+class OperationWriter {
+ public:
+  explicit OperationWriter(Command& out) : out_(out) {}
+
+  void operator()(const metadata::CreateCluster& op) {
+    auto& to = *out_.mutable_create_cluster();
+    to.set_cluster(op.cluster.value);
+    to.set_policy(op.policy.code());
+    to.set_block_bytes(op.block_bytes);
+    to.set_cell_bytes(op.cell_bytes);
+  }
+  void operator()(const metadata::RegisterNode& op) {
+    auto& to = *out_.mutable_register_node();
+    to.set_node(op.node.value);
+    to.set_kind(static_cast<uint32_t>(op.kind));
+    to.set_name(op.name);
+    to.set_store(op.store.value);
+    to.set_address(op.address);
+    to.set_zone(op.zone);
+    to.set_disks(op.disks);
+    to.set_capacity_bytes(op.capacity_bytes);
+    to.set_used_bytes(op.used_bytes);
+  }
+  void operator()(const metadata::SetNodeState& op) {
+    auto& to = *out_.mutable_set_node_state();
+    to.set_node(op.node.value);
+    to.set_state(static_cast<uint32_t>(op.state));
+    to.set_seen(op.seen.value);
+  }
+  void operator()(const metadata::SetNodeSpace& op) {
+    auto& to = *out_.mutable_set_node_space();
+    to.set_node(op.node.value);
+    to.set_capacity_bytes(op.capacity_bytes);
+    to.set_used_bytes(op.used_bytes);
+  }
+  void operator()(const metadata::RegisterClient&) { out_.mutable_register_client(); }
+  void operator()(const metadata::ExpireSession& op) {
+    auto& to = *out_.mutable_expire_session();
+    to.set_client(op.client.value);
+    to.set_epoch(op.epoch.value);
+  }
+  void operator()(const metadata::MakeDirectory& op) {
+    auto& to = *out_.mutable_make_directory();
+    to.set_path(op.path);
+    to.set_parents(op.parents);
+    if (op.policy) to.set_policy(op.policy->code());
+  }
+  void operator()(const metadata::Rename& op) {
+    out_.mutable_rename()->set_from(op.from);
+    out_.mutable_rename()->set_to(op.to);
+  }
+  void operator()(const metadata::Remove& op) {
+    out_.mutable_remove()->set_path(op.path);
+    out_.mutable_remove()->set_recursive(op.recursive);
+  }
+  void operator()(const metadata::StartUpload& op) {
+    auto& to = *out_.mutable_start_upload();
+    to.set_path(op.path);
+    if (op.policy) to.set_policy(op.policy->code());
+    to.set_overwrite(op.overwrite);
+  }
+  void operator()(const metadata::AllocateBlocks& op) {
+    auto& to = *out_.mutable_allocate_blocks();
+    put(op.file, *to.mutable_file());
+    to.set_epoch(op.epoch.value);
+    to.set_file_offset(op.file_offset);
+    for (const uint64_t length : op.lengths) to.add_lengths(length);
+  }
+  void operator()(const metadata::CommitBlocks& op) {
+    auto& to = *out_.mutable_commit_blocks();
+    put(op.file, *to.mutable_file());
+    to.set_epoch(op.epoch.value);
+    for (const auto& block : op.blocks) write(block, *to.add_blocks());
+  }
+  void operator()(const metadata::Publish& op) {
+    auto& to = *out_.mutable_publish();
+    put(op.file, *to.mutable_file());
+    to.set_epoch(op.epoch.value);
+    to.set_path(op.path);
+    to.set_length(op.length);
+    to.set_condition(static_cast<uint32_t>(op.condition));
+  }
+  void operator()(const metadata::AbandonUpload& op) {
+    write(op.file, op.epoch, *out_.mutable_abandon_upload());
+  }
+  void operator()(const metadata::RenewLease& op) {
+    write(op.file, op.epoch, *out_.mutable_renew_lease());
+  }
+  void operator()(const metadata::ExpireLease& op) {
+    write(op.file, op.epoch, *out_.mutable_expire_lease());
+  }
+  void operator()(const metadata::RemoveStep& op) {
+    out_.mutable_remove_step()->set_limit(op.limit);
+  }
+  void operator()(const metadata::OrderDeletion& op) {
+    auto& to = *out_.mutable_order_deletion();
+    for (const BlockId block : op.blocks) to.add_blocks(block.value);
+  }
+  void operator()(const metadata::AckDeleted& op) {
+    auto& to = *out_.mutable_ack_deleted();
+    to.set_node(op.node.value);
+    for (const auto& shard : op.shards) {
+      auto& row = *to.add_shards();
+      row.set_block(shard.block.value);
+      row.set_shard(shard.index);
+    }
+  }
+
+ private:
+  static void write(const metadata::FileHandle& file, Epoch epoch, UploadLease& to) {
+    put(file, *to.mutable_file());
+    to.set_epoch(epoch.value);
+  }
+  static void write(const metadata::CommittedBlock& block, CommittedBlock& to) {
+    to.set_block(block.block.value);
+    to.set_generation(block.generation.value);
+    to.set_file_offset(block.file_offset);
+    to.set_length(block.length);
+    for (const auto& shard : block.shards) {
+      auto& row = *to.add_shards();
+      row.set_index(shard.index);
+      row.set_checksum(shard.checksum);
+    }
+  }
+
+  Command& out_;
+};
+
+Result<std::optional<placement::Policy>> optional_policy(uint32_t code) {
+  if (code == 0) return std::nullopt;
+  TRY(policy, checked_policy(code));
+  return policy;
+}
+
+using Operation = Result<metadata::Operation>;
+
+Operation read(const CreateCluster& from) {
+  TRY(policy, checked_policy(from.policy()));
+  return metadata::CreateCluster{.cluster = ClusterId(from.cluster()),
+                                 .policy = policy,
+                                 .block_bytes = from.block_bytes(),
+                                 .cell_bytes = from.cell_bytes()};
+}
+
+Operation read(const RegisterNode& from) {
+  using placement::NodeKind;
+  TRY(kind, checked_enum(from.kind(), NodeKind::kMetadata, NodeKind::kChunk, "kind of node"));
+  return metadata::RegisterNode{.node = NodeId(from.node()),
+                                .kind = kind,
+                                .name = from.name(),
+                                .store = StoreId(from.store()),
+                                .address = from.address(),
+                                .zone = from.zone(),
+                                .disks = from.disks(),
+                                .capacity_bytes = from.capacity_bytes(),
+                                .used_bytes = from.used_bytes()};
+}
+
+Operation read(const SetNodeState& from) {
+  using placement::NodeState;
+  TRY(state, checked_enum(from.state(), NodeState::kLive, NodeState::kGone, "node state"));
+  return metadata::SetNodeState{
+      .node = NodeId(from.node()), .state = state, .seen = MapVersion(from.seen())};
+}
+
+Operation read(const MakeDirectory& from) {
+  TRY(path, checked_path(from.path()));
+  TRY(policy, optional_policy(from.policy()));
+  return metadata::MakeDirectory{
+      .path = std::move(path), .parents = from.parents(), .policy = policy};
+}
+
+Operation read(const Rename& from) {
+  TRY(source, checked_path(from.from()));
+  TRY(target, checked_path(from.to()));
+  return metadata::Rename{.from = std::move(source), .to = std::move(target)};
+}
+
+Operation read(const Remove& from) {
+  TRY(path, checked_path(from.path()));
+  return metadata::Remove{.path = std::move(path), .recursive = from.recursive()};
+}
+
+Operation read(const StartUpload& from) {
+  TRY(path, checked_path(from.path()));
+  TRY(policy, optional_policy(from.policy()));
+  return metadata::StartUpload{
+      .path = std::move(path), .policy = policy, .overwrite = from.overwrite()};
+}
+
+Operation read(const AllocateBlocks& from) {
+  TRY_VOID(checked_count(from.lengths_size(), limits::kBlocksPerAllocation, "blocks"));
+  return metadata::AllocateBlocks{.file = file_of(from.file()),
+                                  .epoch = Epoch(from.epoch()),
+                                  .file_offset = from.file_offset(),
+                                  .lengths = {from.lengths().begin(), from.lengths().end()}};
+}
+
+Result<metadata::CommittedBlock> read(const CommittedBlock& from) {
+  TRY_VOID(checked_count(from.shards_size(), limits::kShardsMax, "shards"));
+  metadata::CommittedBlock block{.block = BlockId(from.block()),
+                                 .generation = Generation(from.generation()),
+                                 .file_offset = from.file_offset(),
+                                 .length = from.length(),
+                                 .shards = {}};
+  for (const auto& shard : from.shards()) {
+    block.shards.push_back({.index = shard.index(), .checksum = shard.checksum()});
+  }
+  return block;
+}
+
+Operation read(const CommitBlocks& from) {
+  TRY_VOID(checked_count(from.blocks_size(), limits::kBlocksPerAllocation, "blocks"));
+  metadata::CommitBlocks commit{
+      .file = file_of(from.file()), .epoch = Epoch(from.epoch()), .blocks = {}};
+  for (const auto& row : from.blocks()) {
+    TRY(block, read(row));
+    commit.blocks.push_back(std::move(block));
+  }
+  return commit;
+}
+
+Operation read(const Publish& from) {
+  using metadata::PublishCondition;
+  TRY(path, checked_path(from.path()));
+  TRY(condition, checked_enum(from.condition(), PublishCondition::kOverwrite,
+                              PublishCondition::kIfAbsent, "publish condition"));
+  return metadata::Publish{.file = file_of(from.file()),
+                           .epoch = Epoch(from.epoch()),
+                           .path = std::move(path),
+                           .length = from.length(),
+                           .condition = condition};
+}
+
+template <class Lease>
+Operation read_lease(const UploadLease& from) {
+  return Lease{.file = file_of(from.file()), .epoch = Epoch(from.epoch())};
+}
+
+Operation read(const OrderDeletion& from) {
+  TRY_VOID(checked_count(from.blocks_size(), limits::kDeletionsPerEntry, "blocks"));
+  metadata::OrderDeletion order;
+  for (const uint64_t block : from.blocks()) order.blocks.emplace_back(block);
+  return order;
+}
+
+Operation read(const AckDeleted& from) {
+  TRY_VOID(checked_count(from.shards_size(), limits::kDeletionsPerEntry, "shards"));
+  metadata::AckDeleted ack{.node = NodeId(from.node()), .shards = {}};
+  for (const auto& shard : from.shards()) {
+    ack.shards.push_back({.block = BlockId(shard.block()), .index = shard.shard()});
+  }
+  return ack;
+}
+
+Operation read_operation(const Command& from) {
+  switch (from.operation_case()) {
+    case Command::kCreateCluster: return read(from.create_cluster());
+    case Command::kRegisterNode: return read(from.register_node());
+    case Command::kSetNodeState: return read(from.set_node_state());
+    case Command::kSetNodeSpace:
+      return metadata::SetNodeSpace{.node = NodeId(from.set_node_space().node()),
+                                    .capacity_bytes = from.set_node_space().capacity_bytes(),
+                                    .used_bytes = from.set_node_space().used_bytes()};
+    case Command::kRegisterClient: return metadata::RegisterClient{};
+    case Command::kExpireSession:
+      return metadata::ExpireSession{.client = ClientId(from.expire_session().client()),
+                                     .epoch = Epoch(from.expire_session().epoch())};
+    case Command::kMakeDirectory: return read(from.make_directory());
+    case Command::kRename: return read(from.rename());
+    case Command::kRemove: return read(from.remove());
+    case Command::kStartUpload: return read(from.start_upload());
+    case Command::kAllocateBlocks: return read(from.allocate_blocks());
+    case Command::kCommitBlocks: return read(from.commit_blocks());
+    case Command::kPublish: return read(from.publish());
+    case Command::kAbandonUpload: return read_lease<metadata::AbandonUpload>(from.abandon_upload());
+    case Command::kRenewLease: return read_lease<metadata::RenewLease>(from.renew_lease());
+    case Command::kExpireLease: return read_lease<metadata::ExpireLease>(from.expire_lease());
+    case Command::kRemoveStep: return metadata::RemoveStep{.limit = from.remove_step().limit()};
+    case Command::kOrderDeletion: return read(from.order_deletion());
+    case Command::kAckDeleted: return read(from.ack_deleted());
+    case Command::OPERATION_NOT_SET: break;
+  }
+  return fail(Code::kUnsupported, "a command that this build does not know");
+}
+
+}  // namespace
+
+std::string encode_command(const metadata::Command& command) {
+  Command out;
+  out.set_format(kCommandFormat);
+  out.set_client(command.client.value);
+  out.set_request(command.request.value);
+  out.set_acknowledged_below(command.acknowledged_below.value);
+  out.set_wall(command.wall.nanoseconds);
+  std::visit(OperationWriter(out), command.operation);
+  return out.SerializeAsString();
+}
+
+Result<metadata::Command> decode_command(std::string_view bytes) {
+  TRY(message, parsed<Command>(bytes, "command"));
+  if (message.format() != kCommandFormat) {
+    return fail(Code::kUnsupported, "a command of format {}, this build knows {}", message.format(),
+                kCommandFormat);
+  }
+  TRY(operation, read_operation(message));
+  return metadata::Command{.client = ClientId(message.client()),
+                           .request = RequestId(message.request()),
+                           .acknowledged_below = RequestId(message.acknowledged_below()),
+                           .wall = WallTime{message.wall()},
+                           .operation = std::move(operation)};
+}
+
+}  // namespace dogfs::proto

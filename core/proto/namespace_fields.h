@@ -1,0 +1,51 @@
+#pragma once
+// Checks that the decoders of namespace.proto share: a number of the wire becomes an enum, a policy
+// or a list only when it can be one. Internal to the namespace codec.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/base/error.h"
+#include "core/base/limits.h"
+#include "core/placement/policy.h"
+
+namespace dogfs::proto {
+
+template <class Enum>
+Result<Enum> checked_enum(uint32_t value, Enum first, Enum last, std::string_view what) {
+  if (value >= static_cast<uint32_t>(first) && value <= static_cast<uint32_t>(last)) {
+    return static_cast<Enum>(value);
+  }
+  return fail(Code::kInvalid, "there is no {} {}", what, value);
+}
+
+inline Result<placement::Policy> checked_policy(uint32_t code) {
+  if (code > UINT16_MAX)
+    return fail(Code::kInvalid, "policy code {:#x} stands for no policy", code);
+  return placement::Policy::from_code(static_cast<uint16_t>(code));
+}
+
+inline Result<> checked_count(int count, size_t most, std::string_view what) {
+  if (static_cast<size_t>(count) <= most) return {};
+  return fail(Code::kTooLarge, "{} {} in one message, at most {} are allowed", count, what, most);
+}
+
+inline Result<std::string> checked_path(const std::string& path) {
+  if (path.size() <= limits::kPathBytesMax) return path;
+  return fail(Code::kTooLarge, "a path of {} bytes, at most {} are allowed", path.size(),
+              limits::kPathBytesMax);
+}
+
+// The value of a decoded message, or why its bytes are none.
+template <class Message>
+Result<Message> parsed(std::string_view bytes, std::string_view what) {
+  Message message;
+  if (bytes.size() <= limits::kFrameMessageBytesMax &&
+      message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return message;
+  }
+  return fail(Code::kCorrupt, "{} bytes are no {}", bytes.size(), what);
+}
+
+}  // namespace dogfs::proto
