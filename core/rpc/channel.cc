@@ -20,7 +20,7 @@ class Channel::Pending {
   ~Pending() {
     channel_.calls_.erase(id_);
     const bool unsent = withdraw();
-    if (!channel_.connection_ || connection_ != channel_.connection_count_) return;
+    if (!channel_.connection_) return;
     if (cost > 0) channel_.connection_->consumed(cost);
     if (unsent || result) return;
     // A full queue means a peer that does not read: then the connection is about to end.
@@ -37,7 +37,6 @@ class Channel::Pending {
     result.emplace(std::move(outcome));
     done.set();
   }
-  void belong_to(uint64_t connection) { connection_ = connection; }
 
   std::optional<Result<Reply>> result;
   uint64_t cost = 0;  // of the reply, held until the caller has it
@@ -46,7 +45,6 @@ class Channel::Pending {
  private:
   Channel& channel_;
   const uint64_t id_;
-  uint64_t connection_ = 0;
   Outbox::Ticket ticket_ = 0;
 };
 
@@ -87,7 +85,6 @@ Task<Result<Reply>> Channel::call(Method method, Buffer message, Duration limit,
                    .message = std::move(message),
                    .bulk = std::move(bulk),
                    .deadline = deadline});
-  pending.belong_to(connection_count_);
   demand_.set();
   co_await pending.done.wait_until(deadline);
   if (pending.result) co_return std::move(*pending.result);
@@ -147,10 +144,8 @@ Task<Result<std::unique_ptr<Connection>>> Channel::open() {
 
 void Channel::opened(std::unique_ptr<Connection> connection) {
   connection_ = std::move(connection);
-  ++connection_count_;
   backoff_ = {};
   outbox_.restart(peer_->window);
-  for (const auto& [id, pending] : calls_) pending->belong_to(connection_count_);
 }
 
 void Channel::failed(const Error& error) {
@@ -167,6 +162,7 @@ void Channel::lost(std::string_view why) {
   connection_.reset();
   demand_.reset();
   for (const auto& [id, pending] : calls_) {
+    pending->cost = 0;  // was held of this connection's window, not of the next one's
     if (pending->withdraw())
       pending->finish(fail(Code::kUnavailable, "not sent to {}, {}", address_.to_string(), why));
     else

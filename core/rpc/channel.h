@@ -47,7 +47,6 @@ class Channel final : private Connection::Receiver {
   Outbox outbox_;
   Event demand_;  // something waits to be sent
   std::unique_ptr<Connection> connection_;
-  uint64_t connection_count_ = 0;
   std::map<uint64_t, Pending*> calls_;
   uint64_t last_call_ = 0;
 

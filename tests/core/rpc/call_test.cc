@@ -264,6 +264,33 @@ TEST_CASE("calls beyond the handlers of a connection wait their turn") {
 
 namespace {
 
+Task<> hang_and_give_up(Env& env, Client& client, Address to, One& first) {
+  co_await nursery(env, [&](Nursery& children) {
+    children.spawn(call_into(env, client, to, kEcho, {}, 1s, first));
+    return give_up(env, client, to, first);
+  });
+}
+
+}  // namespace
+
+TEST_CASE("a cancelled call that waits its turn is never begun and gives its place back") {
+  One first;
+  Watched watched;
+  Nodes nodes(1);
+  nodes.bounds.handlers_per_connection = 1;
+  nodes.serve(hang_setup(watched));
+  nodes.run_client([&](Env& env, Client& client) {
+    return hang_and_give_up(env, client, nodes.address, first);
+  });
+  nodes.world.run_for(50ms);
+  CHECK(nodes.server->calls() == 2);
+  nodes.world.run_for(100ms);
+  CHECK(nodes.server->calls() == 2);  // the hanging one, and the next one that waits
+  CHECK(watched.begun == 1);
+}
+
+namespace {
+
 struct Heard {
   std::vector<uint64_t> numbers;
   std::vector<NodeId> from;

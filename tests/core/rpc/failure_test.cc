@@ -131,6 +131,36 @@ TEST_CASE("a client finds a restarted server again within its back-off") {
   CHECK(good > before);
 }
 
+namespace {
+
+Task<> count(int& heard, Call) {
+  ++heard;
+  co_return;
+}
+
+Task<> tell_early_and_late(Env& env, Client& client, Address to) {
+  for (int i = 0; i < 10; ++i) client.send(to, kTell, Buffer::copy("early"));
+  co_await env.sleep(5s);
+  CHECK(client.send(to, kTell, Buffer::copy("late")));
+  co_await env.sleep(5s);
+}
+
+}  // namespace
+
+TEST_CASE("one-way messages that could not be delivered are not delivered much later") {
+  int heard = 0;
+  Nodes nodes(1);
+  nodes.run_client(
+      [&](Env& env, Client& client) { return tell_early_and_late(env, client, nodes.address); });
+  nodes.world.run_for(4s);
+  CHECK(nodes.client->stats().one_ways_dropped == 10);
+  nodes.serve([&](Env&, Server& server) {
+    server.handle_one_way(kTell, [&](Call call) { return count(heard, std::move(call)); });
+  });
+  CHECK(nodes.finish(10s));
+  CHECK(heard == 1);
+}
+
 TEST_CASE("a half-open connection is found dead by its silence, and its calls with it") {
   for (const bool power : {false, true}) {
     One first;

@@ -104,27 +104,30 @@ TEST_CASE("a stalled connection still answers pings and small control frames") {
 namespace {
 
 Task<> cancel_many(Nursery& children, Env& env, Client& client, Address to, Tally& tally) {
-  // More than the window several times over, cancelled in all stages.
+  const Buffer bulk = pattern(limits::kMiB, 1);
+  // More than the windows several times over, cancelled in all stages: half of the requests while
+  // they are sent or handled, half of the replies on their way.
   for (int i = 0; i < 60; ++i) {
-    auto call = client.call(to, kOther, {}, 1h, pattern(limits::kMiB, 1));
-    co_await within(env, Duration(env.random().below(20'000'000)), std::move(call));
+    auto call = client.call(to, kOther, {}, 1h, i % 2 ? bulk : Buffer());
+    co_await within(env, Duration(env.random().below(10'000'000)), std::move(call));
   }
   co_await move_all(children, client, to, limits::kFrameBulkBytesMax, 6, tally);
 }
 
-Task<Result<Reply>> big_late_reply(Env& env, Call) {
-  co_await env.sleep(Duration(env.random().below(30'000'000)));
-  co_return Reply{{}, pattern(limits::kMiB, 2)};
+Task<Result<Reply>> big_late_reply(Env& env, Buffer bulk, Call call) {
+  co_await env.sleep(call.bulk.empty() ? 4ms : 1s);
+  co_return Reply{{}, std::move(bulk)};
 }
 
 }  // namespace
 
 TEST_CASE("cancelled calls give all their credit back, on both sides") {
+  const Buffer bulk = pattern(limits::kFrameBulkBytesMax, 2);
   Tally tally;
   Nodes nodes(4);
-  nodes.serve([](Env& env, Server& server) {
+  nodes.serve([&](Env& env, Server& server) {
     echo_setup(1ms)(env, server);
-    server.handle(kOther, [&env](Call call) { return big_late_reply(env, std::move(call)); });
+    server.handle(kOther, [&](Call call) { return big_late_reply(env, bulk, std::move(call)); });
   });
   nodes.run_client([&](Env& env, Client& client) {
     return nursery(env, [&](Nursery& children) {
