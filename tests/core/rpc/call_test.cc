@@ -216,6 +216,7 @@ TEST_CASE("an unanswered call ends at its deadline as unknown, and its handler i
 namespace {
 
 Task<> give_up(Env& env, Client& client, Address to, One& after) {
+  co_await env.sleep(10ms);
   const auto never = co_await within(env, 100ms, client.call(to, kEcho, {}, 1h));
   CHECK(never.error().code == Code::kDeadline);
   co_await call_into(env, client, to, kOther, Buffer::copy("still there"), 1s, after);
