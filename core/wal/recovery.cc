@@ -2,6 +2,7 @@
 
 #include "core/base/mutation.h"
 #include "core/env/env.h"
+#include "core/wal/directory.h"
 
 namespace dogfs::wal {
 namespace {
@@ -22,7 +23,6 @@ class Recovery {
 
  private:
   Task<Result<std::vector<uint64_t>>> list_segments();
-  Task<Result<void>> make_directory();
   Task<Result<Loaded>> load(uint64_t sequence);
   // Reads one segment. False: it was never finished and holds nothing.
   Task<Result<bool>> take(uint64_t sequence, bool is_last);
@@ -42,18 +42,6 @@ class Recovery {
   Loaded tail_;
   SegmentScan scan_;
 };
-
-std::string parent_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? std::string() : path.substr(0, slash);
-}
-
-Task<Result<void>> Recovery::make_directory() {
-  if (options_.directory.empty()) co_return Result<void>();
-  const auto made = co_await env_.disk().make_directory(options_.directory);
-  if (!made && !made.error().is(Code::kExists)) co_return fail(made.error());
-  co_return co_await env_.disk().sync_directory(parent_of(options_.directory));
-}
 
 Task<Result<std::vector<uint64_t>>> Recovery::list_segments() {
   CO_TRY(entries, co_await env_.disk().list(options_.directory));
@@ -78,7 +66,7 @@ Task<Result<Loaded>> Recovery::load(uint64_t sequence) {
 }
 
 Task<Result<Recovered>> Recovery::run() {
-  CO_TRY_VOID(co_await make_directory());
+  CO_TRY_VOID(co_await make_durable_directory(env_, options_.directory));
   CO_TRY(sequences, co_await list_segments());
   for (const uint64_t sequence : sequences) {
     CO_TRY(finished, co_await take(sequence, sequence == sequences.back()));
