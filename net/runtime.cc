@@ -12,13 +12,8 @@
 namespace dogfs::net {
 namespace {
 
-struct SetAtEnd {
-  Event& event;
-  ~SetAtEnd() { event.set(); }
-};
-
 Task<> run_main(Event& stop, Task<> main) {
-  const SetAtEnd ended{stop};
+  const SetAtEnd ended(stop);
   co_await std::move(main);
 }
 

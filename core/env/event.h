@@ -36,4 +36,16 @@ class Event {
   bool set_ = false;
 };
 
+// Sets an event when its scope is left, in whatever way.
+class SetAtEnd {
+ public:
+  explicit SetAtEnd(Event& event) : event_(event) {}
+  ~SetAtEnd() { event_.set(); }
+  SetAtEnd(const SetAtEnd&) = delete;
+  SetAtEnd& operator=(const SetAtEnd&) = delete;
+
+ private:
+  Event& event_;
+};
+
 }  // namespace dogfs

@@ -41,8 +41,6 @@ class Nursery {
   std::shared_ptr<State> state_;
 };
 
-inline constexpr auto kNotCancelled = asio::cancellation_type::none;
-
 template <class Body>
 Task<> nursery(Env& env, Body body) {
   namespace this_coro = asio::this_coro;
@@ -53,21 +51,23 @@ Task<> nursery(Env& env, Body body) {
   } catch (...) {
     thrown = std::current_exception();
   }
-  // A cancelled task's every further co_await throws, and one that would be cancelled while it
-  // joins must not forget it: so cancellation is recorded but not passed on until the children have
-  // ended. This stands here because even awaiting a clean-up coroutine would throw before entering
-  // it.
-  bool cancelled = (co_await this_coro::cancellation_state).cancelled() != kNotCancelled;
-  co_await this_coro::reset_cancellation_state(asio::enable_terminal_cancellation(),
-                                               asio::disable_cancellation());
+  // A cancelled task's every further co_await throws, even one of a clean-up coroutine before that
+  // is entered. So this is switched off, here, until the children have ended. A cancellation that
+  // comes meanwhile interrupts one wait; the task's state remembers it as it does an earlier one.
+  const bool throws = co_await this_coro::throw_if_cancelled();
   co_await this_coro::throw_if_cancelled(false);
   children.stop();
-  co_await children.join();
-  cancelled |= (co_await this_coro::cancellation_state).cancelled() != kNotCancelled;
-  co_await this_coro::reset_cancellation_state();
-  co_await this_coro::throw_if_cancelled(true);
+  while (children.size() > 0) {
+    try {
+      co_await children.join();
+    } catch (const boost::system::system_error&) {
+      continue;
+    }
+  }
+  co_await this_coro::throw_if_cancelled(throws);
   if (thrown) std::rethrow_exception(thrown);
-  if (cancelled) throw boost::system::system_error(asio::error::operation_aborted);
+  if ((co_await this_coro::cancellation_state).cancelled() != asio::cancellation_type::none)
+    throw boost::system::system_error(asio::error::operation_aborted);
 }
 
 // Runs a task of its own without a parent: a node's main. The world keeps it; `done` runs when it
