@@ -94,6 +94,10 @@ Task<Result<void>> Store::format(Env& env, std::string directory, StoreIdentity 
   co_return synced;
 }
 
+Task<Result<StoreIdentity>> Store::identify(Env& env, std::string directory) {
+  return read_identity(env.disk(), std::move(directory));
+}
+
 Task<Result<std::unique_ptr<Store>>> Store::open(Env& env, std::string directory, ClusterId cluster,
                                                  NodeId node) {
   CO_TRY(identity, co_await read_identity(env.disk(), directory));

@@ -33,6 +33,10 @@ class Store {
   // if there is one, kPrecondition if shards are there without an identity.
   static Task<Result<void>> format(Env& env, std::string directory, StoreIdentity identity);
 
+  // Whose data directory it is. kNotFound for one that was never formatted; kCorrupt, kUnsupported,
+  // kIo.
+  static Task<Result<StoreIdentity>> identify(Env& env, std::string directory);
+
   // Opens a data directory of this cluster and node: removes what was being written, finds the
   // shards by their names and makes those names durable; reads no payload. kNotFound if it was
   // never formatted, kPrecondition if it belongs to others, kCorrupt, kUnsupported, kIo.

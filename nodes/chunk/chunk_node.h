@@ -15,6 +15,7 @@
 #include "core/base/error.h"
 #include "core/base/ids.h"
 #include "core/base/time.h"
+#include "core/chunk/store_identity.h"
 #include "core/env/event.h"
 #include "core/env/network.h"
 #include "core/env/task.h"
@@ -57,8 +58,11 @@ class ChunkNode {
 
  private:
   struct Parts;
-  Task<> serve(Nursery& children);
-  Task<Result<void>> start(Nursery& children);
+  Task<> serve(Nursery& children, std::optional<chunk::StoreIdentity> identity,
+               std::unique_ptr<Listener> listener);
+  Task<Result<void>> open(std::optional<chunk::StoreIdentity> identity, Address listening);
+  Task<Result<chunk::StoreIdentity>> join(Registration registration);
+  Task<> stay_known();
 
   Env& env_;
   const ChunkNodeOptions options_;

@@ -1,0 +1,92 @@
+#include "nodes/chunk/shard_service.h"
+
+#include "core/chunk/store.h"
+#include "core/proto/chunk.pb.h"
+#include "core/rpc/server.h"
+#include "nodes/chunk/shard_uploads.h"
+
+namespace dogfs::nodes {
+namespace {
+
+chunk::ShardName name_of(const proto::ShardName& name) {
+  return {BlockId(name.block()), name.shard(), Generation(name.generation())};
+}
+
+}  // namespace
+
+void ShardService::register_with(rpc::Server& server) {
+  using rpc::Call;
+  using rpc::Method;
+  server.handle<proto::ShardBeginRequest>(
+      Method::kShardBegin,
+      [this](proto::ShardBeginRequest request, Call) { return begin(std::move(request)); });
+  server.handle<proto::ShardWriteRequest>(Method::kShardWrite,
+                                          [this](proto::ShardWriteRequest request, Call call) {
+                                            return write(std::move(request), std::move(call.bulk));
+                                          });
+  server.handle<proto::ShardFinishRequest>(
+      Method::kShardFinish,
+      [this](proto::ShardFinishRequest request, Call) { return finish(std::move(request)); });
+  server.handle<proto::ShardAbortRequest>(
+      Method::kShardAbort,
+      [this](proto::ShardAbortRequest request, Call) { return abort(std::move(request)); });
+  server.handle<proto::ShardReadRequest>(
+      Method::kShardRead,
+      [this](proto::ShardReadRequest request, Call) { return read(std::move(request)); });
+  server.handle<proto::ShardStatRequest>(
+      Method::kShardStat,
+      [this](proto::ShardStatRequest request, Call) { return stat(std::move(request)); });
+}
+
+// What is wrong with a name or a shape is the store's to say.
+ShardService::Answered<proto::ShardBeginReply> ShardService::begin(
+    proto::ShardBeginRequest request) {
+  const chunk::StripeShape shape{request.k(), request.m(), request.cell_bytes()};
+  CO_TRY(upload, co_await uploads_.begin(name_of(request.name()), shape, request.expected_bytes()));
+  rpc::Answer<proto::ShardBeginReply> answer;
+  answer.message.set_upload(upload);
+  co_return answer;
+}
+
+ShardService::Answered<proto::ShardWriteReply> ShardService::write(proto::ShardWriteRequest request,
+                                                                   Buffer bytes) {
+  CO_TRY_VOID(co_await uploads_.write(request.upload(), request.offset(), std::move(bytes)));
+  co_return rpc::Answer<proto::ShardWriteReply>{};
+}
+
+ShardService::Answered<proto::ShardFinishReply> ShardService::finish(
+    proto::ShardFinishRequest request) {
+  const chunk::ShardEnd end{request.block_length(), request.checksum()};
+  CO_TRY(facts, co_await uploads_.finish(request.upload(), end));
+  rpc::Answer<proto::ShardFinishReply> answer;
+  answer.message.set_length(facts.shard_length);
+  answer.message.set_checksum(facts.checksum);
+  co_return answer;
+}
+
+ShardService::Answered<proto::ShardAbortReply> ShardService::abort(
+    proto::ShardAbortRequest request) {
+  uploads_.abort(request.upload());
+  co_return rpc::Answer<proto::ShardAbortReply>{};
+}
+
+ShardService::Answered<proto::ShardReadReply> ShardService::read(proto::ShardReadRequest request) {
+  if (request.length() > limits::kShardReadBytesMax)
+    co_return fail(Code::kTooLarge, "a read of {} bytes; the most is {}", request.length(),
+                   limits::kShardReadBytesMax);
+  rpc::Answer<proto::ShardReadReply> answer;
+  CO_TRY(bytes, co_await store_.read(name_of(request.name()), request.offset(), request.length()));
+  answer.bulk = std::move(bytes);
+  co_return answer;
+}
+
+ShardService::Answered<proto::ShardStatReply> ShardService::stat(proto::ShardStatRequest request) {
+  CO_TRY(facts, co_await store_.stat(name_of(request.name())));
+  rpc::Answer<proto::ShardStatReply> answer;
+  answer.message.set_length(facts.shard_length);
+  answer.message.set_checksum(facts.checksum);
+  answer.message.set_block_length(facts.block_length);
+  co_return answer;
+}
+
+}  // namespace dogfs::nodes

@@ -1,0 +1,112 @@
+#include "nodes/client/metadata_calls.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/proto/metadata.pb.h"
+#include "core/rpc/client.h"
+
+namespace dogfs::nodes {
+namespace {
+
+// Redirects that are followed without trying another server in between: a server that was cut off
+// may name a leader of long ago, and two of them may name each other.
+constexpr int kRedirectsMax = 3;
+
+bool worth_another_try(Code code) {
+  return code == Code::kUnavailable || code == Code::kUnknown || code == Code::kNotLeader ||
+         code == Code::kDeadline || code == Code::kClosed;
+}
+
+}  // namespace
+
+// The search for an answer to one request.
+struct MetadataCalls::Search {
+  Instant deadline;
+  Duration backoff;
+  size_t next_server = 0;
+  size_t tried = 0;  // servers, since the last pause
+  int redirects = 0;
+  int doubtful_attempts = 0;
+  std::optional<Address> redirect;
+  std::optional<Address> silent;  // did not answer last
+  Error last{Code::kUnavailable, "no metadata server was asked"};
+};
+
+MetadataCalls::MetadataCalls(Env& env, rpc::Client& rpc, MetadataCallOptions options)
+    : env_(env), rpc_(rpc), options_(std::move(options)) {
+  CHECK(!options_.servers.empty());
+  first_server_ = env_.random().below(options_.servers.size());
+}
+
+Task<Result<MetadataAnswer>> MetadataCalls::ask(rpc::Method method, Buffer message,
+                                                Duration limit) {
+  Search search{.deadline = env_.now() + limit,
+                .backoff = options_.backoff_min,
+                .next_server = first_server_,
+                .redirect = leader_};
+  do {
+    auto answer = co_await attempt(search, method, message);
+    if (answer) co_return answer;
+    const bool final = !worth_another_try(answer.error().code);
+    if (final && search.doubtful_attempts == 0) co_return answer;
+    search.last = std::move(answer).error();
+    if (final) break;
+    if (!search.redirect && search.tried >= options_.servers.size()) co_await pause(search);
+  } while (env_.now() < search.deadline);
+  if (search.doubtful_attempts > 0)
+    co_return fail(Code::kUnknown, "sent, but no metadata leader confirmed it within {} ms: {}",
+                   to_ms(limit), search.last.message);
+  co_return fail(Code::kUnavailable, "no metadata leader answered within {} ms: {}", to_ms(limit),
+                 search.last.message);
+}
+
+Task<Result<MetadataAnswer>> MetadataCalls::attempt(Search& search, rpc::Method method,
+                                                    Buffer message) {
+  const Address to = next_server(search);
+  const Duration limit = std::min(options_.attempt_limit, search.deadline - env_.now());
+  auto reply = co_await rpc_.call(to, method, std::move(message), limit);
+  proto::MetadataReply body;
+  Result<void> parsed = reply ? rpc::parse(reply->message, body) : fail(reply.error());
+  if (!parsed) {
+    if (parsed.error().is(Code::kUnknown)) ++search.doubtful_attempts;
+    if (leader_ == to) leader_.reset();
+    search.silent = to;
+    co_return fail(std::move(parsed).error());
+  }
+  if (body.has_redirect()) {
+    if (leader_ == to) leader_.reset();
+    redirected(search, body.redirect().address());
+    co_return fail(Code::kNotLeader, "{} is not the leader{}", to.to_string(),
+                   body.redirect().address().empty() ? " and knows of none" : "");
+  }
+  leader_ = to;
+  co_return MetadataAnswer{.index = LogIndex(body.index()),
+                           .body = Buffer::take(std::move(*body.mutable_body())),
+                           .doubtful_attempts = search.doubtful_attempts};
+}
+
+Address MetadataCalls::next_server(Search& search) const {
+  if (search.redirect) return *std::exchange(search.redirect, std::nullopt);
+  search.redirects = 0;
+  ++search.tried;
+  return options_.servers[search.next_server++ % options_.servers.size()];
+}
+
+void MetadataCalls::redirected(Search& search, std::string_view address) {
+  auto to = Address::parse(address);
+  // Whoever did not answer just now is not asked again on hearsay alone.
+  if (!to || *to == search.silent || ++search.redirects > kRedirectsMax) return;
+  search.redirect = std::move(*to);
+}
+
+Task<> MetadataCalls::pause(Search& search) {
+  const auto half = static_cast<uint64_t>(search.backoff.count()) / 2;
+  const Instant until = env_.now() + Duration(env_.random().between(half, 2 * half));
+  co_await env_.sleep_until(std::min(until, search.deadline));
+  search.backoff = std::min(search.backoff * 2, options_.backoff_max);
+  search.tried = 0;
+  search.silent.reset();
+}
+
+}  // namespace dogfs::nodes
