@@ -98,10 +98,10 @@ inline constexpr size_t kDirectBlocksMax = 16;  // of a file removed without a b
 static_assert(kDirectBlocksMax <= kRemoveStepMax);
 
 // Uploads to a chunk server, and the client's side of them.
-inline constexpr size_t kUploadWindowBytes = 4 * kMiB;       // of one shard, sent and not written
-inline constexpr size_t kUploadQueueBytesMax = 256 * kMiB;   // of all shards, at a chunk server
-inline constexpr size_t kUploadsRememberedMax = 1024;        // finished, for repeated questions
-inline constexpr size_t kClientRequestsMax = 64;             // of one session, under way
+inline constexpr size_t kUploadWindowBytes = 4 * kMiB;      // of one shard, sent and not written
+inline constexpr size_t kUploadQueueBytesMax = 256 * kMiB;  // of all shards, at a chunk server
+inline constexpr size_t kUploadsRememberedMax = 1024;       // finished, for repeated questions
+inline constexpr size_t kClientRequestsMax = 64;            // of one session, under way
 static_assert(kUploadWindowBytes >= 2 * kCellBytesMax);
 static_assert(kUploadWindowBytes <= kConnectionWindowMin);
 static_assert(kClientRequestsMax <= kSessionResultsMax / 2);

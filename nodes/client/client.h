@@ -43,8 +43,8 @@ struct ClientOptions {
   Duration shard_lag = 3s;  // a server this far behind the others is given up for the block
   // A get: bytes asked for ahead of the sink.
   size_t read_ahead = 32 * limits::kMiB;
-  Duration read_hedge = 500ms;  // after this a shard is rebuilt from others instead
-  Duration read_limit = 8s;     // for any part of a block, with all attempts
+  Duration read_hedge = 1s;  // after this a shard is rebuilt from others instead
+  Duration read_limit = 6s;  // for any part of a block, with all attempts
 };
 
 // `position` in results: the log index at which the answer holds. Of two operations the one with
@@ -147,7 +147,7 @@ class Client {
   Task<Result<Changed>> remove(std::string path, bool recursive);
 
   Task<Result<ClusterStatus>> cluster_status();
-  // Asks every metadata server that is configured, and each that the cluster map names, by address.
+  // Asks every metadata server of ClientOptions.
   Task<std::vector<MetadataServer>> metadata_status();
 
   // The position of the answer that came last, also of a refusal; for checkers that run one

@@ -1,0 +1,145 @@
+#include "nodes/client/client.h"
+
+#include <algorithm>
+
+#include "core/env/env.h"
+#include "core/env/nursery.h"
+#include "core/namespace/path.h"
+#include "core/proto/metadata.pb.h"
+#include "core/rpc/client.h"
+#include "nodes/client/file_reader.h"
+#include "nodes/client/file_writer.h"
+#include "nodes/client/metadata_calls.h"
+#include "nodes/client/server_health.h"
+#include "nodes/client/session.h"
+
+namespace dogfs::nodes {
+namespace {
+
+constexpr Duration kStatusLimit = 2s;
+
+Result<MetadataServerStatus> read_status(const Buffer& message) {
+  proto::MetadataStatusReply reply;
+  TRY_VOID(rpc::parse(message, reply));
+  return MetadataServerStatus{.node = NodeId(reply.node()),
+                              .role = reply.role(),
+                              .term = Term(reply.term()),
+                              .leader = NodeId(reply.leader().leader()),
+                              .commit = LogIndex(reply.commit()),
+                              .applied = LogIndex(reply.applied()),
+                              .last = LogIndex(reply.last()),
+                              .snapshot = LogIndex(reply.snapshot()),
+                              .cluster = ClusterId(reply.cluster())};
+}
+
+}  // namespace
+
+struct Client::Parts {
+  Parts(Env& e, ClientOptions o)
+      : env(e),
+        options(std::move(o)),
+        rpc(env, {.cluster = options.cluster, .node = {}, .store = {}, .credentials = {}}),
+        calls(env, rpc, {.servers = options.metadata}),
+        session(env, calls, options.operation_limit) {}
+
+  Task<Result<Changed>> change(metadata::Operation operation) {
+    CO_TRY(done, co_await session.execute(std::move(operation)));
+    co_return Changed{done.position};
+  }
+  Task<> ask_status(MetadataServer& server);
+  Task<> ask_all(Nursery& children, std::vector<MetadataServer>& servers);
+
+  Env& env;
+  const ClientOptions options;
+  rpc::Client rpc;
+  MetadataCalls calls;
+  Session session;
+  ServerHealth health;
+};
+
+Client::Client(Env& env, ClientOptions options)
+    : parts_(std::make_unique<Parts>(env, std::move(options))) {}
+
+Client::~Client() = default;
+
+Task<> Client::run() { return parts_->rpc.run(); }
+
+LogIndex Client::last_position() const { return parts_->session.last_position(); }
+
+Task<Result<PutResult>> Client::put(std::string path, ByteSource& source, PutOptions options) {
+  CO_TRY_VOID(metadata::parse_path(path));
+  Parts& p = *parts_;
+  FileWriter writer({p.env, p.rpc, p.session, p.health, p.options}, source, std::move(options));
+  co_return co_await writer.put(std::move(path));
+}
+
+Task<Result<GetResult>> Client::get(std::string path, ByteSink& sink, GetOptions options) {
+  CO_TRY_VOID(metadata::parse_path(path));
+  Parts& p = *parts_;
+  FileReader reader({p.env, p.rpc, p.session, p.health, p.options}, sink, std::move(options));
+  co_return co_await reader.get(std::move(path));
+}
+
+Task<Result<StatResult>> Client::stat(std::string path) {
+  CO_TRY(found, co_await parts_->session.query_for<metadata::Attributes>(
+                    metadata::StatQuery{std::move(path)}));
+  co_return StatResult{std::move(found.value), found.position};
+}
+
+Task<Result<ListResult>> Client::list(std::string path, std::string after, size_t count) {
+  const auto limit = static_cast<uint32_t>(std::min(count, limits::kListPageMax));
+  CO_TRY(found, co_await parts_->session.query_for<metadata::Listing>(
+                    metadata::ListQuery{std::move(path), std::move(after), limit}));
+  co_return ListResult{std::move(found.value), found.position};
+}
+
+Task<Result<Changed>> Client::make_directory(std::string path, bool parents,
+                                             std::optional<placement::Policy> policy) {
+  return parts_->change(metadata::MakeDirectory{std::move(path), parents, policy});
+}
+
+Task<Result<Changed>> Client::rename(std::string from, std::string to) {
+  return parts_->change(metadata::Rename{std::move(from), std::move(to)});
+}
+
+Task<Result<Changed>> Client::remove(std::string path, bool recursive) {
+  return parts_->change(metadata::Remove{std::move(path), recursive});
+}
+
+Task<Result<ClusterStatus>> Client::cluster_status() {
+  CO_TRY(status,
+         co_await parts_->session.query_for<metadata::ClusterStatus>(metadata::StatusQuery{}));
+  CO_TRY(changes, co_await parts_->session.query_for<placement::MapChanges>(
+                      metadata::MapQuery{MapVersion()}));
+  ClusterStatus out{.settings = status.value.settings,
+                    .counters = status.value.counters,
+                    .map = {},
+                    .position = status.position};
+  out.map.merge(std::move(changes.value));
+  co_return out;
+}
+
+Task<> Client::Parts::ask_status(MetadataServer& server) {
+  auto reply = co_await rpc.call(server.address, rpc::Method::kMetadataStatus,
+                                 rpc::serialize(proto::MetadataStatusRequest()), kStatusLimit);
+  if (reply)
+    server.status = read_status(reply->message);
+  else
+    server.status = fail(Code::kUnavailable, "{}", reply.error().message);
+}
+
+Task<> Client::Parts::ask_all(Nursery& children, std::vector<MetadataServer>& servers) {
+  for (MetadataServer& server : servers) children.spawn(ask_status(server));
+  co_await children.join();
+}
+
+Task<std::vector<MetadataServer>> Client::metadata_status() {
+  std::vector<MetadataServer> servers;
+  for (const Address& address : parts_->options.metadata)
+    servers.push_back({address, fail(Code::kUnavailable, "it was not asked")});
+  co_await nursery(parts_->env,
+                   [&](Nursery& children) { return parts_->ask_all(children, servers); });
+  co_return servers;
+}
+
+}  // namespace dogfs::nodes

@@ -1,0 +1,152 @@
+#include "nodes/client/file_reader.h"
+
+#include <algorithm>
+
+#include "core/env/nursery.h"
+
+namespace dogfs::nodes {
+namespace {
+
+constexpr uint64_t kPieceBytes = 4 * limits::kMiB;
+static_assert(kPieceBytes <= limits::kShardReadBytesMax, "a replica is read in such pieces");
+constexpr int kRelocationsMax = 2;
+
+// Where the piece that begins at `offset` of the block ends: at a boundary of stripes.
+uint64_t piece_end(uint64_t offset, uint64_t stripe_bytes) {
+  const uint64_t piece = std::max<uint64_t>(1, kPieceBytes / stripe_bytes) * stripe_bytes;
+  return (offset / piece + 1) * piece;
+}
+
+}  // namespace
+
+FileReader::FileReader(const Parts& parts, ByteSink& sink, GetOptions options)
+    : parts_(parts), sink_(sink), options_(std::move(options)) {}
+
+FileReader::~FileReader() = default;
+
+Task<Result<GetResult>> FileReader::get(std::string path) {
+  CO_TRY_VOID(co_await locate(
+      {.path = std::move(path), .file = {}, .offset = options_.offset, .length = options_.length}));
+  result_.position = parts_.session.last_position();
+  next_offset_ = std::min(options_.offset, location_.length);
+  end_ = next_offset_ + std::min(options_.length, location_.length - next_offset_);
+  Result<void> copied;
+  co_await nursery(parts_.env, [&](Nursery& children) { return copy(children, copied); });
+  if (!copied) co_return fail(std::move(copied).error());
+  co_return result_;
+}
+
+Task<Result<void>> FileReader::locate(metadata::LocateQuery query) {
+  CO_TRY(located, co_await parts_.session.query_for<metadata::FileLocation>(std::move(query)));
+  location_ = std::move(located.value);
+  next_block_ = 0;
+  co_return Result<void>();
+}
+
+Task<> FileReader::copy(Nursery& children, Result<void>& copied) {
+  copied = co_await copy_all(children);
+}
+
+Task<Result<void>> FileReader::copy_all(Nursery& children) {
+  for (;;) {
+    CO_TRY_VOID(co_await fetch_ahead(children));
+    if (pieces_.empty()) co_return Result<void>();
+    const auto piece = pieces_.front();
+    co_await piece->done.wait();
+    CO_TRY_VOID(co_await deliver(*piece));
+    pieces_.pop_front();
+    bytes_ahead_ -= piece->range.length;
+  }
+}
+
+Task<Result<void>> FileReader::fetch_ahead(Nursery& children) {
+  while (next_offset_ < end_ && (pieces_.empty() || bytes_ahead_ < parts_.options.read_ahead)) {
+    CO_TRY(found, next_piece());
+    if (found) {
+      children.spawn(fetch(pieces_.back()));
+      continue;
+    }
+    if (!location_.more)
+      co_return fail(Code::kCorrupt, "the file has no block at offset {}", next_offset_);
+    CO_TRY_VOID(co_await locate({.path = {},
+                                 .file = location_.file,
+                                 .offset = next_offset_,
+                                 .length = end_ - next_offset_}));
+  }
+  co_return Result<void>();
+}
+
+// Appends the piece at next_offset_ to pieces_; false when its block is not in location_.
+Result<bool> FileReader::next_piece() {
+  const auto& blocks = location_.blocks;
+  while (next_block_ < blocks.size() &&
+         blocks[next_block_].file_offset + blocks[next_block_].length <= next_offset_) {
+    ++next_block_;
+    reader_.reset();
+  }
+  if (next_block_ == blocks.size()) {
+    reader_.reset();
+    return false;
+  }
+  const metadata::LocatedBlock& block = blocks[next_block_];
+  if (block.file_offset > next_offset_)
+    return fail(Code::kCorrupt, "the file has a gap at offset {}", next_offset_);
+  if (!reader_) {
+    TRY(made, BlockReader::create({parts_.env, parts_.rpc, parts_.health, parts_.options}, block,
+                                  location_.cell_bytes));
+    reader_ = std::move(made);
+  }
+  const uint64_t begin = block.block_offset + (next_offset_ - block.file_offset);
+  const uint64_t in_file = std::min(end_, block.file_offset + block.length);
+  const uint64_t stripe = uint64_t{block.policy.data_shards()} * location_.cell_bytes;
+  const uint64_t end = std::min(piece_end(begin, stripe), begin + (in_file - next_offset_));
+  pieces_.push_back(
+      std::make_shared<Piece>(parts_.env, reader_, ec::ByteRange{begin, end - begin}));
+  next_offset_ += end - begin;
+  bytes_ahead_ += end - begin;
+  return true;
+}
+
+Task<> FileReader::fetch(std::shared_ptr<Piece> piece) {
+  for (int relocations = 0;; ++relocations) {
+    auto bytes = co_await piece->reader->read(piece->range);
+    const bool again = !bytes && piece->reader->misplaced() && relocations < kRelocationsMax;
+    if (!again || !co_await relocate(*piece)) {
+      piece->bytes = std::move(bytes);
+      break;
+    }
+  }
+  piece->done.set();
+}
+
+// Asks again where the block is. An error when it is where it was.
+Task<Result<void>> FileReader::relocate(Piece& piece) {
+  const metadata::LocatedBlock known = piece.reader->block();
+  CO_TRY(located, co_await parts_.session.query_for<metadata::FileLocation>(
+                      metadata::LocateQuery{.path = {},
+                                            .file = location_.file,
+                                            .offset = known.file_offset,
+                                            .length = known.length}));
+  for (const auto& block : located.value.blocks) {
+    if (block.block != known.block || block == known) continue;
+    CO_TRY(reader, BlockReader::create({parts_.env, parts_.rpc, parts_.health, parts_.options},
+                                       block, located.value.cell_bytes));
+    piece.reader = std::move(reader);
+    co_return Result<void>();
+  }
+  co_return fail(Code::kNotFound, "block {} is where it was", known.block);
+}
+
+Task<Result<void>> FileReader::deliver(Piece& piece) {
+  if (!*piece.bytes) co_return fail(std::move(*piece.bytes).error());
+  for (Buffer& bytes : (*piece.bytes)->pieces) {
+    result_.bytes += bytes.size();
+    CO_TRY_VOID(co_await sink_.write(std::move(bytes)));
+  }
+  result_.rebuilt_bytes += (*piece.bytes)->rebuilt_bytes;
+  piece.bytes.reset();
+  if (options_.progress) options_.progress(result_.bytes);
+  co_return Result<void>();
+}
+
+}  // namespace dogfs::nodes

@@ -1,0 +1,70 @@
+#pragma once
+// FileReader: one get. It asks where a range of a file is, fetches pieces of its blocks ahead of
+// the sink, at most ClientOptions::read_ahead bytes of them, and gives them to the sink in order.
+// Made for one get() and then thrown away. One thread.
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/env/event.h"
+#include "core/env/task.h"
+#include "nodes/client/block_reader.h"
+#include "nodes/client/client.h"
+#include "nodes/client/session.h"
+
+namespace dogfs {
+class Nursery;
+}
+
+namespace dogfs::nodes {
+
+class FileReader {
+ public:
+  struct Parts {
+    Env& env;
+    rpc::Client& rpc;
+    Session& session;
+    ServerHealth& health;
+    const ClientOptions& options;
+  };
+  FileReader(const Parts& parts, ByteSink& sink, GetOptions options);
+  ~FileReader();
+
+  Task<Result<GetResult>> get(std::string path);
+
+ private:
+  // Bytes of one block that are fetched as a unit: some stripes of it.
+  struct Piece {
+    Piece(Env& env, std::shared_ptr<BlockReader> r, ec::ByteRange range_in_block)
+        : reader(std::move(r)), range(range_in_block), done(env) {}
+    std::shared_ptr<BlockReader> reader;
+    const ec::ByteRange range;
+    std::optional<Result<BlockBytes>> bytes;
+    Event done;
+  };
+
+  Task<Result<void>> locate(metadata::LocateQuery query);
+  Task<> copy(Nursery& children, Result<void>& copied);
+  Task<Result<void>> copy_all(Nursery& children);
+  Task<Result<void>> fetch_ahead(Nursery& children);
+  Task<> fetch(std::shared_ptr<Piece> piece);
+  Task<Result<void>> relocate(Piece& piece);
+  Task<Result<void>> deliver(Piece& piece);
+  Result<bool> next_piece();
+
+  const Parts parts_;
+  ByteSink& sink_;
+  const GetOptions options_;
+  metadata::FileLocation location_;            // of the part from located_from_ on
+  size_t next_block_ = 0;                      // of location_
+  uint64_t next_offset_ = 0;                   // of the file; what lies before was asked for
+  uint64_t end_ = 0;                           // of the range
+  std::shared_ptr<BlockReader> reader_;        // of the block that next_offset_ lies in
+  std::deque<std::shared_ptr<Piece>> pieces_;  // asked for and not delivered
+  uint64_t bytes_ahead_ = 0;
+  GetResult result_;
+};
+
+}  // namespace dogfs::nodes

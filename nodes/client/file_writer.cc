@@ -1,0 +1,300 @@
+#include "nodes/client/file_writer.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/env/deadline.h"
+#include "core/env/nursery.h"
+#include "core/rpc/client.h"
+
+namespace dogfs::nodes {
+namespace {
+
+constexpr size_t kBatchBytes = 4 * limits::kMiB;
+constexpr size_t kBlocksAtOnce = 2;
+// A block is placed anew at most so often; the pauses outlast the time after which the leader
+// stops placing blocks on a silent server.
+constexpr int kAttemptsMax = 4;
+constexpr Duration kFirstPause = 300ms;
+constexpr Duration kRenewEvery = 10s;
+constexpr Duration kAbandonLimit = 2s;
+
+// The answer to a put that failed before anything was published: surely nothing is to be seen of
+// it, whatever became of the step that failed.
+Error refusal(const Error& error) {
+  const bool lost = error.is(Code::kUnknown) || error.is(Code::kNotFound);
+  return {lost ? Code::kUnavailable : error.code, "nothing was stored: " + error.message};
+}
+
+Buffer join(const std::vector<Buffer>& pieces, size_t bytes) {
+  if (pieces.size() == 1) return pieces.front();
+  MutableBuffer joined(bytes);
+  size_t at = 0;
+  for (const Buffer& piece : pieces) {
+    if (!piece.empty()) std::memcpy(joined.data() + at, piece.data(), piece.size());
+    at += piece.size();
+  }
+  return std::move(joined).freeze();
+}
+
+}  // namespace
+
+FileWriter::FileWriter(const Parts& parts, ByteSource& source, PutOptions options)
+    : parts_(parts), source_(source), options_(std::move(options)) {}
+
+FileWriter::~FileWriter() = default;
+
+Task<Result<PutResult>> FileWriter::put(std::string path) {
+  CO_TRY_VOID(co_await start(path));
+  Result<void> stored;
+  co_await nursery(parts_.env, [&](Nursery& children) { return store(children, stored); });
+  if (!stored) {
+    co_await abandon();
+    co_return fail(refusal(stored.error()));
+  }
+  auto published = co_await publish(std::move(path));
+  if (!published && !published.error().is(Code::kUnknown)) co_await abandon();
+  co_return published;
+}
+
+Task<Result<void>> FileWriter::start(std::string path) {
+  auto started = co_await parts_.session.execute_for<metadata::UploadStarted>(metadata::StartUpload{
+      .path = std::move(path), .policy = options_.policy, .overwrite = options_.overwrite});
+  if (!started && started.error().is(Code::kUnknown))
+    co_return fail(Code::kUnavailable, "nothing was stored: {}", started.error().message);
+  if (!started) co_return fail(std::move(started).error());
+  upload_ = std::move(started->value);
+  const placement::Policy& policy = upload_.policy;
+  CO_TRY(codec, ec::Codec::create(policy.data_shards(), policy.parity_shards()));
+  format_ = {.cluster = parts_.rpc.identity().cluster,
+             .policy = policy,
+             .shape = {policy.data_shards(), policy.parity_shards(), upload_.cell_bytes},
+             .codec = std::make_shared<const ec::Codec>(std::move(codec))};
+  CO_TRY_VOID(ec::StripeLayout::create(format_.shape, upload_.block_bytes));
+  const size_t stripe = format_.shape.stripe_bytes();
+  batch_bytes_ = std::max<size_t>(1, kBatchBytes / stripe) * stripe;
+  co_return Result<void>();
+}
+
+Task<> FileWriter::store(Nursery& children, Result<void>& stored) {
+  children.spawn(renew_lease());
+  stored = co_await store_all(children);
+  for (Block& block : blocks_) block.writer->stop();
+}
+
+Task<Result<void>> FileWriter::store_all(Nursery& children) {
+  for (;;) {
+    CO_TRY(batch, co_await read_batch());
+    if (batch.empty()) break;
+    CO_TRY_VOID(co_await add(children, std::move(batch)));
+  }
+  if (!blocks_.empty() && !blocks_.back().ended) end_block(blocks_.back());
+  while (!blocks_.empty()) CO_TRY_VOID(co_await settle_oldest(children));
+  co_return Result<void>();
+}
+
+// A lease that is lost shows at the next commit.
+Task<> FileWriter::renew_lease() {
+  for (;;) {
+    co_await parts_.env.sleep(kRenewEvery);
+    co_await parts_.session.execute(metadata::RenewLease{upload_.file, upload_.epoch});
+  }
+}
+
+// Whole stripes, unless the source ends; empty at its end.
+Task<Result<Buffer>> FileWriter::read_batch() {
+  std::vector<Buffer> pieces;
+  size_t bytes = 0;
+  if (carried_) {
+    bytes = carried_->size();
+    pieces.push_back(*std::exchange(carried_, std::nullopt));
+  }
+  while (bytes < batch_bytes_) {
+    CO_TRY(piece, co_await source_.read(batch_bytes_ - bytes));
+    if (piece.empty()) break;
+    if (piece.size() > batch_bytes_ - bytes)
+      co_return fail(Code::kInvalid, "the source gave {} bytes, {} were asked for", piece.size(),
+                     batch_bytes_ - bytes);
+    bytes += piece.size();
+    pieces.push_back(std::move(piece));
+  }
+  co_return bytes == 0 ? Buffer() : join(pieces, bytes);
+}
+
+Task<Result<void>> FileWriter::add(Nursery& children, Buffer batch) {
+  if (blocks_.empty() || blocks_.back().ended) {
+    while (blocks_.size() >= kBlocksAtOnce) CO_TRY_VOID(co_await settle_oldest(children));
+    CO_TRY_VOID(co_await open_block(children));
+  }
+  while (blocks_.size() > 1 && kept_bytes_ + batch.size() > parts_.options.write_memory)
+    CO_TRY_VOID(co_await settle_oldest(children));
+  Block& block = blocks_.back();
+  const uint64_t capacity = block.writer->placed().length;
+  const uint64_t room = capacity - block.length;
+  if (batch.size() > room) {
+    carried_ = batch.suffix(room);
+    batch = batch.slice(0, room);
+  }
+  keep(block, batch);
+  block.length += batch.size();
+  auto written = co_await block.writer->write(std::move(batch));
+  if (!written) CO_TRY_VOID(co_await write_again(children, std::move(written).error()));
+  if (block.length == capacity) end_block(block);
+  co_return Result<void>();
+}
+
+void FileWriter::keep(Block& block, Buffer batch) {
+  kept_bytes_ += batch.size();
+  block.batches.push_back(std::move(batch));
+  if (kept_bytes_ <= parts_.options.write_memory) return;
+  kept_bytes_ -= block.length + block.batches.back().size();
+  block.batches.clear();
+  block.kept = false;
+}
+
+void FileWriter::end_block(Block& block) {
+  block.ended = true;
+  block.writer->end();
+}
+
+Task<Result<void>> FileWriter::open_block(Nursery& children) {
+  if (placed_.empty()) CO_TRY_VOID(co_await allocate());
+  Block block;
+  block.writer =
+      std::make_shared<BlockWriter>(parts_.env, parts_.rpc, parts_.health, parts_.options.shard_lag,
+                                    format_, std::move(placed_.front()));
+  placed_.pop_front();
+  children.spawn(BlockWriter::run(block.writer));
+  blocks_.push_back(std::move(block));
+  co_return Result<void>();
+}
+
+Task<Result<void>> FileWriter::allocate() {
+  const auto lengths = lengths_to_allocate();
+  CO_TRY(placed, co_await place(end_of_blocks(), lengths));
+  placed_.assign(placed.begin(), placed.end());
+  co_return Result<void>();
+}
+
+Task<Result<std::vector<metadata::PlacedBlock>>> FileWriter::place(uint64_t file_offset,
+                                                                   std::vector<uint64_t> lengths) {
+  const size_t count = lengths.size();
+  CO_TRY(allocated, co_await parts_.session.execute_for<metadata::BlocksAllocated>(
+                        metadata::AllocateBlocks{.file = upload_.file,
+                                                 .epoch = upload_.epoch,
+                                                 .file_offset = file_offset,
+                                                 .lengths = std::move(lengths)}));
+  auto& blocks = allocated.value.blocks;
+  const bool sound = blocks.size() == count && std::ranges::all_of(blocks, [&](const auto& block) {
+                       return block.length > 0 && block.length <= upload_.block_bytes &&
+                              std::ranges::all_of(block.shards, [&](const auto& shard) {
+                                return shard.index < format_.policy.width();
+                              });
+                     });
+  if (!sound)
+    co_return fail(Code::kCorrupt,
+                   "the metadata server placed {} blocks for {}, or impossible ones", blocks.size(),
+                   count);
+  co_return std::move(blocks);
+}
+
+uint64_t FileWriter::end_of_blocks() const {
+  if (blocks_.empty()) return committed_bytes_;
+  const auto& last = blocks_.back().writer->placed();
+  return last.file_offset + last.length;
+}
+
+// Twice as many each time, so that a small file does not allocate in vain nor a large one ask
+// often; what is left of it, when the size is known.
+std::vector<uint64_t> FileWriter::lengths_to_allocate() {
+  const uint64_t begin = end_of_blocks();
+  const uint64_t block_bytes = upload_.block_bytes;
+  allocated_at_once_ = std::clamp<size_t>(2 * allocated_at_once_, 1, limits::kBlocksPerAllocation);
+  if (options_.size.value_or(0) <= begin)
+    return std::vector<uint64_t>(allocated_at_once_, block_bytes);
+  std::vector<uint64_t> lengths;
+  for (uint64_t left = *options_.size - begin;
+       left > 0 && lengths.size() < limits::kBlocksPerAllocation; left -= lengths.back())
+    lengths.push_back(std::min(left, block_bytes));
+  return lengths;
+}
+
+// Commits the oldest block, or writes it again: then it is still the oldest.
+Task<Result<void>> FileWriter::settle_oldest(Nursery& children) {
+  auto settled = co_await blocks_.front().writer->settle();
+  if (!settled) co_return co_await write_again(children, std::move(settled).error());
+  const uint64_t length = settled->length;
+  const bool full_width = settled->shards.size() == format_.policy.width();
+  metadata::CommitBlocks commit{.file = upload_.file, .epoch = upload_.epoch, .blocks = {}};
+  commit.blocks.push_back(std::move(*settled));
+  CO_TRY_VOID(co_await parts_.session.execute(std::move(commit)));
+  Block& block = blocks_.front();
+  block.writer->stop();
+  if (block.kept) kept_bytes_ -= block.length;
+  blocks_.pop_front();
+  attempts_ = 0;
+  committed_bytes_ += length;
+  if (!full_width) ++below_full_width_;
+  if (options_.progress) options_.progress(committed_bytes_);
+  co_return Result<void>();
+}
+
+Task<Result<void>> FileWriter::write_again(Nursery& children, Error why) {
+  for (;;) {
+    const bool kept = std::ranges::all_of(blocks_, &Block::kept);
+    if (!kept || ++attempts_ > kAttemptsMax) co_return fail(std::move(why));
+    parts_.env.log().info("a block is placed anew: {}", why);
+    for (Block& block : blocks_) block.writer->stop();
+    co_await parts_.env.sleep(kFirstPause * (1 << (attempts_ - 1)));
+    CO_TRY_VOID(co_await place_again(children));
+    auto rewritten = co_await rewrite();
+    if (rewritten) co_return rewritten;
+    why = std::move(rewritten).error();
+  }
+}
+
+// The blocks that were allocated from the oldest on are given back for new ones.
+Task<Result<void>> FileWriter::place_again(Nursery& children) {
+  std::vector<uint64_t> lengths;
+  for (const Block& block : blocks_) lengths.push_back(block.writer->placed().length);
+  placed_.clear();
+  const uint64_t begin = blocks_.front().writer->placed().file_offset;
+  CO_TRY(placed, co_await place(begin, std::move(lengths)));
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    blocks_[i].writer =
+        std::make_shared<BlockWriter>(parts_.env, parts_.rpc, parts_.health,
+                                      parts_.options.shard_lag, format_, std::move(placed[i]));
+    children.spawn(BlockWriter::run(blocks_[i].writer));
+  }
+  co_return Result<void>();
+}
+
+Task<Result<void>> FileWriter::rewrite() {
+  for (Block& block : blocks_) {
+    for (const Buffer& batch : block.batches) CO_TRY_VOID(co_await block.writer->write(batch));
+    if (block.ended) block.writer->end();
+  }
+  co_return Result<void>();
+}
+
+Task<Result<PutResult>> FileWriter::publish(std::string path) {
+  using metadata::PublishCondition;
+  const auto condition =
+      options_.overwrite ? PublishCondition::kOverwrite : PublishCondition::kIfAbsent;
+  CO_TRY(published, co_await parts_.session.execute(metadata::Publish{.file = upload_.file,
+                                                                      .epoch = upload_.epoch,
+                                                                      .path = std::move(path),
+                                                                      .length = committed_bytes_,
+                                                                      .condition = condition}));
+  co_return PutResult{.bytes = committed_bytes_,
+                      .blocks_below_full_width = below_full_width_,
+                      .position = published.position};
+}
+
+// Best effort: the lease of what is not abandoned expires.
+Task<> FileWriter::abandon() {
+  co_await within(parts_.env, kAbandonLimit,
+                  parts_.session.execute(metadata::AbandonUpload{upload_.file, upload_.epoch}));
+}
+
+}  // namespace dogfs::nodes

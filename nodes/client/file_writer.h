@@ -1,0 +1,89 @@
+#pragma once
+// FileWriter: one put. It starts an upload, cuts the source into blocks, writes them (one being
+// filled while the one before becomes durable), commits each in order and publishes the file. Made
+// for one put() and then thrown away. One thread.
+//
+// The bytes of blocks that are not committed are kept, at most ClientOptions::write_memory of them.
+// When a block cannot be written to enough servers, the writer goes back to it: this block and the
+// one behind it are placed anew and written again.
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/env/task.h"
+#include "nodes/client/block_writer.h"
+#include "nodes/client/client.h"
+#include "nodes/client/session.h"
+
+namespace dogfs {
+class Nursery;
+}
+
+namespace dogfs::nodes {
+
+class FileWriter {
+ public:
+  struct Parts {
+    Env& env;
+    rpc::Client& rpc;
+    Session& session;
+    ServerHealth& health;
+    const ClientOptions& options;
+  };
+  FileWriter(const Parts& parts, ByteSource& source, PutOptions options);
+  ~FileWriter();
+
+  Task<Result<PutResult>> put(std::string path);
+
+ private:
+  // A block that is not committed.
+  struct Block {
+    std::shared_ptr<BlockWriter> writer;
+    std::vector<Buffer> batches;  // what was written, to write it again
+    uint64_t length = 0;
+    bool ended = false;
+    bool kept = true;  // false: too large to be kept, so it cannot be written again
+  };
+
+  Task<Result<void>> start(std::string path);
+  Task<> store(Nursery& children, Result<void>& stored);
+  Task<Result<void>> store_all(Nursery& children);
+  Task<Result<PutResult>> publish(std::string path);
+  Task<> abandon();
+  Task<> renew_lease();
+
+  Task<Result<Buffer>> read_batch();
+  Task<Result<void>> add(Nursery& children, Buffer batch);
+  Task<Result<void>> open_block(Nursery& children);
+  Task<Result<void>> allocate();
+  Task<Result<std::vector<metadata::PlacedBlock>>> place(uint64_t file_offset,
+                                                         std::vector<uint64_t> lengths);
+  Task<Result<void>> settle_oldest(Nursery& children);
+  Task<Result<void>> write_again(Nursery& children, Error why);
+  Task<Result<void>> place_again(Nursery& children);
+  Task<Result<void>> rewrite();
+  void keep(Block& block, Buffer batch);
+  void end_block(Block& block);
+  std::vector<uint64_t> lengths_to_allocate();
+  uint64_t end_of_blocks() const;
+
+  const Parts parts_;
+  ByteSource& source_;
+  const PutOptions options_;
+  metadata::UploadStarted upload_;
+  BlockFormat format_;
+  size_t batch_bytes_ = 0;
+  std::optional<Buffer> carried_;             // read, and more than the block before could take
+  std::deque<Block> blocks_;                  // not committed, by offset
+  std::deque<metadata::PlacedBlock> placed_;  // allocated ahead, behind blocks_
+  size_t allocated_at_once_ = 0;              // grows with the file
+  size_t kept_bytes_ = 0;
+  uint64_t committed_bytes_ = 0;
+  uint32_t below_full_width_ = 0;
+  int attempts_ = 0;  // since the last commit
+};
+
+}  // namespace dogfs::nodes

@@ -1,0 +1,79 @@
+#pragma once
+// Session: a client's word with the metadata leader. It opens a session when the first change needs
+// one, numbers the requests, sends each until it is answered, and tells the leader which answers it
+// has, so that each change is applied once. Queries need none of that. Owned by the Client; one
+// thread; at most kClientRequestsMax changes under way at a time, further ones wait.
+//
+// An expired session is replaced: by the next change, and at once when the request surely never
+// arrived before.
+
+#include <memory>
+#include <set>
+
+#include "core/base/error.h"
+#include "core/base/ids.h"
+#include "core/base/time.h"
+#include "core/env/event.h"
+#include "core/env/task.h"
+#include "core/namespace/commands.h"
+#include "core/namespace/queries.h"
+
+namespace dogfs::nodes {
+
+class MetadataCalls;
+
+class Session {
+ public:
+  // `limit` is for one change or query, with all its attempts.
+  Session(Env& env, MetadataCalls& calls, Duration limit);
+
+  template <class T>
+  struct At {
+    LogIndex position;  // the log index at which it holds
+    T value;
+  };
+
+  // Errors: those of the state machine; kUnavailable, surely not applied; kUnknown, perhaps.
+  Task<Result<At<metadata::Reply>>> execute(metadata::Operation operation);
+  // The same, when the answer must be a T; any other is kUnknown.
+  template <class T>
+  Task<Result<At<T>>> execute_for(metadata::Operation operation) {
+    CO_TRY(done, co_await execute(std::move(operation)));
+    if (T* value = std::get_if<T>(&done.value)) co_return At<T>{done.position, std::move(*value)};
+    co_return fail(Code::kUnknown, "the metadata server answered another question");
+  }
+
+  Task<Result<At<metadata::Answer>>> query(metadata::Query query);
+  template <class T>
+  Task<Result<At<T>>> query_for(metadata::Query asked) {
+    CO_TRY(answer, co_await query(std::move(asked)));
+    if (T* value = std::get_if<T>(&answer.value))
+      co_return At<T>{answer.position, std::move(*value)};
+    co_return fail(Code::kCorrupt, "the metadata server answered another question");
+  }
+
+  // Of the answer that came last, a refusal included.
+  LogIndex last_position() const { return last_position_; }
+
+ private:
+  // One registration at the metadata leader. Requests keep the one that they began with.
+  struct Registered {
+    ClientId client;
+    RequestId last_request;
+    std::set<RequestId> under_way;
+  };
+  class Request;
+
+  Task<Result<std::shared_ptr<Registered>>> registered();
+  Task<Result<void>> open();
+
+  Env& env_;
+  MetadataCalls& calls_;
+  const Duration limit_;
+  std::shared_ptr<Registered> registered_;  // null: none, or it expired
+  bool opening_ = false;
+  Event changed_;  // a request ended or a registration came
+  LogIndex last_position_;
+};
+
+}  // namespace dogfs::nodes

@@ -1,0 +1,222 @@
+#include "nodes/client/shard_sender.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/base/limits.h"
+#include "core/env/env.h"
+#include "core/env/nursery.h"
+#include "core/proto/chunk.pb.h"
+#include "core/rpc/client.h"
+#include "nodes/client/server_health.h"
+
+namespace dogfs::nodes {
+namespace {
+
+// Small cells travel together, at the price of a copy; large ones as they are.
+constexpr size_t kPieceBytes = 256 * limits::kKiB;
+constexpr size_t kWindowBytes = 2 * limits::kMiB;
+constexpr Duration kCallLimit = 30s;
+constexpr Duration kAbortLimit = 1s;
+constexpr Duration kRetryPause = 100ms;
+static_assert(kWindowBytes >= 2 * kPieceBytes && kWindowBytes >= limits::kCellBytesMax &&
+              kWindowBytes + limits::kCellBytesMax <= limits::kUploadWindowBytes);
+
+}  // namespace
+
+ShardSender::ShardSender(Env& env, rpc::Client& rpc, ServerHealth& health, Target target,
+                         Duration patience, Event& changed)
+    : env_(env),
+      rpc_(rpc),
+      health_(health),
+      target_(std::move(target)),
+      patience_(patience),
+      changed_(changed),
+      doubted_(health.doubtful(target_.server, env.now())),
+      given_up_(env),
+      checksum_(target_.shard),
+      last_progress_(env.now()) {}
+
+void ShardSender::push(Buffer cell, uint32_t checksum) {
+  checksum_.add_checksum(checksum, cell.size());
+  if (state_ != State::kSending) return;
+  queued_bytes_ += cell.size();
+  cells_.push_back(std::move(cell));
+  changed_.notify();
+}
+
+void ShardSender::end(uint64_t block_length) {
+  block_length_ = block_length;
+  changed_.notify();
+}
+
+void ShardSender::give_up(Error why) {
+  if (state_ != State::kSending) return;
+  state_ = State::kGivenUp;
+  failure_ = std::move(why);
+  cells_.clear();
+  queued_bytes_ = 0;
+  given_up_.set();
+  changed_.notify();
+}
+
+Task<> ShardSender::run() {
+  Result<void> sent;
+  co_await nursery(env_, [&](Nursery& children) { return send_guarded(children, sent); });
+  if (state_ == State::kGivenUp) {
+    co_await abort();
+    co_return;
+  }
+  if (sent) {
+    state_ = State::kDurable;
+    health_.answered(target_.server);
+    changed_.notify();
+    co_return;
+  }
+  give_up(std::move(sent).error());
+  co_await abort();
+}
+
+// Sends in a child, so that giving up ends it wherever it waits.
+Task<> ShardSender::send_guarded(Nursery& children, Result<void>& sent) {
+  children.spawn(send_to_end(sent));
+  co_await given_up_.wait();
+}
+
+Task<> ShardSender::send_to_end(Result<void>& sent) {
+  sent = co_await send();
+  given_up_.set();
+}
+
+Task<Result<void>> ShardSender::send() {
+  CO_TRY_VOID(co_await begin());
+  CO_TRY_VOID(co_await write_all());
+  co_return co_await finish();
+}
+
+Task<Result<void>> ShardSender::begin() {
+  proto::ShardBeginRequest request;
+  const auto& name = target_.shard.name;
+  request.mutable_name()->set_block(name.block.value);
+  request.mutable_name()->set_shard(name.shard);
+  request.mutable_name()->set_generation(name.generation.value);
+  request.set_k(target_.shape.k);
+  request.set_m(target_.shape.m);
+  request.set_cell_bytes(target_.shape.cell_bytes);
+  request.set_expected_bytes(target_.expected_bytes);
+  CO_TRY(reply, co_await call(rpc::Method::kShardBegin, rpc::serialize(request)));
+  proto::ShardBeginReply begun;
+  CO_TRY_VOID(rpc::parse(reply.message, begun));
+  upload_ = begun.upload();
+  co_return Result<void>();
+}
+
+Task<Result<void>> ShardSender::write_all() {
+  co_await nursery(env_, [this](Nursery& children) { return stream(children); });
+  if (write_failure_) co_return fail(*write_failure_);
+  co_return Result<void>();
+}
+
+// Keeps up to a window of writes under way. The server applies them in order and answers them in
+// order, so the window is a stretch of the shard.
+Task<> ShardSender::stream(Nursery& children) {
+  while (!write_failure_) {
+    if (!cells_.empty() && (in_flight_ == 0 || in_flight_ + kPieceBytes <= kWindowBytes)) {
+      Buffer piece = next_piece();
+      const uint64_t offset = sent_;
+      sent_ += piece.size();
+      in_flight_ += piece.size();
+      children.spawn(write(offset, std::move(piece)));
+    } else if (block_length_ && cells_.empty() && in_flight_ == 0) {
+      co_return;
+    } else {
+      co_await changed_.wait();
+    }
+  }
+}
+
+Buffer ShardSender::next_piece() {
+  size_t count = 1;
+  size_t bytes = cells_.front().size();
+  while (count < cells_.size() && bytes + cells_[count].size() <= kPieceBytes)
+    bytes += cells_[count++].size();
+  if (count == 1) {
+    Buffer cell = std::move(cells_.front());
+    cells_.pop_front();
+    return cell;
+  }
+  MutableBuffer piece(bytes);
+  for (size_t at = 0; at < bytes; cells_.pop_front()) {
+    std::memcpy(piece.data() + at, cells_.front().data(), cells_.front().size());
+    at += cells_.front().size();
+  }
+  return std::move(piece).freeze();
+}
+
+Task<> ShardSender::write(uint64_t offset, Buffer bytes) {
+  proto::ShardWriteRequest request;
+  request.set_upload(upload_);
+  request.set_offset(offset);
+  auto reply = co_await call(rpc::Method::kShardWrite, rpc::serialize(request), bytes);
+  in_flight_ -= bytes.size();
+  if (!reply) {
+    if (!write_failure_) write_failure_ = std::move(reply).error();
+  } else if (state_ == State::kSending) {
+    queued_bytes_ -= bytes.size();
+  }
+  changed_.notify();
+}
+
+Task<Result<void>> ShardSender::finish() {
+  proto::ShardFinishRequest request;
+  request.set_upload(upload_);
+  request.set_block_length(*block_length_);
+  request.set_checksum(checksum_.value());
+  auto reply = co_await call(rpc::Method::kShardFinish, rpc::serialize(request));
+  if (reply) co_return Result<void>();
+  if (!reply.error().is(Code::kNotFound)) co_return fail(std::move(reply).error());
+  // The upload is forgotten: perhaps since it was finished, and the server was started anew.
+  proto::ShardStatRequest question;
+  *question.mutable_name() = {};
+  question.mutable_name()->set_block(target_.shard.name.block.value);
+  question.mutable_name()->set_shard(target_.shard.name.shard);
+  question.mutable_name()->set_generation(target_.shard.name.generation.value);
+  CO_TRY(known, co_await call(rpc::Method::kShardStat, rpc::serialize(question)));
+  proto::ShardStatReply facts;
+  CO_TRY_VOID(rpc::parse(known.message, facts));
+  if (facts.checksum() != checksum_.value() || facts.block_length() != *block_length_)
+    co_return fail(Code::kCorrupt, "{} is there with other bytes",
+                   chunk::describe(target_.shard.name));
+  co_return Result<void>();
+}
+
+// Best effort: what is not aborted is given up by the server after a while.
+Task<> ShardSender::abort() {
+  if (upload_ == 0) co_return;
+  proto::ShardAbortRequest request;
+  request.set_upload(upload_);
+  co_await rpc_.call(target_.address, rpc::Method::kShardAbort, rpc::serialize(request),
+                     kAbortLimit);
+}
+
+Task<Result<rpc::Reply>> ShardSender::call(rpc::Method method, Buffer message, Buffer bulk) {
+  const Instant begun = env_.now();
+  for (;;) {
+    auto reply = co_await rpc_.call(target_.address, method, message, kCallLimit, bulk);
+    if (reply) last_progress_ = env_.now();
+    const bool again = !reply && worth_retrying(reply.error(), std::max(begun, last_progress_));
+    if (!again) co_return reply;
+    co_await env_.sleep(kRetryPause);
+  }
+}
+
+bool ShardSender::worth_retrying(const Error& error, Instant since) {
+  const bool transient = error.is(Code::kUnavailable) || error.is(Code::kUnknown);
+  if (!transient) return false;
+  health_.failed(target_.server, env_.now());
+  // A server that failed already is not waited for at the beginning of every block.
+  if (doubted_ && upload_ == 0) return false;
+  return env_.now() - since + kRetryPause <= patience_;
+}
+
+}  // namespace dogfs::nodes
