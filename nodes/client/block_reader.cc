@@ -171,7 +171,7 @@ Task<Result<BlockBytes>> BlockReader::assemble(ec::ReadPlan plan, Progress& prog
   }
   BlockBytes out;
   for (const auto& piece : layout_.pieces(plan.range()))
-    if (std::ranges::contains(plan.missing(), piece.shard)) out.rebuilt_bytes += piece.length;
+    if (std::ranges::count(plan.missing(), piece.shard) > 0) out.rebuilt_bytes += piece.length;
   CO_TRY(whole,
          co_await offload(parts_.env, bytes, [plan, fetched = std::move(fetched), codec = codec_] {
            return plan.assemble(*codec, fetched);
