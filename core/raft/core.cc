@@ -145,8 +145,9 @@ void Core::release_held() {
 // Requests of a sender that this member's configuration does not name are served (thesis 4.1):
 // the sender may know a newer one, and campaigns only if its own log names it, store id included.
 bool Core::is_addressed_here(const Envelope& envelope) const {
-  return envelope.group == options_.group && envelope.from.node && envelope.from.store &&
-         envelope.from.node != options_.self.node && same_member(envelope.to, options_.self);
+  return envelope.group == options_.group && envelope.term.value <= limits::kRaftTermMax &&
+         envelope.from.node && envelope.from.store && envelope.from.node != options_.self.node &&
+         same_member(envelope.to, options_.self);
 }
 
 void Core::restart_election_timer() {

@@ -2,8 +2,38 @@
 // Core: one member of one Raft group as a pure state machine, step(Input) -> Output. It has no
 // clock, no I/O, no randomness but the generator it was given, and it never waits. One Core is
 // owned by one host, which calls it from one thread; two Cores share nothing.
-//
-// THE HOST'S OBLIGATIONS (written here and nowhere else)
+// The host's obligations stand above the class, and nowhere else.
+
+#include <deque>
+#include <optional>
+#include <variant>
+
+#include "core/base/limits.h"
+#include "core/base/random.h"
+#include "core/raft/input.h"
+#include "core/raft/log.h"
+#include "core/raft/output.h"
+#include "core/raft/roles.h"
+#include "core/raft/types.h"
+
+namespace dogfs::raft {
+
+struct Options {
+  GroupId group;
+  Member self;
+  // A follower campaigns after election_ticks to 2 * election_ticks of silence; a leader whose
+  // quorum is silent for election_ticks steps down.
+  uint64_t election_ticks = 10;
+  uint64_t heartbeat_ticks = 1;  // less than election_ticks
+  uint64_t tail_entries = 1024;  // kept behind a snapshot for slow followers
+  size_t append_entries = limits::kAppendEntriesMax;
+  size_t append_bytes = limits::kAppendBytesMax;
+  size_t appends_in_flight = limits::kAppendsInFlightMax;
+  size_t append_bytes_in_flight = limits::kAppendBytesInFlightMax;
+  size_t uncommitted_bytes = limits::kUncommittedBytesMax;
+};
+
+// THE HOST'S OBLIGATIONS
 //
 //  1. One step at a time. Perform the Output of a step, or queue it for performing, before the next
 //     step; steps need not wait until the performing is done.
@@ -37,36 +67,6 @@
 // configuration} into the empty log of every first member and restarting from it. A server that was
 // given nothing has an empty configuration: it neither votes nor campaigns, and takes its place
 // when a leader of a configuration that names it sends it the log.
-
-#include <deque>
-#include <optional>
-#include <variant>
-
-#include "core/base/limits.h"
-#include "core/base/random.h"
-#include "core/raft/input.h"
-#include "core/raft/log.h"
-#include "core/raft/output.h"
-#include "core/raft/roles.h"
-#include "core/raft/types.h"
-
-namespace dogfs::raft {
-
-struct Options {
-  GroupId group;
-  Member self;
-  // A follower campaigns after election_ticks to 2 * election_ticks of silence; a leader whose
-  // quorum is silent for election_ticks steps down.
-  uint64_t election_ticks = 10;
-  uint64_t heartbeat_ticks = 1;  // less than election_ticks
-  uint64_t tail_entries = 1024;  // kept behind a snapshot for slow followers
-  size_t append_entries = limits::kAppendEntriesMax;
-  size_t append_bytes = limits::kAppendBytesMax;
-  size_t appends_in_flight = limits::kAppendsInFlightMax;
-  size_t append_bytes_in_flight = limits::kAppendBytesInFlightMax;
-  size_t uncommitted_bytes = limits::kUncommittedBytesMax;
-};
-
 class Core {
  public:
   // `random` draws election timeouts: fork it per member. Preconditions: options.self is a member,

@@ -14,6 +14,7 @@ namespace {
 bool is_well_formed(const Envelope& envelope, const AppendRequest& request) {
   if (request.entries.size() > limits::kAppendEntriesMax) return false;
   if (request.previous.term > envelope.term) return false;
+  if (request.previous.index.value > limits::kRaftIndexMax) return false;
   LogPosition before = request.previous;
   for (const Entry& entry : request.entries) {
     if (entry.index != before.index.next()) return false;
@@ -116,7 +117,7 @@ void Core::on(const SnapshotReceived& received) {
   const auto& [envelope, snapshot] = received.offer;
   const Configuration& configuration = snapshot.configuration;
   if (!is_addressed_here(envelope) || configuration.empty() || !configuration.valid() ||
-      snapshot.last.term > envelope.term) {
+      snapshot.last.term > envelope.term || snapshot.last.index.value > limits::kRaftIndexMax) {
     return ignore();
   }
   if (envelope.term < term()) return send(envelope.from, AppendReply{});

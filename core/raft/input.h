@@ -1,5 +1,7 @@
 #pragma once
-// Everything that can happen to a Raft core, as values. Core::step takes one at a time.
+// Everything that can happen to a Raft core, as values. Core::step takes one at a time; the answers
+// are in output.h. Values without behaviour, owned by whoever makes them; a core keeps what it
+// needs of them.
 
 #include <variant>
 #include <vector>
