@@ -90,6 +90,7 @@ static_assert(kWalBatchBytesMax < kWalSegmentBytes && kWalBatchBytesMax <= kWalQ
 // Sessions and listings.
 inline constexpr size_t kSessionResultsMax = 256;  // remembered per client and slot
 inline constexpr size_t kSessionsMax = 100'000;
+inline constexpr size_t kUploadsMax = 100'000;  // open at once
 inline constexpr size_t kListPageMax = 1000;
 inline constexpr size_t kBlocksPerAllocation = 16;
 inline constexpr size_t kBlocksPerLocation = 1024;

@@ -196,6 +196,10 @@ Response apply(Tables& tables, const EntryContext& entry, const StartUpload& ope
   if (target.entry && !operation.overwrite) {
     return fail(Code::kExists, "{} exists", shown(operation.path));
   }
+  if (tables.uploads().size() >= limits::kUploadsMax) {
+    return fail(Code::kUnavailable, "{} files are being written, no more can; try later",
+                limits::kUploadsMax);
+  }
   const auto policy = operation.policy.value_or(target.policy);
   TRY_VOID(placement::check_fits(tables.map(), policy));
   const FileHandle file{target.parent(), tables.new_inode(slot_of(target.parent()))};
