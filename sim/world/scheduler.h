@@ -1,5 +1,6 @@
 #pragma once
-// Scheduler: virtual time, as the parts of the simulated world see it.
+// Scheduler: virtual time, as the parts of the simulated world see it. Implemented by the World,
+// which outlives them; tests of one part may bring a smaller one. One thread.
 
 #include <functional>
 

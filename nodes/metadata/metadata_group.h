@@ -1,0 +1,37 @@
+#pragma once
+// MetadataGroup: one replicated part of the metadata on this server, as the server's loops and
+// calls see it: execute a command, read the state, know whether this server leads. Owned by the
+// metadata node beside the host and the state; one thread.
+
+#include "core/namespace/commands.h"
+#include "core/namespace/state_machine.h"
+#include "nodes/metadata/metadata_state.h"
+#include "nodes/metadata/raft_host.h"
+
+namespace dogfs::nodes {
+
+class MetadataGroup {
+ public:
+  MetadataGroup(Env& env, RaftHost& host, const MetadataState& state)
+      : env_(env), host_(host), state_(state) {}
+
+  RaftHost& host() { return host_; }
+  const metadata::StateMachine& state() const { return state_.machine(); }
+
+  // The bytes of a Response and the index at which it was given. Errors as RaftHost::propose.
+  Task<Result<Committed>> execute(metadata::Command command);
+  // An operation of the leader itself. The operation's own refusal is an error here, too.
+  Task<Result<metadata::Reply>> propose(metadata::Operation operation);
+
+  bool leading() const { return host_.leading(); }
+  Term term() const { return host_.core().term(); }
+  // Waits until this server leads.
+  Task<> leadership();
+
+ private:
+  Env& env_;
+  RaftHost& host_;
+  const MetadataState& state_;
+};
+
+}  // namespace dogfs::nodes

@@ -1,0 +1,60 @@
+#pragma once
+// MetadataNode: one metadata server: the replicated state, the calls it answers and, while it
+// leads, the loops that keep the cluster in order. The object lives in the frame of the node's root
+// task, in either world.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/placement/policy.h"
+#include "nodes/metadata/deletion.h"
+#include "nodes/metadata/expiry.h"
+#include "nodes/metadata/liveness.h"
+#include "nodes/metadata/metadata_state.h"
+#include "nodes/metadata/raft_server.h"
+
+namespace dogfs::nodes {
+
+// What a new cluster is to be. Its first leader records it; later it is ignored.
+struct Founding {
+  placement::Policy policy;  // of directories that set none
+  uint64_t block_bytes = limits::kBlockBytesDefault;
+  uint32_t cell_bytes = limits::kCellBytesDefault;
+};
+
+struct MetadataNodeOptions {
+  RaftServerOptions raft;
+  Address listen;
+  Founding founding;
+  LivenessOptions liveness;
+  ExpiryOptions expiry;
+  DeletionOptions deletion;
+};
+
+class MetadataNode {
+ public:
+  MetadataNode(Env& env, MetadataNodeOptions options);
+  ~MetadataNode();
+  MetadataNode(const MetadataNode&) = delete;
+  MetadataNode& operator=(const MetadataNode&) = delete;
+
+  // Serves until it fails or is cancelled. Errors of RaftServer::open; kExists: the address is in
+  // use; kIo: the disk failed.
+  Task<Result<void>> run();
+
+ private:
+  struct Parts;
+  Task<> serve(Nursery& children, std::unique_ptr<Listener> listener);
+  Task<> announce();
+  std::vector<metadata::Operation> missing() const;
+
+  Env& env_;
+  const MetadataNodeOptions options_;
+  MetadataState state_;
+  std::unique_ptr<Parts> parts_;
+  std::optional<Error> failure_;
+};
+
+}  // namespace dogfs::nodes

@@ -1,0 +1,173 @@
+#include "nodes/metadata/metadata_service.h"
+
+#include "core/namespace/tables.h"
+#include "core/proto/cluster.pb.h"
+#include "core/proto/cluster_codec.h"
+#include "core/proto/metadata.pb.h"
+#include "core/proto/namespace_codec.h"
+
+namespace dogfs::nodes {
+namespace {
+
+rpc::Reply answer(LogIndex index, std::string body) {
+  proto::MetadataReply reply;
+  reply.set_index(index.value);
+  reply.set_body(std::move(body));
+  return {rpc::serialize(reply), {}};
+}
+
+template <class Message>
+rpc::Reply plain(const Message& message) {
+  return {rpc::serialize(message), {}};
+}
+
+// A node may speak only for itself.
+Result<void> check_sender(const rpc::Peer& peer, uint32_t node) {
+  if (peer.identity.node.value != node && peer.identity.node.value != 0)
+    return fail(Code::kDenied, "node {} speaks for node {}", peer.identity.node, node);
+  return {};
+}
+
+}  // namespace
+
+void MetadataService::register_with(rpc::Server& server) {
+  using rpc::Call;
+  using rpc::Method;
+  const auto handle = [&](Method method,
+                          Task<Result<rpc::Reply>> (MetadataService::*handler)(Call)) {
+    server.handle(method, [this, handler](Call call) { return (this->*handler)(std::move(call)); });
+  };
+  handle(Method::kMetadataExecute, &MetadataService::execute);
+  handle(Method::kMetadataQuery, &MetadataService::query);
+  handle(Method::kMetadataStatus, &MetadataService::status);
+  handle(Method::kRegisterNode, &MetadataService::register_node);
+  handle(Method::kHeartbeat, &MetadataService::heartbeat);
+  handle(Method::kShardReport, &MetadataService::shard_report);
+}
+
+rpc::Reply MetadataService::redirect() const {
+  const NodeId leader = parts_.group.host().core().leader().node;
+  proto::MetadataReply reply;
+  reply.mutable_redirect()->set_leader(leader.value);
+  const Address address = parts_.peers.address(leader);
+  if (!address.host.empty()) reply.mutable_redirect()->set_address(address.to_string());
+  return plain(reply);
+}
+
+Task<Result<rpc::Reply>> MetadataService::execute(rpc::Call call) {
+  CO_TRY(command, proto::decode_command(call.message.text()));
+  const bool registration = std::holds_alternative<metadata::RegisterClient>(command.operation);
+  if (metadata::leader_operation(command.operation) && !registration)
+    co_return fail(Code::kDenied, "only the leader itself proposes {}",
+                   metadata::operation_name(command.operation));
+  if (!parts_.group.leading()) co_return redirect();
+  parts_.expiry.heard(command);
+  auto committed = co_await parts_.group.execute(std::move(command));
+  if (!committed && committed.error().is(Code::kNotLeader)) co_return redirect();
+  if (!committed) co_return fail(committed.error());
+  co_return answer(committed->index, std::string(committed->reply.text()));
+}
+
+Task<Result<rpc::Reply>> MetadataService::query(rpc::Call call) {
+  CO_TRY(query, proto::decode_query(call.message.text()));
+  if (!parts_.group.leading()) co_return redirect();
+  auto safe = co_await parts_.group.host().read_barrier();
+  if (!safe && safe.error().is(Code::kNotLeader)) co_return redirect();
+  if (!safe) co_return fail(safe.error());
+  // The state may have moved on since; it holds at least what was acknowledged before the call.
+  const LogIndex index = parts_.group.host().applied();
+  co_return answer(index, proto::encode_answer(parts_.group.state().answer(query)));
+}
+
+Task<Result<rpc::Reply>> MetadataService::status(rpc::Call) {
+  const raft::Core& core = parts_.group.host().core();
+  proto::MetadataStatusReply reply;
+  reply.set_node(core.self().node.value);
+  reply.set_role(std::string(raft::role_name(core.role())));
+  reply.set_term(core.term().value);
+  reply.mutable_leader()->set_leader(core.leader().node.value);
+  reply.mutable_leader()->set_address(parts_.peers.address(core.leader().node).to_string());
+  reply.set_commit(core.commit().value);
+  reply.set_applied(parts_.group.host().applied().value);
+  reply.set_last(core.last().index.value);
+  reply.set_snapshot(core.log().snapshot().last.index.value);
+  reply.set_cluster(cluster_.value);
+  for (const auto& member : core.configuration().members()) {
+    auto& row = *reply.add_members();
+    row.set_node(member.node.value);
+    row.set_store(member.store.value);
+    row.set_voter(core.configuration().is_voter(member));
+    if (core.followers() != nullptr && core.followers()->contains(member))
+      row.set_match(core.followers()->at(member).match().value);
+    else if (member == core.self())
+      row.set_match(core.durable().value);
+  }
+  co_return plain(reply);
+}
+
+Task<Result<rpc::Reply>> MetadataService::register_node(rpc::Call call) {
+  proto::RegisterRequest request;
+  CO_TRY_VOID(rpc::parse(call.message, request));
+  CO_TRY_VOID(check_sender(call.peer, request.node()));
+  if (!parts_.group.leading()) co_return redirect();
+  CO_TRY(operation, proto::decode(request));
+  auto done = co_await parts_.group.propose(std::move(operation));
+  if (!done && done.error().is(Code::kNotLeader)) co_return redirect();
+  if (!done) co_return fail(done.error());
+  const auto& registered = std::get<metadata::NodeRegistered>(*done);
+  parts_.liveness.heard(registered.node);
+  proto::RegisterReply reply;
+  reply.set_node(registered.node.value);
+  reply.set_map_version(registered.version.value);
+  co_return answer(parts_.group.host().applied(), reply.SerializeAsString());
+}
+
+Task<Result<rpc::Reply>> MetadataService::heartbeat(rpc::Call call) {
+  proto::HeartbeatRequest request;
+  CO_TRY_VOID(rpc::parse(call.message, request));
+  CO_TRY_VOID(check_sender(call.peer, request.node()));
+  if (!parts_.group.leading()) co_return redirect();
+  const NodeId node(request.node());
+  const placement::Node* known = parts_.group.state().cluster_map().find(node);
+  if (known == nullptr || known->store.value != request.store())
+    co_return fail(Code::kPrecondition, "node {} with this store is not registered", node);
+  parts_.liveness.heard(node);
+  proto::HeartbeatReply reply;
+  if (request.deleted_size() > 0) {
+    auto confirmed =
+        co_await parts_.group.propose(metadata::AckDeleted{node, proto::deleted_shards(request)});
+    if (confirmed) *reply.mutable_confirmed() = request.deleted();
+  }
+  for (const auto& order : parts_.deletion.orders_for(node, limits::kDeletionsPerHeartbeatMax)) {
+    auto& row = *reply.add_orders();
+    row.set_block(order.block.value);
+    row.set_shard(order.shard);
+    row.set_generation(order.generation.value);
+    row.set_placement_version(order.placement_version.value);
+  }
+  const auto& map = parts_.group.state().cluster_map();
+  if (map.version() != MapVersion(request.map_version()))
+    proto::encode(map.changes_since(MapVersion(request.map_version())), *reply.mutable_map());
+  co_return answer(parts_.group.host().applied(), reply.SerializeAsString());
+}
+
+Task<Result<rpc::Reply>> MetadataService::shard_report(rpc::Call call) {
+  proto::ShardReportRequest request;
+  CO_TRY_VOID(rpc::parse(call.message, request));
+  CO_TRY_VOID(check_sender(call.peer, request.node()));
+  if (!parts_.group.leading()) co_return redirect();
+  proto::ShardReportReply reply;
+  for (const auto& shard : request.shards())
+    if (!is_known(NodeId(request.node()), shard)) reply.set_unknown(reply.unknown() + 1);
+  co_return answer(parts_.group.host().applied(), reply.SerializeAsString());
+}
+
+// Whether the block's row names this server for this shard. One that no row names may be an orphan;
+// deleting those takes a confirmed allocation mark and is not done here.
+bool MetadataService::is_known(NodeId node, const proto::ReportedShard& shard) const {
+  const auto row = parts_.group.state().tables().block(BlockId(shard.block()));
+  return row && shard.shard() < row->shards.size() && row->shards[shard.shard()].node == node &&
+         row->generation == Generation(shard.generation());
+}
+
+}  // namespace dogfs::nodes

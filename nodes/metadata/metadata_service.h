@@ -1,0 +1,47 @@
+#pragma once
+// MetadataService: what a metadata server answers to clients and to chunk servers. It checks what
+// came in, asks the group, and turns answers into messages. Owned by the metadata node, which
+// registers it with its rpc server; one thread.
+
+#include "core/rpc/server.h"
+#include "nodes/metadata/deletion.h"
+#include "nodes/metadata/expiry.h"
+#include "nodes/metadata/liveness.h"
+#include "nodes/metadata/metadata_group.h"
+#include "nodes/metadata/raft_peers.h"
+
+namespace dogfs::proto {
+class ReportedShard;
+}
+
+namespace dogfs::nodes {
+
+class MetadataService {
+ public:
+  struct Parts {
+    MetadataGroup& group;
+    RaftPeers& peers;
+    Liveness& liveness;
+    Expiry& expiry;
+    Deletion& deletion;
+  };
+  MetadataService(ClusterId cluster, const Parts& parts) : cluster_(cluster), parts_(parts) {}
+
+  void register_with(rpc::Server& server);
+
+ private:
+  Task<Result<rpc::Reply>> execute(rpc::Call call);
+  Task<Result<rpc::Reply>> query(rpc::Call call);
+  Task<Result<rpc::Reply>> status(rpc::Call call);
+  Task<Result<rpc::Reply>> register_node(rpc::Call call);
+  Task<Result<rpc::Reply>> heartbeat(rpc::Call call);
+  Task<Result<rpc::Reply>> shard_report(rpc::Call call);
+
+  rpc::Reply redirect() const;
+  bool is_known(NodeId node, const proto::ReportedShard& shard) const;
+
+  const ClusterId cluster_;
+  const Parts parts_;
+};
+
+}  // namespace dogfs::nodes

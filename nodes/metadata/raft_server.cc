@@ -1,0 +1,159 @@
+#include "nodes/metadata/raft_server.h"
+
+#include <algorithm>
+
+#include "core/env/disk.h"
+#include "core/env/nursery.h"
+#include "core/proto/raft.pb.h"
+#include "core/proto/raft_codec.h"
+#include "core/raft/record.h"
+#include "nodes/data_directory.h"
+
+namespace dogfs::nodes {
+namespace {
+constexpr const char* kWalDirectory = "wal";
+constexpr const char* kSnapshotDirectory = "snapshots";
+
+std::map<NodeId, Address> addresses_of(const std::vector<MetadataPeer>& peers) {
+  std::map<NodeId, Address> addresses;
+  for (const auto& peer : peers) addresses[peer.node] = peer.address;
+  return addresses;
+}
+
+RaftHostOptions host_options(const RaftServerOptions& options, StoreId store) {
+  RaftHostOptions host;
+  host.raft.group = kRootGroup;
+  host.raft.self = {options.node, store};
+  host.tick = options.tick;
+  host.snapshot_after_bytes = options.snapshot_after_bytes;
+  return host;
+}
+
+// The log of a group before its first entry (core/raft/README.md).
+Result<raft::SnapshotMeta> first_configuration(const Bootstrap& bootstrap) {
+  raft::SnapshotMeta birth;
+  birth.configuration.voters = bootstrap.voters;
+  std::sort(birth.configuration.voters.begin(), birth.configuration.voters.end());
+  if (birth.configuration.empty() || !birth.configuration.valid())
+    return fail(Code::kInvalid, "the first members are not a valid group");
+  return birth;
+}
+
+// What an interrupted start left in a directory that never became whole.
+Task<Result<void>> remove_files(Env& env, std::string directory) {
+  auto entries = co_await env.disk().list(directory);
+  if (!entries && entries.error().is(Code::kNotFound)) co_return Result<void>();
+  if (!entries) co_return fail(entries.error());
+  for (const auto& entry : *entries)
+    CO_TRY_VOID(co_await env.disk().remove(directory + "/" + entry.name));
+  co_return Result<void>();
+}
+
+}  // namespace
+
+RaftServer::RaftServer(Env& env, const RaftServerOptions& options, Found found,
+                       ReplicatedState& state)
+    : env_(env),
+      identity_{options.cluster, options.node, found.store, {}},
+      found_(std::move(found)),
+      client_(env, identity_),
+      peers_(client_, addresses_of(options.peers)),
+      host_(env, host_options(options, identity_.store),
+            {*found_.wal,
+             {kSnapshotDirectory, options.cluster, identity_.store, kRootGroup},
+             peers_,
+             state,
+             options.observer},
+            std::move(found_.recovered)) {}
+
+Task<Result<std::unique_ptr<RaftServer>>> RaftServer::open(Env& env, RaftServerOptions options,
+                                                           ReplicatedState& state) {
+  CO_TRY(identity, co_await read_identity(env, options.cluster, options.node));
+  Found found;
+  found.blank = !identity.has_value();
+  found.store = StoreId(env.random().next() | 1);
+  if (identity)
+    found.store = identity->store;
+  else if (options.bootstrap)
+    found.store = options.bootstrap->store;
+  if (found.blank && !options.bootstrap) {
+    CO_TRY_VOID(co_await remove_files(env, kWalDirectory));
+    CO_TRY_VOID(co_await remove_files(env, kSnapshotDirectory));
+  }
+  raft::Replay replay;
+  // Only the root group exists so far; a record of another one means that this build is too old.
+  const auto add = [&replay](const wal::Record& logged) -> Result<void> {
+    TRY(record, raft::decode_record(logged.payload.view()));
+    if (record.group != kRootGroup)
+      return fail(Code::kUnsupported, "the log has records of group {}", record.group);
+    return replay.add(record.body);
+  };
+  const wal::Options log{
+      .directory = kWalDirectory, .cluster = options.cluster, .store = found.store};
+  CO_TRY(opened, co_await wal::Wal::open(env, log, add));
+  found.wal = std::move(opened);
+  if (found.blank && options.bootstrap && replay.state().snapshot.configuration.empty()) {
+    CO_TRY(birth, first_configuration(*options.bootstrap));
+    CO_TRY_VOID(replay.add(birth));
+    found.birth = std::move(birth);
+  }
+  found.recovered = std::move(replay).take();
+  co_return std::unique_ptr<RaftServer>(new RaftServer(env, options, std::move(found), state));
+}
+
+void RaftServer::register_with(rpc::Server& server) {
+  server.handle_one_way(rpc::Method::kRaftMessages,
+                        [this](rpc::Call call) { return receive_messages(std::move(call)); });
+  server.handle(rpc::Method::kRaftSnapshotPiece,
+                [this](rpc::Call call) { return receive_snapshot_piece(std::move(call)); });
+}
+
+Task<> RaftServer::receive_messages(rpc::Call call) {
+  auto messages = proto::decode_raft_frame(call.message);
+  if (!messages) {
+    env_.log().warning("raft messages from {}: {}", call.peer.address.to_string(),
+                       messages.error());
+    co_return;
+  }
+  for (auto& message : *messages) host_.receive(std::move(message));
+}
+
+Task<Result<rpc::Reply>> RaftServer::receive_snapshot_piece(rpc::Call call) {
+  proto::RaftSnapshotPieceRequest request;
+  CO_TRY_VOID(rpc::parse(call.message, request));
+  CO_TRY(offer, proto::decode(request.offer()));
+  CO_TRY(next, co_await host_.receive_snapshot_piece({.offer = std::move(offer),
+                                                      .file_bytes = request.file_bytes(),
+                                                      .file_checksum = request.file_checksum(),
+                                                      .offset = request.offset(),
+                                                      .bytes = std::move(call.bulk)}));
+  proto::RaftSnapshotPieceReply reply;
+  reply.set_next_offset(next);
+  co_return rpc::Reply{rpc::serialize(reply), {}};
+}
+
+Task<Result<void>> RaftServer::run() {
+  co_await nursery(env_, [this](Nursery& children) { return drive(children); });
+  co_return fail(ended_.value_or(Error{Code::kClosed, "stopped"}));
+}
+
+Task<> RaftServer::drive(Nursery& children) {
+  children.spawn(found_.wal->run());
+  children.spawn(client_.run());
+  Result<void> ended = co_await make_whole();
+  if (ended) ended = co_await host_.run();
+  if (!ended) ended_ = ended.error();
+}
+
+// The identity is written last: a directory that has one is whole.
+Task<Result<void>> RaftServer::make_whole() {
+  if (found_.birth) {
+    CO_TRY(ticket,
+           found_.wal->append(kRootGroup, {raft::encode_record({kRootGroup, *found_.birth})}));
+    CO_TRY_VOID(co_await found_.wal->durable(ticket));
+  }
+  if (!found_.blank) co_return Result<void>();
+  co_return co_await write_identity(env_, {identity_.cluster, identity_.node, identity_.store});
+}
+
+}  // namespace dogfs::nodes

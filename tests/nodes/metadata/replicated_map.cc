@@ -1,0 +1,192 @@
+#include "tests/nodes/metadata/replicated_map.h"
+
+#include "core/base/coding.h"
+#include "core/base/digest.h"
+#include "core/env/deadline.h"
+#include "core/env/nursery.h"
+
+namespace dogfs::nodes {
+namespace {
+
+class FrozenMap final : public ReplicatedState::Frozen {
+ public:
+  FrozenMap(LogIndex applied, std::map<std::string, std::string> values)
+      : applied_(applied), values_(std::move(values)), next_(values_.begin()) {}
+  std::optional<std::string> next_piece(size_t) override {
+    Encoder out;
+    if (!std::exchange(head_given_, true)) return std::move(out.id(applied_)).take();
+    if (next_ == values_.end()) return std::nullopt;
+    out.text(next_->first).text(next_->second);
+    ++next_;
+    return std::move(out).take();
+  }
+
+ private:
+  LogIndex applied_;
+  std::map<std::string, std::string> values_;
+  std::map<std::string, std::string>::const_iterator next_;
+  bool head_given_ = false;
+};
+
+}  // namespace
+
+class MapRestoring final : public ReplicatedState::Restoring {
+ public:
+  explicit MapRestoring(MapState& state) : state_(state) {}
+  Result<void> add(std::string_view piece) override {
+    Decoder in(piece);
+    if (!std::exchange(head_taken_, true)) {
+      applied_ = in.id<LogIndex>();
+    } else {
+      const std::string key(in.text());
+      values_[key] = in.text();
+    }
+    if (!in.at_end()) return fail(Code::kCorrupt, "a piece of a map snapshot is damaged");
+    return {};
+  }
+  Result<void> finish() override {
+    if (!head_taken_) return fail(Code::kCorrupt, "a map snapshot without a head");
+    state_.applied_ = applied_;
+    state_.values_ = std::move(values_);
+    return {};
+  }
+
+ private:
+  MapState& state_;
+  LogIndex applied_;
+  std::map<std::string, std::string> values_;
+  bool head_taken_ = false;
+};
+
+Result<Buffer> MapState::apply(LogIndex index, const Buffer& command) {
+  applied_ = index;
+  const std::string_view text = command.text();
+  const size_t space = text.find(' ');
+  if (space == std::string_view::npos) return fail(Code::kUnsupported, "no such command");
+  std::string& value = values_[std::string(text.substr(0, space))];
+  value += text.substr(space + 1);
+  return Buffer::copy(value);
+}
+
+uint64_t MapState::digest() const {
+  Digest digest;
+  for (const auto& [key, value] : values_) digest.add(key).add(value);
+  return digest.value();
+}
+
+std::unique_ptr<ReplicatedState::Frozen> MapState::freeze() {
+  return std::make_unique<FrozenMap>(applied_, values_);
+}
+std::unique_ptr<ReplicatedState::Restoring> MapState::begin_restore() {
+  return std::make_unique<MapRestoring>(*this);
+}
+
+std::string MapState::get(const std::string& key) const {
+  const auto found = values_.find(key);
+  return found == values_.end() ? "" : found->second;
+}
+
+Task<Result<void>> MapNode::run() {
+  auto raft = co_await RaftServer::open(env_, options_.raft, state_);
+  if (!raft) co_return fail(raft.error());
+  raft_ = std::move(*raft);
+  auto listener = env_.network().listen(options_.listen);
+  if (!listener) co_return fail(listener.error());
+  server_ = std::make_unique<rpc::Server>(env_, raft_->identity());
+  raft_->register_with(*server_);
+  server_->handle(rpc::Method::kMetadataExecute,
+                  [this](rpc::Call call) { return append(std::move(call)); });
+  server_->handle(rpc::Method::kMetadataQuery,
+                  [this](rpc::Call call) { return get(std::move(call)); });
+  co_await nursery(env_, [&](Nursery& children) { return serve(children, std::move(*listener)); });
+  co_return fail(failure_.value_or(Error{Code::kClosed, "stopped"}));
+}
+
+Task<> MapNode::serve(Nursery& children, std::unique_ptr<Listener> listener) {
+  children.spawn(server_->serve(std::move(listener)));
+  auto ended = co_await raft_->run();
+  if (!ended) failure_ = ended.error();
+}
+
+Task<Result<rpc::Reply>> MapNode::append(rpc::Call call) {
+  auto done = co_await raft_->host().propose(call.message);
+  if (!done) co_return fail(done.error());
+  co_return rpc::Reply{done->reply, {}};
+}
+
+Task<Result<rpc::Reply>> MapNode::get(rpc::Call call) {
+  auto index = co_await raft_->host().read_barrier();
+  if (!index) co_return fail(index.error());
+  co_return rpc::Reply{Buffer::take(state_.get(std::string(call.message.text()))), {}};
+}
+
+Task<> map_node_main(Env& env, MapNodeOptions options) {
+  MapNode node(env, std::move(options));
+  auto ended = co_await node.run();
+  env.log().info("map node ended: {}", ended.error());
+}
+
+Task<> MapClient::run(Env& env, int writes) {
+  rpc::Client client(env, {});
+  co_await nursery(env, [&](Nursery& children) { return drive(env, children, client, writes); });
+}
+
+Task<> MapClient::drive(Env& env, Nursery& children, rpc::Client& client, int writes) {
+  children.spawn(client.run());
+  co_await write_all(env, client, writes);
+}
+
+Task<> MapClient::write_all(Env& env, rpc::Client& client, int writes) {
+  for (int number = 0; number < writes;) {
+    const std::string value = fmt::format("{},", number);
+    auto reply = co_await client.call(servers_[next_server_], rpc::Method::kMetadataExecute,
+                                      Buffer::take(key_ + " " + value), 1s);
+    if (reply) {
+      written_[number++] = true;
+      ++acknowledged_;
+      continue;
+    }
+    next_server_ = (next_server_ + 1) % servers_.size();
+    // What may have been applied is never written again: it would be there twice.
+    if (reply.error().is(Code::kUnknown)) written_[number++] = false;
+    co_await env.sleep(20ms);
+  }
+}
+
+Task<std::optional<std::string>> MapClient::read(Env& env, Duration limit) {
+  rpc::Client client(env, {});
+  std::optional<std::string> value;
+  co_await nursery(
+      env, [&](Nursery& children) { return read_once(env, children, client, limit, value); });
+  co_return value;
+}
+
+Task<> MapClient::read_once(Env& env, Nursery& children, rpc::Client& client, Duration limit,
+                            std::optional<std::string>& value) {
+  children.spawn(client.run());
+  for (const Instant end = env.now() + limit; env.now() < end;) {
+    auto reply = co_await client.call(servers_[next_server_], rpc::Method::kMetadataQuery,
+                                      Buffer::copy(key_), 1s);
+    if (reply) {
+      value = std::string(reply->message.text());
+      co_return;
+    }
+    next_server_ = (next_server_ + 1) % servers_.size();
+    co_await env.sleep(50ms);
+  }
+}
+
+std::string MapClient::complaint(const std::string& value) const {
+  std::string_view rest = value;
+  for (const auto& [number, sure] : written_) {
+    const std::string piece = fmt::format("{},", number);
+    if (rest.starts_with(piece))
+      rest.remove_prefix(piece.size());
+    else if (sure)
+      return fmt::format("{}: write {} was acknowledged and is lost: {}", key_, number, value);
+  }
+  if (!rest.empty()) return fmt::format("{}: more than was written: {}", key_, value);
+  return "";
+}
+
+}  // namespace dogfs::nodes
