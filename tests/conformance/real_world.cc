@@ -1,13 +1,12 @@
 // The real world as the suite sees it: all nodes in this program, on one loop, over loopback, each
 // with a data directory of its own under the system's directory for temporary files.
-#include <filesystem>
-
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
 #include "net/loop.h"
 #include "net/process.h"
 
+#include "tests/conformance/temporary_directory.h"
 #include "tests/conformance/world.h"
 
 #include "tests/doctest.h"
@@ -16,37 +15,23 @@ namespace dogfs::conformance {
 namespace {
 
 using asio::ip::tcp;
-namespace fs = std::filesystem;
 
 constexpr auto kPatience = std::chrono::seconds(20);
 
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string pattern = (fs::temp_directory_path() / "dogfs-conformance-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  std::string below(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  fs::path path_;
-};
-
 class RealNode final : public Node {
  public:
-  explicit RealNode(std::unique_ptr<net::Process> process) : process_(std::move(process)) {}
+  RealNode(net::Loop& loop, net::ProcessOptions options) : options_(std::move(options)) {
+    auto process = net::Process::make(loop, options_);
+    REQUIRE(process);
+    process_ = std::move(*process);
+  }
   Env& env() override { return process_->env(); }
   std::string host() const override { return "127.0.0.1"; }
   void kill() override { process_->kill(); }
+  const net::ProcessOptions& options() const { return options_; }
 
  private:
+  net::ProcessOptions options_;
   std::unique_ptr<net::Process> process_;
 };
 
@@ -57,11 +42,10 @@ class RealWorld final : public World {
     options.name = "node-" + std::to_string(nodes_.size());
     options.data_directory = directory_.below(options.name);
     options.log.level = LogLevel::kError;
-    auto process = net::Process::make(loop_, std::move(options));
-    REQUIRE(process);
-    nodes_.push_back(std::make_unique<RealNode>(std::move(*process)));
-    return *nodes_.back();
+    return add(std::move(options));
   }
+
+  Node& restart(Node& killed) override { return add(static_cast<RealNode&>(killed).options()); }
 
   // A listener whose queue is full: the kernel drops further requests.
   Address silent_address(Node&) override {
@@ -96,6 +80,11 @@ class RealWorld final : public World {
   }
 
  private:
+  Node& add(net::ProcessOptions options) {
+    nodes_.push_back(std::make_unique<RealNode>(loop_, std::move(options)));
+    return *nodes_.back();
+  }
+
   TemporaryDirectory directory_;
   net::Loop loop_{net::Loop::Options{.disk_threads = 2, .compute_threads = 2}};
   std::optional<tcp::acceptor> deaf_;

@@ -35,6 +35,12 @@ class SimulatedWorld final : public World {
     return *nodes_.back();
   }
 
+  Node& restart(Node& killed) override {
+    auto& machine = static_cast<SimulatedNode&>(killed).machine();
+    nodes_.push_back(std::make_unique<SimulatedNode>(machine));
+    return *nodes_.back();
+  }
+
   Address silent_address(Node& node) override {
     auto& machine = static_cast<SimulatedNode&>(node).machine();
     if (deaf_ == nullptr) deaf_ = &world_.add_host("deaf", {});

@@ -34,6 +34,8 @@ class World {
   virtual ~World() = default;
   // A node with an empty disk of its own.
   virtual Node& add_node() = 0;
+  // The next incarnation of a killed node, on the same disk.
+  virtual Node& restart(Node& killed) = 0;
   // An address from which no answer ever comes, for a connect by `node`.
   virtual Address silent_address(Node& node) = 0;
   // Lets one thing happen. False: nothing did for a while.
