@@ -34,6 +34,7 @@ Task<> Deletion::take_trees_apart() {
 Task<> Deletion::order_what_is_due() {
   std::map<BlockId, Instant> waiting;
   std::map<NodeId, std::vector<Order>> orders;
+  std::map<NodeId, std::vector<metadata::DeletedShard>> lost;  // with their servers
   for (BlockId after;;) {
     const auto page = group_.state().garbage(after, kPage);
     if (page.empty()) break;
@@ -42,8 +43,11 @@ Task<> Deletion::order_what_is_due() {
     for (const auto& block : page) {
       if (block.ordered) {
         for (const auto& shard : block.shards)
-          orders[shard.node].push_back(
-              {block.block, shard.index, block.generation, block.placement_version});
+          if (is_gone(shard.node))
+            lost[shard.node].push_back({block.block, shard.index});
+          else
+            orders[shard.node].push_back(
+                {block.block, shard.index, block.generation, block.placement_version});
         continue;
       }
       const auto found = first_seen_.find(block.block);
@@ -57,6 +61,16 @@ Task<> Deletion::order_what_is_due() {
   }
   first_seen_ = std::move(waiting);
   orders_ = std::move(orders);
+  for (auto& [node, shards] : lost) {
+    shards.resize(std::min(shards.size(), limits::kDeletionsPerHeartbeatMax));
+    auto recorded = co_await group_.propose(metadata::AckDeleted{node, std::move(shards)});
+    if (!recorded) env_.log().debug("shards of lost node {}: {}", node, recorded.error());
+  }
+}
+
+bool Deletion::is_gone(NodeId node) const {
+  const placement::Node* known = group_.state().cluster_map().find(node);
+  return known == nullptr || known->state == placement::NodeState::kGone;
 }
 
 std::vector<Deletion::Order> Deletion::orders_for(NodeId node, size_t limit) const {

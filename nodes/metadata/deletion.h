@@ -39,6 +39,7 @@ class Deletion {
   Task<> watch(Term term);
   Task<> take_trees_apart();
   Task<> order_what_is_due();
+  bool is_gone(NodeId node) const;
 
   Env& env_;
   const DeletionOptions options_;

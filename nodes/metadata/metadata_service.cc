@@ -21,6 +21,17 @@ rpc::Reply plain(const Message& message) {
   return {rpc::serialize(message), {}};
 }
 
+// A change of capacity or use that is worth a log entry: an eighth of what is free, since placement
+// weighs servers by that.
+std::optional<metadata::SetNodeSpace> space_news(const placement::Node& known,
+                                                 const proto::DiskTotals& now) {
+  const uint64_t free = now.capacity_bytes - std::min(now.used_bytes, now.capacity_bytes);
+  const uint64_t apart = std::max(free, known.free_bytes()) - std::min(free, known.free_bytes());
+  if (apart <= known.free_bytes() / 8 && now.capacity_bytes == known.capacity_bytes)
+    return std::nullopt;
+  return metadata::SetNodeSpace{known.id, now.capacity_bytes, now.used_bytes};
+}
+
 // A node may speak only for itself.
 Result<void> check_sender(const rpc::Peer& peer, uint32_t node) {
   if (peer.identity.node.value != node && peer.identity.node.value != 0)
@@ -132,6 +143,8 @@ Task<Result<rpc::Reply>> MetadataService::heartbeat(rpc::Call call) {
   if (known == nullptr || known->store.value != request.store())
     co_return fail(Code::kPrecondition, "node {} with this store is not registered", node);
   parts_.liveness.heard(node);
+  if (const auto space = space_news(*known, proto::disk_totals(request)))
+    co_await parts_.group.propose(*space);  // refused or not: the next heartbeat says it again
   proto::HeartbeatReply reply;
   if (request.deleted_size() > 0) {
     auto confirmed =
