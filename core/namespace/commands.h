@@ -117,7 +117,8 @@ struct StartUpload {
 };
 
 // Appends blocks to an upload and says where their shards go. `file_offset` must be where the
-// blocks allocated so far end.
+// blocks allocated so far end, or where one of them begins: then that one and those behind it, none
+// of which may be committed, are given back for the new ones (their servers failed).
 struct AllocateBlocks {
   FileHandle file;
   Epoch epoch;

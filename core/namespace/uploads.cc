@@ -58,11 +58,31 @@ Result<> check_allocation(const Tables& tables, const FileRow& row,
     return fail(Code::kTooLarge, "a file has at most {} blocks; use larger blocks",
                 limits::kFileBlocksMax);
   }
-  if (operation.file_offset != end_of(row.extents)) {
-    return fail(Code::kPrecondition, "blocks asked for at offset {}, the upload ends at {}",
-                operation.file_offset, end_of(row.extents));
-  }
   return {};
+}
+
+// How many extents stay: all, or those before the one that begins at `file_offset`.
+Result<size_t> kept_extents(const Tables& tables, const FileRow& row, uint64_t file_offset) {
+  size_t kept = row.extents.size();
+  while (kept > 0 && row.extents[kept - 1].file_offset >= file_offset) --kept;
+  const uint64_t end =
+      kept == 0 ? 0 : row.extents[kept - 1].file_offset + row.extents[kept - 1].length;
+  if (file_offset != end) {
+    return fail(Code::kPrecondition, "blocks asked for at offset {}, where none begins or ends",
+                file_offset);
+  }
+  if (row.extents.size() - kept > limits::kRemoveStepMax) {
+    return fail(Code::kTooLarge, "{} blocks to give back at once, {} are allowed",
+                row.extents.size() - kept, limits::kRemoveStepMax);
+  }
+  for (size_t i = kept; i < row.extents.size(); ++i) {
+    const auto block = tables.block(row.extents[i].block);
+    CHECK(block.has_value(), "block {} of an upload is gone", row.extents[i].block);
+    if (block->state == BlockState::kOpen) continue;
+    return fail(Code::kPrecondition, "block {} at offset {} is committed", row.extents[i].block,
+                row.extents[i].file_offset);
+  }
+  return kept;
 }
 
 PlacedBlock placed(BlockId id, const BlockRow& block, uint64_t file_offset) {
@@ -222,6 +242,7 @@ Response apply(Tables& tables, const EntryContext& entry, const StartUpload& ope
 Response apply(Tables& tables, const EntryContext& entry, const AllocateBlocks& operation) {
   TRY(row, held_upload(tables, entry, operation.file, operation.epoch));
   TRY_VOID(check_allocation(tables, row, operation));
+  TRY(kept, kept_extents(tables, row, operation.file_offset));
   // The ids to come seed the choice of servers, so that each block of a file goes elsewhere.
   const Slot slot = slot_of(operation.file.home);
   const uint64_t first = tables.slot(slot).next_block;
@@ -231,6 +252,10 @@ Response apply(Tables& tables, const EntryContext& entry, const AllocateBlocks& 
     TRY(choice, placement::place_block(tables.strategy(), tables.map(), row.policy, seed));
     servers.push_back(std::move(choice));
   }
+  for (size_t i = kept; i < row.extents.size(); ++i) {
+    drop_block(tables, entry, row.extents[i].block);
+  }
+  row.extents.resize(kept);
   BlocksAllocated reply{.policy = row.policy, .blocks = {}};
   for (size_t i = 0; i < operation.lengths.size(); ++i) {
     reply.blocks.push_back(allocate(tables, operation.file, servers[i], row, operation.lengths[i]));

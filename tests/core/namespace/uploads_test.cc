@@ -180,9 +180,30 @@ TEST_CASE("an allocation that does not fit the upload or the limits is refused")
   CHECK_EQ(outcome(allocate(fs, upload, 0, {limits::kMiB + 1})), "invalid");
   CHECK_EQ(outcome(allocate(fs, upload, 1, {10})), "precondition");
   CHECK_EQ(outcome(allocate(fs, upload, 0, {10})), "ok");
-  CHECK_EQ(outcome(allocate(fs, upload, 0, {10})), "precondition");
+  CHECK_EQ(outcome(allocate(fs, upload, 5, {10})), "precondition");
   CHECK_EQ(outcome(allocate(fs, upload, 10, {10})), "ok");
   CHECK_EQ(fs.machine.counters().blocks, 2u);
+}
+
+TEST_CASE("blocks that are not committed can be placed anew, and the old ones become garbage") {
+  ClusterFixture fs(8);
+  const auto upload = start(fs, "/f");
+  const auto first = blocks_of(allocate(fs, upload, 0, {100, 100, 100}));
+  REQUIRE(fs.commit(upload, first[0], 6).has_value());
+  CHECK_EQ(outcome(allocate(fs, upload, 0, {100})), "precondition");    // committed
+  CHECK_EQ(outcome(allocate(fs, upload, 150, {100})), "precondition");  // in the middle of one
+  const auto second = blocks_of(allocate(fs, upload, 100, {100, 70}));
+  REQUIRE_EQ(second.size(), 2u);
+  CHECK_EQ(second[0].file_offset, 100u);
+  CHECK_NE(second[0].block, first[1].block);
+  CHECK_EQ(fs.machine.counters().garbage_blocks, 2u);
+  CHECK_FALSE(fs.commit(upload, first[1], 6).has_value());
+  check_sound(fs);
+  REQUIRE(fs.commit(upload, second[0], 6).has_value());
+  REQUIRE(fs.commit(upload, second[1], 6).has_value());
+  REQUIRE(fs.publish(upload, "/f", 270).has_value());
+  CHECK_EQ(fs.machine.stat("/f")->blocks, 3u);
+  check_sound(fs);
 }
 
 TEST_CASE("with one of six servers dead a block is degraded, with two it is refused") {

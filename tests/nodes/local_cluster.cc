@@ -1,0 +1,113 @@
+#include "tests/nodes/local_cluster.h"
+
+#include <algorithm>
+
+#include "core/env/nursery.h"
+
+namespace dogfs::nodes::testing {
+namespace {
+
+const Address kMetadataAddress{"meta-1", 7000};
+constexpr uint16_t kChunkPort = 7100;
+
+}  // namespace
+
+LocalCluster::LocalCluster(const LocalClusterOptions& options)
+    : world(options.seed),
+      metadata(ClusterId(77), *placement::Policy::parse(options.policy), options.block_bytes,
+               options.cell_bytes),
+      metadata_host(world.add_host("meta-1", {})),
+      client_host(world.add_host("client", {})) {
+  client_options.metadata = {kMetadataAddress};
+  metadata_host.set_main([this](Env& env) { return metadata_main(env); });
+  for (int i = 1; i <= options.chunks; ++i) {
+    const auto name = fmt::format("chunk-{}", i);
+    sim::Host& host = world.add_host(name, {});
+    host.set_main([this, name](Env& env) { return chunk_main(env, name); });
+    chunks_.push_back(&host);
+  }
+  boot_all();
+  world.run_for(2s);
+  CHECK(metadata.machine.cluster_map().count(placement::NodeKind::kChunk,
+                                             placement::NodeState::kLive) ==
+        static_cast<uint32_t>(options.chunks));
+}
+
+void LocalCluster::boot_all() {
+  if (!metadata_host.up()) metadata_host.boot();
+  for (sim::Host* host : chunks_)
+    if (!host->up()) host->boot();
+}
+
+Task<> LocalCluster::metadata_main(Env& env) {
+  LocalMetadata server(env, metadata, kMetadataAddress);
+  co_await server.run();
+}
+
+Task<> LocalCluster::chunk_main(Env& env, std::string name) {
+  ChunkNode node(env, {.name = name,
+                       .zone = {},
+                       .cluster = {},
+                       .listen = {name, kChunkPort},
+                       .advertise = {name, kChunkPort},
+                       .metadata = {kMetadataAddress},
+                       .directory = {}});
+  auto ended = co_await node.run();
+  env.log().error("chunk node ended: {}", ended.error());
+}
+
+Task<> LocalCluster::client_main(Env& env, Script script) {
+  Client client(env, client_options);
+  const auto body = [&](Nursery& children) {
+    children.spawn(client.run());
+    return script(env, client);
+  };
+  co_await nursery(env, body);
+}
+
+void LocalCluster::start(Script script) {
+  if (client_host.up()) client_host.crash();
+  client_host.set_main(
+      [this, script = std::move(script)](Env& env) { return client_main(env, script); });
+  client_host.boot();
+}
+
+bool LocalCluster::finish(Duration limit) {
+  const Instant end = world.now() + limit;
+  while (!ended() && world.now() < end) world.run_for(5ms);
+  return ended();
+}
+
+bool LocalCluster::run(Script script, Duration limit) {
+  start(std::move(script));
+  return finish(limit);
+}
+
+uint64_t LocalCluster::shards_on_disks() {
+  uint64_t count = 0;
+  for (sim::Host* host : chunks_)
+    for (const auto& entry : *host->disk_image().list("shards"))
+      if (entry.name.ends_with(".shard")) ++count;
+  return count;
+}
+
+std::string pattern(size_t size, uint64_t seed) {
+  Random random(seed);
+  std::string bytes(size, '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random.next() >> 56);
+  return bytes;
+}
+
+Task<Result<Buffer>> MemorySource::read(size_t max) {
+  const size_t length = std::min({max, at_once_, bytes_.size() - at_});
+  const Buffer piece = bytes_.slice(at_, length);
+  at_ += length;
+  co_return piece;
+}
+
+Task<Result<void>> MemorySink::write(Buffer piece) {
+  bytes += piece.text();
+  co_return Result<void>();
+}
+
+}  // namespace dogfs::nodes::testing
