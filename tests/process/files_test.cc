@@ -1,0 +1,201 @@
+// The file commands against a cluster that is well.
+
+#include <csignal>
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+
+#include "tests/process/cluster.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMiB = 1 << 20;
+
+std::vector<std::string> keys(const nlohmann::json& object) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : object.items()) names.push_back(name);
+  return names;
+}
+
+struct Refused {
+  Arguments arguments;
+  int exit_code;
+  std::string said;
+};
+
+void check_refusals(const Cluster& cluster, const std::vector<Refused>& table) {
+  for (const auto& row : table) {
+    std::string call;
+    for (const auto& argument : row.arguments) call += argument + " ";
+    const Outcome outcome = cluster.dogfs(row.arguments);
+    CAPTURE(call);
+    CAPTURE(outcome.err);
+    CAPTURE(row.said);
+    CHECK_EQ(outcome.exit_code, row.exit_code);
+    CHECK(outcome.err.starts_with("dogfs: "));
+    CHECK(outcome.err.find(row.said) != std::string::npos);
+  }
+}
+
+void check_files(const Cluster& cluster) {
+  const Scratch& scratch = cluster.scratch();
+  uint64_t seed = 1;
+  for (const size_t size : {size_t{0}, size_t{1}, 4 * kMiB, 4 * kMiB + 1, 70 * kMiB}) {
+    CAPTURE(size);
+    const std::string bytes = noise(size, seed++);
+    write_file(scratch / "local", bytes);
+    CHECK_EQ(cluster.dogfs({"put", scratch / "local", "/file"}).exit_code, 0);
+    CHECK_EQ(cluster.dogfs({"get", "/file", scratch / "copy"}).exit_code, 0);
+    CHECK((read_file(scratch / "copy") == bytes));
+  }
+  const std::string piped = noise(3 * kMiB, seed);
+  CHECK_EQ(cluster.put("/piped", piped).exit_code, 0);
+  CHECK((cluster.get("/piped") == piped));
+}
+
+void check_destinations(const Cluster& cluster) {
+  const Scratch& scratch = cluster.scratch();
+  fs::create_directory(scratch / "into");
+  write_file(scratch / "local", "some bytes");
+  CHECK_EQ(cluster.dogfs({"mkdir", "/dir"}).exit_code, 0);
+  CHECK_EQ(cluster.dogfs({"put", scratch / "local", "/dir/"}).exit_code, 0);
+  CHECK_EQ(cluster.dogfs({"get", "/dir/local", scratch / "into"}).exit_code, 0);
+  CHECK_EQ(read_file(scratch / "into/local"), "some bytes");
+  // Like cp, get replaces a file and keeps its mode.
+  write_file(scratch / "kept", "old and longer than the new one");
+  ::chmod((scratch / "kept").c_str(), 0600);
+  CHECK_EQ(cluster.dogfs({"get", "/dir/local", scratch / "kept"}).exit_code, 0);
+  CHECK_EQ(read_file(scratch / "kept"), "some bytes");
+  CHECK((fs::status(scratch / "kept").permissions() ==
+         (fs::perms::owner_read | fs::perms::owner_write)));
+  CHECK_EQ(cluster.dogfs({"mv", "/dir/local", "/dir/other"}).exit_code, 0);
+  CHECK_EQ(cluster.dogfs({"rm", "/dir/other"}).exit_code, 0);
+  CHECK_EQ(cluster.dogfs({"ls", "/dir"}).out, "");
+}
+
+void check_errors(const Cluster& cluster) {
+  const Scratch& scratch = cluster.scratch();
+  write_file(scratch / "local", "bytes");
+  fs::create_directory(scratch / "taken");
+  fs::create_directory(scratch / "taken/file");
+  CHECK_EQ(cluster.dogfs({"mkdir", "-p", "/full/below"}).exit_code, 0);
+  CHECK_EQ(cluster.put("/file", "bytes").exit_code, 0);
+  const std::string local = scratch / "local";
+  const std::string long_name(256, 'n');
+  check_refusals(cluster, {
+                              {{"get", "/none", scratch / "x"}, 3, "/none"},
+                              {{"cat", "/none/deeper"}, 3, "/none"},
+                              {{"stat", "/none"}, 3, "/none"},
+                              {{"ls", "/none"}, 3, "/none"},
+                              {{"rm", "/none"}, 3, "/none"},
+                              {{"mv", "/none", "/other"}, 3, "/none"},
+                              {{"put", scratch / "missing", "/x"}, 3, "missing: No such file"},
+                              {{"put", local, "/none/x"}, 3, "/none"},
+                              {{"put", local, "relative"}, 2, "relative"},
+                              {{"put", local, "/a//b"}, 2, "/a//b"},
+                              {{"put", local, "/a/../b"}, 2, "/a/../b"},
+                              {{"put", local, "/" + long_name}, 2, "255"},
+                              {{"put", local, "/broken\xff"}, 2, "UTF-8"},
+                              {{"put", scratch.path().string(), "/x"}, 2, "is a directory"},
+                              {{"put", local, "/x", "--policy", "rs-0-2"}, 2, "rs-0-2"},
+                              {{"put", local, "/x", "--policy", "rs-6-3"}, 4, "9"},
+                              {{"put", local, "/full"}, 4, "/full"},
+                              {{"put", local, "/file", "--no-overwrite"}, 4, "/file"},
+                              {{"put", local, "/file/below"}, 4, "/file"},
+                              {{"mkdir", "/full"}, 4, "/full"},
+                              {{"mkdir", "/x/y"}, 3, "/x"},
+                              {{"rm", "/full"}, 4, "/full"},
+                              {{"get", "/full", scratch / "x"}, 4, "is a directory"},
+                              {{"get", "/file", scratch / "taken"}, 4, "is a directory"},
+                              {{"get", "/file", scratch / "no/such"}, 3, "no/such"},
+                              {{"get", "/file", "/dev/full"}, 6, "No space left"},
+                          });
+  // Nothing half-written is left, here or there.
+  CHECK(!fs::exists(scratch / "x"));
+  for (const auto& entry : fs::directory_iterator(scratch.path()))
+    CHECK(!entry.path().filename().string().starts_with(".dogfs-get"));
+  CHECK_EQ(cluster.dogfs({"stat", "/x"}).exit_code, 3);
+  CHECK((cluster.get("/file") == "bytes"));
+}
+
+void check_json(const Cluster& cluster) {
+  using Keys = std::vector<std::string>;
+  const Outcome put = cluster.put("/json", noise(kMiB, 5), {"--json"});
+  CHECK((keys(put.lines().at(0)) == Keys{"blocks_below_full_width", "bytes", "put"}));
+  const std::string copy = cluster.scratch() / "copy";
+  const Outcome get = cluster.dogfs({"get", "/json", copy, "--json"});
+  CHECK((keys(get.lines().at(0)) == Keys{"bytes", "got", "local", "rebuilt_bytes"}));
+  const Outcome stat = cluster.dogfs({"stat", "/json", "--json"});
+  const auto row = stat.lines().at(0);
+  CHECK((keys(row) == Keys{"blocks", "bytes", "modified", "path", "policy", "type"}));
+  CHECK_EQ(row.at("bytes"), kMiB);
+  CHECK_EQ(row.at("policy"), "rs-4-2");
+  bool listed = false;
+  for (const auto& entry : cluster.dogfs({"ls", "/", "--json"}).lines()) {
+    CHECK((keys(entry) == Keys{"blocks", "bytes", "modified", "name", "policy", "type"}));
+    listed = listed || entry.at("name") == "json";
+  }
+  CHECK(listed);
+  const Outcome missing = cluster.dogfs({"stat", "/none", "--json"});
+  CHECK_EQ(missing.exit_code, 3);
+  CHECK((keys(missing.lines().at(0).at("error")) == Keys{"code", "exit_code", "message"}));
+  CHECK_EQ(missing.lines().at(0).at("error").at("code"), "not_found");
+  // Bytes go to standard output, so what is said about them does not.
+  const Outcome cat = cluster.dogfs({"cat", "/json", "--json"});
+  CHECK((cat.out == noise(kMiB, 5)));
+  CHECK(cat.err.starts_with("{"));
+}
+
+void check_names(const Cluster& cluster) {
+  const std::string name =
+      "/" + std::string("\xc3\xa4\xe6\x97\xa5\xf0\x9f\x90\x95 x") + std::string(255 - 11, 'n');
+  REQUIRE_EQ(name.size(), 256);
+  CHECK_EQ(cluster.put(name, "woof").exit_code, 0);
+  CHECK((cluster.get(name) == "woof"));
+  CHECK(cluster.dogfs({"ls"}).out.find(name.substr(1) + "\n") != std::string::npos);
+  CHECK_EQ(cluster.dogfs({"mkdir", "/rep", "--policy", "rep-3"}).exit_code, 0);
+  CHECK_EQ(cluster.put("/rep/file", "copies").exit_code, 0);
+  const Outcome stat = cluster.dogfs({"stat", "/rep/file", "--json"});
+  CHECK_EQ(stat.lines().at(0).at("policy"), "rep-3");
+  CHECK((cluster.get("/rep/file") == "copies"));
+  CHECK_EQ(cluster.dogfs({"rm", "-r", "/rep"}).exit_code, 0);
+  CHECK_EQ(cluster.dogfs({"stat", "/rep/file"}).exit_code, 3);
+}
+
+// A file that never ends; the program is told to stop while it stores it.
+void check_signals(const Cluster& cluster) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    Running put(cluster.scratch(), {"put", "/dev/zero", "/endless"},
+                {.environment = "DOGFS_CLUSTER=" + cluster.directory()});
+    // Once it has opened its input it is at work; then let it be for a moment.
+    const auto input = fs::path("/proc") / std::to_string(put.pid()) / "fd";
+    for (bool open = false; !open;)
+      for (const auto& entry : fs::directory_iterator(input)) {
+        std::error_code gone;
+        open = open || fs::read_symlink(entry.path(), gone) == "/dev/zero";
+      }
+    put.signal(signal);
+    CHECK_EQ(put.wait().exit_code, 128 + signal);
+    CHECK_EQ(cluster.dogfs({"stat", "/endless"}).exit_code, 3);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("files go in and come out, and every mistake has its own answer") {
+  const Cluster cluster;
+  check_files(cluster);
+  check_destinations(cluster);
+  check_errors(cluster);
+  check_json(cluster);
+  check_names(cluster);
+  check_signals(cluster);
+}
+
+}  // namespace dogfs::test

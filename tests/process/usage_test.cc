@@ -1,0 +1,106 @@
+// What the program says when it was called wrongly, and no cluster is needed to know that.
+
+#include <nlohmann/json.hpp>
+
+#include "tests/process/program.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::test {
+namespace {
+
+struct Wrong {
+  Arguments arguments;
+  int exit_code;
+  const char* said;  // a part of the message
+};
+
+void check_table(const std::vector<Wrong>& table) {
+  const Scratch scratch;
+  for (const auto& row : table) {
+    Arguments arguments = row.arguments;
+    for (auto& argument : arguments)
+      if (argument == "SCRATCH") argument = scratch.path().string();
+    const Outcome outcome = run(scratch, arguments);
+    CAPTURE(outcome.out);
+    CAPTURE(outcome.err);
+    CAPTURE(row.said);
+    CHECK_EQ(outcome.exit_code, row.exit_code);
+    CHECK(outcome.err.find(row.said) != std::string::npos);
+    CHECK(outcome.out.empty());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a wrong call exits with 2 and says where help is") {
+  check_table({
+      {{}, 2, "--help"},
+      {{"fetch"}, 2, "--help"},
+      {{"put", "a"}, 2, "PATH is required; see: dogfs put --help"},
+      {{"ls", "--colour"}, 2, "--colour"},
+      {{"cluster"}, 2, "dogfs cluster --help"},
+      {{"cluster", "up", "--chunk", "many"}, 2, "many"},
+  });
+}
+
+TEST_CASE("a cluster that cannot be found is told apart from one that cannot be named") {
+  check_table({
+      {{"ls"}, 2, "dogfs cluster up"},
+      {{"ls", "--cluster", "here:there"}, 2, "host:port"},
+      {{"ls", "--cluster", "/no/such/directory"}, 3, "holds no cluster"},
+      {{"ls", "--cluster", "SCRATCH"}, 3, "dogfs cluster up --dir"},
+      {{"cluster", "status", "--dir", "SCRATCH"}, 3, "holds no cluster"},
+      {{"ls", "--cluster", "127.0.0.1:1"}, 6, "127.0.0.1:1"},
+  });
+}
+
+TEST_CASE("an impossible cluster is refused before a server starts") {
+  check_table({
+      {{"cluster", "up", "--dir", "SCRATCH", "--meta", "2"}, 2, "odd"},
+      {{"cluster", "up", "--dir", "SCRATCH", "--chunk", "5"}, 2, "rs-4-2 needs 6"},
+      {{"cluster", "up", "--dir", "SCRATCH", "--policy", "rs-9"}, 2, "rs-9"},
+      {{"cluster", "up", "--dir", "/proc/no"}, 3, "/proc/no"},
+      {{"cluster", "up", "--dir", "/usr"}, 4, "empty directory"},
+  });
+}
+
+TEST_CASE("with --json an error is a line of JSON on standard output") {
+  const Scratch scratch;
+  for (const Arguments& arguments : {Arguments{"ls", "--json"}, Arguments{"put", "--json"}}) {
+    const Outcome outcome = run(scratch, arguments);
+    CHECK_EQ(outcome.exit_code, 2);
+    CHECK(outcome.err.empty());
+    const auto lines = outcome.lines();
+    REQUIRE_EQ(lines.size(), 1);
+    const auto& error = lines[0].at("error");
+    CHECK_EQ(error.at("code"), "invalid");
+    CHECK_EQ(error.at("exit_code"), 2);
+    CHECK(error.at("message").get<std::string>().size() > 10);
+  }
+}
+
+TEST_CASE("a damaged or foreign configuration is refused with its place") {
+  const Scratch scratch;
+  write_file(scratch / "bad.json", "{\"name\": \"chunk-1\", ");
+  write_file(scratch / "cluster.json", "[]");
+  Outcome outcome = run(scratch, {"chunk", "--config", scratch / "bad.json"});
+  CHECK_EQ(outcome.exit_code, 2);
+  CHECK(outcome.err.find("bad.json") != std::string::npos);
+  outcome = run(scratch, {"meta", "--config", scratch / "none.json"});
+  CHECK_EQ(outcome.exit_code, 3);
+  outcome = run(scratch, {"ls", "--cluster", scratch.path().string()});
+  CHECK_EQ(outcome.exit_code, 7);
+  CHECK(outcome.err.find("cluster.json is damaged") != std::string::npos);
+}
+
+TEST_CASE("help exits with 0 and names every command") {
+  const Scratch scratch;
+  const Outcome help = run(scratch, {"--help"});
+  CHECK_EQ(help.exit_code, 0);
+  for (const char* command : {"put", "get", "cat", "ls", "stat", "mkdir", "mv", "rm", "cluster",
+                              "meta", "chunk", "bench"})
+    CHECK(help.out.find(command) != std::string::npos);
+}
+
+}  // namespace dogfs::test

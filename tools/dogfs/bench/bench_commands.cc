@@ -1,0 +1,32 @@
+#include "tools/dogfs/bench/bench_commands.h"
+
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "tools/dogfs/bench/data_bench.h"
+#include "tools/dogfs/output.h"
+
+namespace dogfs::tool {
+
+void add_bench_commands(CLI::App& app, Output& output) {
+  CLI::App& bench = *app.add_subcommand("bench", "Measure this build on this machine");
+  bench.require_subcommand(1);
+
+  CLI::App& data = *bench.add_subcommand(
+      "data", "Put and get bytes through a local cluster, beside the null system");
+  auto options = std::make_shared<DataBenchOptions>();
+  output.add_json_option(data);
+  data.add_option("--dir", options->directory, "A new directory for all of it; else a temporary");
+  data.add_option("--size", options->bytes, "Bytes of each round, as in 256MiB; else 1GiB")
+      ->transform(CLI::AsSizeValue(false));
+  data.add_option("--clients", options->files, "Stored and read as so many files at once")
+      ->check(CLI::Range(1, 64));
+  data.add_option("--rounds", options->rounds, "Of put and get, systems alternating")
+      ->check(CLI::Range(1, 100));
+  data.callback([&output, options] {
+    if (auto done = run_data_bench(output, *options); !done) output.error(done.error());
+  });
+}
+
+}  // namespace dogfs::tool

@@ -1,0 +1,43 @@
+#pragma once
+// Pattern: bytes that can be made and checked at next to no cost, so that a benchmark measures the
+// store. PatternSource gives a number of them; PatternSink says whether they came back.
+
+#include "nodes/client/byte_stream.h"
+
+namespace dogfs::tool {
+
+// A few MiB of noise, repeated without end.
+class Pattern {
+ public:
+  Pattern();
+  // The next up to `max` bytes from `offset`.
+  Buffer at(uint64_t offset, size_t max) const;
+
+ private:
+  Buffer noise_;
+};
+
+class PatternSource final : public nodes::ByteSource {
+ public:
+  PatternSource(const Pattern& pattern, uint64_t size) : pattern_(pattern), size_(size) {}
+  Task<Result<Buffer>> read(size_t max) override;
+
+ private:
+  const Pattern& pattern_;
+  uint64_t size_;
+  uint64_t offset_ = 0;
+};
+
+class PatternSink final : public nodes::ByteSink {
+ public:
+  explicit PatternSink(const Pattern& pattern) : pattern_(pattern) {}
+  // kCorrupt when other bytes come than the source gave.
+  Task<Result<void>> write(Buffer bytes) override;
+  uint64_t size() const { return offset_; }
+
+ private:
+  const Pattern& pattern_;
+  uint64_t offset_ = 0;
+};
+
+}  // namespace dogfs::tool

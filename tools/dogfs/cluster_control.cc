@@ -1,0 +1,127 @@
+#include "tools/dogfs/cluster_control.h"
+
+#include <csignal>
+#include <thread>
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/env/env.h"
+#include "tools/dogfs/client_session.h"
+#include "tools/dogfs/cluster_target.h"
+#include "tools/dogfs/cluster_view.h"
+#include "tools/dogfs/directory_lock.h"
+#include "tools/dogfs/output.h"
+
+namespace dogfs::tool {
+namespace {
+
+constexpr Duration kListenLimit = 20s;
+constexpr Duration kWholeLimit = 40s;
+constexpr Duration kStopLimit = 10s;
+constexpr Duration kLook = 20ms;
+
+// Whether somebody takes connections on this port of loopback.
+bool listens(uint16_t port) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const bool taken = ::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  ::close(socket);
+  return taken;
+}
+
+std::unexpected<Error> ended(const LocalCluster& cluster, const LocalNode& node) {
+  return fail(Code::kIo, "{} ended; the end of {}:\n{}", node.name,
+              (cluster.directory() / node.name / "server.log").string(),
+              cluster.process(node).log_tail());
+}
+
+Result<void> wait_until_listening(const LocalCluster& cluster, const LocalNode& node) {
+  for (Duration waited{}; waited < kListenLimit; waited += kLook) {
+    if (!cluster.process(node).running()) return ended(cluster, node);
+    if (listens(node.address.port)) return {};
+    std::this_thread::sleep_for(kLook);
+  }
+  return fail(Code::kDeadline, "{} does not listen on {} after {} ms; see {}", node.name,
+              node.address.to_string(), to_ms(kListenLimit),
+              (cluster.directory() / node.name / "server.log").string());
+}
+
+Task<Result<void>> wait_until_whole(Env& env, nodes::Client& client, LocalCluster cluster) {
+  const Instant end = env.now() + kWholeLimit;
+  for (;;) {
+    const ClusterView view = co_await observe(env, client, cluster);
+    if (view.whole()) co_return Result<void>();
+    for (const auto& node : view.nodes)
+      if (!node.pid) co_return ended(cluster, node.node);
+    if (env.now() >= end) {
+      const std::string missing = view.missing();
+      co_return fail(
+          Code::kDeadline, "the cluster is not whole after {} s: {}; see {}/*/server.log",
+          kWholeLimit / 1s, missing.empty() ? "no leader" : missing, cluster.directory().string());
+    }
+    co_await env.sleep(100ms);
+  }
+}
+
+}  // namespace
+
+Result<void> bring_up(LocalCluster& cluster, const Report& report) {
+  TRY(lock, DirectoryLock::take(cluster.directory()));
+  for (const auto& node : cluster.nodes()) {
+    if (const auto pid = cluster.process(node).running()) {
+      report(node, fmt::format("runs already, process {}", *pid));
+      continue;
+    }
+    TRY_VOID(cluster.start(node));
+    report(node, fmt::format("started on {}", node.address.to_string()));
+  }
+  for (const auto& node : cluster.nodes()) TRY_VOID(wait_until_listening(cluster, node));
+  ClusterTarget target;
+  target.metadata = cluster.metadata_addresses();
+  target.local = cluster;
+  int signal = 0;
+  TRY_VOID(run_with_client(
+      target.client_options(),
+      [&](Env& env, nodes::Client& client) { return wait_until_whole(env, client, cluster); },
+      signal));
+  if (signal != 0) return fail(Code::kUnavailable, "interrupted; the servers stay up");
+  return cluster.set_bootstrapped();
+}
+
+Result<void> start_server(LocalCluster& cluster, const LocalNode& node) {
+  TRY(lock, DirectoryLock::take(cluster.directory()));
+  TRY_VOID(cluster.start(node));
+  return wait_until_listening(cluster, node);
+}
+
+Result<void> kill_server(const LocalCluster& cluster, const LocalNode& node) {
+  ServerProcess process = cluster.process(node);
+  if (!process.running()) return fail(Code::kPrecondition, "{} does not run", node.name);
+  TRY_VOID(process.signal(SIGKILL));
+  return process.wait_until_gone(kStopLimit);
+}
+
+Result<void> bring_down(const LocalCluster& cluster, const Report& report) {
+  TRY(lock, DirectoryLock::take(cluster.directory()));
+  std::vector<LocalNode> running;
+  for (const auto& node : cluster.nodes())
+    if (cluster.process(node).signal(SIGTERM)) running.push_back(node);
+  for (const auto& node : running) {
+    ServerProcess process = cluster.process(node);
+    const bool in_order = process.wait_until_gone(kStopLimit).has_value();
+    if (!in_order) {
+      // It may be gone by now; whether it is, the wait below tells.
+      (void)process.signal(SIGKILL);
+      TRY_VOID(process.wait_until_gone(kStopLimit));
+    }
+    report(node, in_order ? "stopped" : "killed: it did not stop when asked");
+  }
+  return {};
+}
+
+}  // namespace dogfs::tool

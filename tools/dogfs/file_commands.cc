@@ -1,0 +1,173 @@
+#include "tools/dogfs/file_commands.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/chrono.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "nodes/client/client.h"
+#include "tools/dogfs/client_session.h"
+#include "tools/dogfs/cluster_target.h"
+#include "tools/dogfs/destination.h"
+#include "tools/dogfs/output.h"
+#include "tools/dogfs/policy_option.h"
+
+namespace dogfs::tool {
+namespace {
+
+using nlohmann::json;
+
+// What the command line said; which fields count depends on the command.
+struct Request {
+  std::string cluster;
+  std::string path;
+  std::string to;
+  std::string policy;
+  bool detailed = false;
+  bool parents = false;
+  bool recursive = false;
+};
+
+std::string utc(WallTime time) {
+  const auto seconds = static_cast<std::time_t>(time.nanoseconds / 1'000'000'000);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds));
+}
+
+std::string_view type_name(const metadata::Attributes& attributes) {
+  return attributes.kind == metadata::EntryKind::kDirectory ? "directory" : "file";
+}
+
+json to_json(const metadata::Attributes& attributes) {
+  return {{"type", type_name(attributes)},
+          {"bytes", attributes.length},
+          {"blocks", attributes.blocks},
+          {"policy", attributes.policy.text()},
+          {"modified", utc(attributes.modified)}};
+}
+
+// A name as one line of text: a terminal must not obey what somebody put into a name.
+std::string printable(std::string name) {
+  if (!::isatty(STDOUT_FILENO)) return name;
+  const auto control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  std::replace_if(name.begin(), name.end(), control, '?');
+  return name;
+}
+
+void show_entry(Output& output, const Request& request, const std::string& name,
+                const metadata::Attributes& attributes) {
+  json row = to_json(attributes);
+  row["name"] = name;
+  output.object(row);
+  const bool directory = attributes.kind == metadata::EntryKind::kDirectory;
+  const std::string shown = printable(name) + (directory ? "/" : "");
+  if (!request.detailed) return output.line(shown);
+  output.line(fmt::format("{:>14}  {:<8}  {}  {}",
+                          directory ? "-" : fmt::to_string(attributes.length),
+                          attributes.policy.text(), utc(attributes.modified), shown));
+}
+
+Task<Result<void>> list(nodes::Client& client, Output& output, Request request) {
+  CO_TRY(found, co_await client.stat(request.path));
+  if (found.attributes.kind == metadata::EntryKind::kFile) {
+    show_entry(output, request, request.path, found.attributes);
+    co_return Result<void>();
+  }
+  std::string after;
+  for (bool more = true; more;) {
+    CO_TRY(page, co_await client.list(request.path, after, limits::kListPageMax));
+    for (const auto& entry : page.listing.entries)
+      show_entry(output, request, entry.name, entry.attributes);
+    more = page.listing.more && !page.listing.entries.empty();
+    if (more) after = page.listing.entries.back().name;
+  }
+  co_return Result<void>();
+}
+
+Task<Result<void>> show(nodes::Client& client, Output& output, Request request) {
+  CO_TRY(found, co_await client.stat(request.path));
+  json row = to_json(found.attributes);
+  row["path"] = request.path;
+  output.object(row);
+  output.line(fmt::format("path      {}", printable(request.path)));
+  for (const auto* key : {"type", "bytes", "blocks", "policy", "modified"})
+    output.line(fmt::format("{:<9} {}", key,
+                            row[key].is_string() ? row[key].get<std::string>() : row[key].dump()));
+  co_return Result<void>();
+}
+
+Task<Result<void>> make_directory(nodes::Client& client, Output& output, Request request) {
+  CO_TRY(policy, parse_policy(request.policy));
+  CO_TRY_VOID(co_await client.make_directory(request.path, request.parents, policy));
+  output.object({{"made", request.path}});
+  co_return Result<void>();
+}
+
+Task<Result<void>> move(nodes::Client& client, Output& output, Request request) {
+  const std::string to = destination(request.to, request.path);
+  CO_TRY_VOID(co_await client.rename(request.path, to));
+  output.object({{"moved", request.path}, {"to", to}});
+  co_return Result<void>();
+}
+
+Task<Result<void>> remove(nodes::Client& client, Output& output, Request request) {
+  CO_TRY_VOID(co_await client.remove(request.path, request.recursive));
+  output.object({{"removed", request.path}});
+  co_return Result<void>();
+}
+
+using Perform = Task<Result<void>> (*)(nodes::Client&, Output&, Request);
+
+struct Command {
+  CLI::App* app;
+  std::shared_ptr<Request> request;
+};
+
+Command add(CLI::App& app, Output& output, const std::string& name, const std::string& what,
+            Perform perform) {
+  Command command{app.add_subcommand(name, what), std::make_shared<Request>()};
+  output.add_json_option(*command.app);
+  add_cluster_option(*command.app, command.request->cluster);
+  command.app->callback([&output, request = command.request, perform] {
+    run_command(output, request->cluster,
+                [&](Env&, nodes::Client& client) { return perform(client, output, *request); });
+  });
+  return command;
+}
+
+}  // namespace
+
+void add_file_commands(CLI::App& app, Output& output) {
+  add_transfer_commands(app, output);
+
+  const Command ls = add(app, output, "ls", "List a directory", list);
+  ls.app->add_option("PATH", ls.request->path, "What to list")->default_val("/");
+  ls.app->add_flag("-l,--long", ls.request->detailed, "With length, policy and time");
+
+  const Command stat = add(app, output, "stat", "Show what is known of a file or directory", show);
+  stat.app->add_option("PATH", stat.request->path)->required();
+
+  const Command mkdir = add(app, output, "mkdir", "Make a directory", make_directory);
+  mkdir.app->add_option("PATH", mkdir.request->path)->required();
+  mkdir.app->add_flag("-p,--parents", mkdir.request->parents,
+                      "Also those above; one that is there is no error");
+  add_policy_option(*mkdir.app, mkdir.request->policy, "Policy of new files in it");
+
+  const Command mv = add(app, output, "mv", "Rename a file or directory", move);
+  mv.app->add_option("FROM", mv.request->path)->required();
+  mv.app
+      ->add_option("TO", mv.request->to,
+                   "Its new path; a file there is replaced. With a slash at its end: the directory")
+      ->required();
+
+  const Command rm = add(app, output, "rm", "Remove a file or directory", remove);
+  rm.app->add_option("PATH", rm.request->path)->required();
+  rm.app->add_flag("-r,--recursive", rm.request->recursive, "A directory with all that is in it");
+}
+
+}  // namespace dogfs::tool

@@ -1,0 +1,78 @@
+#pragma once
+// LocalCluster: a cluster of real server processes on this machine, below one directory:
+//
+//   DIR/cluster.json         what it consists of; written before any server starts
+//   DIR/meta-1/, chunk-3/    one directory a server: server.json (its configuration), data/ (what
+//                            the server owns), server.log, pid
+//
+// For trying DogFS, for tests and for benchmarks. All addresses are on loopback. Two programs may
+// hold one open; those that start servers take the lock first.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/env/network.h"
+#include "tools/dogfs/server_process.h"
+
+namespace dogfs::tool {
+
+struct LocalNode {
+  std::string name;     // "meta-1", "chunk-3"
+  NodeId id;            // of a metadata server; a chunk server is given its id by the cluster
+  StoreId first_store;  // of a metadata server: the store id of its bootstrap
+  Address address;
+  bool metadata() const { return name.starts_with("meta-"); }
+};
+
+struct LocalClusterShape {
+  uint32_t metadata = 3;
+  uint32_t chunk = 6;
+  std::string policy = "rs-4-2";
+  uint64_t block_bytes = 0;  // 0: the default
+};
+
+class LocalCluster {
+ public:
+  // Lays out a new one; starts nothing. kInvalid for an impossible shape or policy, kExists when
+  // there is one in the directory, kPrecondition when something else is, kIo.
+  static Result<LocalCluster> create(const std::filesystem::path& directory,
+                                     const LocalClusterShape& shape);
+  // kNotFound when the directory holds none, kCorrupt when its cluster.json is not readable.
+  static Result<LocalCluster> open(const std::filesystem::path& directory);
+
+  const std::filesystem::path& directory() const { return directory_; }
+  ClusterId cluster() const { return cluster_; }
+  const std::string& policy() const { return policy_; }
+  uint64_t block_bytes() const { return block_bytes_; }
+  const std::vector<LocalNode>& nodes() const { return nodes_; }
+  std::vector<Address> metadata_addresses() const;
+  // kNotFound, naming those there are.
+  Result<LocalNode> find(std::string_view name) const;
+  ServerProcess process(const LocalNode& node) const;
+
+  // Starts one server. The first start of a metadata server bootstraps it.
+  Result<void> start(const LocalNode& node);
+  // Every first member has joined: no directory is ever made a voter again.
+  Result<void> set_bootstrapped();
+  bool bootstrapped() const { return bootstrapped_; }
+
+ private:
+  Result<void> save() const;
+  Result<void> write_server_config(const LocalNode& node) const;
+
+  std::filesystem::path directory_;
+  ClusterId cluster_;
+  std::string policy_;
+  uint64_t block_bytes_ = 0;
+  bool bootstrapped_ = false;
+  std::vector<LocalNode> nodes_;
+};
+
+bool holds_cluster(const std::filesystem::path& directory);
+// The directory of the newest `cluster up` of this user, or empty.
+std::filesystem::path last_cluster_directory();
+void remember_last_cluster(const std::filesystem::path& directory);
+
+}  // namespace dogfs::tool

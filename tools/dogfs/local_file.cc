@@ -1,0 +1,189 @@
+#include "tools/dogfs/local_file.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/limits.h"
+#include "core/env/compute.h"
+#include "tools/dogfs/system_error.h"
+
+namespace dogfs::tool {
+
+namespace fs = std::filesystem;
+
+// An open file, closed by the last of those who use it.
+class Descriptor {
+ public:
+  Descriptor(int fd, bool owned) : fd_(fd), owned_(owned) {
+    struct stat status{};
+    regular_ = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    size_ = regular_ ? static_cast<uint64_t>(status.st_size) : 0;
+  }
+  ~Descriptor() {
+    if (owned_) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  int fd() const { return fd_; }
+  bool regular() const { return regular_; }
+  uint64_t size() const { return size_; }
+
+ private:
+  int fd_;
+  bool owned_;
+  bool regular_ = false;
+  uint64_t size_ = 0;
+};
+
+namespace {
+
+// A job never blocks longer than this, so that a program that was told to stop can.
+constexpr int kPatienceMs = 50;
+constexpr size_t kReadBytesMax = 4 * limits::kMiB;
+
+struct Piece {
+  int error = 0;
+  bool end = false;
+  Buffer bytes;  // empty and not the end: nothing came yet
+};
+
+bool ready(int fd, short events) {
+  pollfd wait{fd, events, 0};
+  return ::poll(&wait, 1, kPatienceMs) > 0;
+}
+
+// Fills the buffer as far as there are bytes.
+Piece read_piece(const Descriptor& file, size_t max) {
+  MutableBuffer buffer(max);
+  Piece piece;
+  size_t filled = 0;
+  while (filled < max && (file.regular() || ready(file.fd(), POLLIN))) {
+    const ssize_t count = ::read(file.fd(), buffer.data() + filled, max - filled);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) piece.error = errno;
+    if (count == 0) piece.end = filled == 0;
+    if (count <= 0) break;
+    filled += static_cast<size_t>(count);
+  }
+  buffer.truncate(filled);
+  piece.bytes = std::move(buffer).freeze();
+  return piece;
+}
+
+struct Written {
+  int error = 0;
+  size_t size = 0;
+};
+
+// Writes all, or less when the other end of a pipe is slow.
+Written write_piece(const Descriptor& file, const Buffer& bytes) {
+  Written written;
+  while (written.size < bytes.size() && (file.regular() || ready(file.fd(), POLLOUT))) {
+    size_t size = bytes.size() - written.size;
+    if (!file.regular()) size = std::min<size_t>(size, PIPE_BUF);  // fits, so does not block
+    const ssize_t count = ::write(file.fd(), bytes.data() + written.size, size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) written.error = errno;
+    if (count < 0) break;
+    written.size += static_cast<size_t>(count);
+  }
+  return written;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LocalSource>> LocalSource::open(Env& env, const std::string& path) {
+  const bool standard = path == "-";
+  const int fd = standard ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return fail_errno(errno, path);
+  auto file = std::make_shared<const Descriptor>(fd, !standard);
+  struct stat status{};
+  if (::fstat(fd, &status) != 0) return fail_errno(errno, path);
+  if (S_ISDIR(status.st_mode))
+    return fail(Code::kInvalid, "{} is a directory; name one file", path);
+  auto source = std::unique_ptr<LocalSource>(
+      new LocalSource(env, standard ? "standard input" : path, std::move(file)));
+  if (source->file_->regular() && !standard) source->size_ = source->file_->size();
+  return source;
+}
+
+Task<Result<Buffer>> LocalSource::read(size_t max) {
+  const size_t size = std::min(max, kReadBytesMax);
+  for (;;) {
+    const Piece piece =
+        co_await offload(env_, size, [file = file_, size] { return read_piece(*file, size); });
+    if (piece.error != 0) co_return fail_errno(piece.error, path_);
+    if (piece.end || !piece.bytes.empty()) co_return piece.bytes;
+  }
+}
+
+Result<std::unique_ptr<LocalSink>> LocalSink::open(Env& env, const std::string& path,
+                                                   const std::string& name) {
+  if (path == "-") {
+    auto sink = std::unique_ptr<LocalSink>(new LocalSink(env, "standard output"));
+    sink->file_ = std::make_shared<const Descriptor>(STDOUT_FILENO, false);
+    return sink;
+  }
+  std::error_code error;
+  fs::path target =
+      fs::is_directory(path, error) || path.ends_with('/') ? fs::path(path) / name : fs::path(path);
+  if (fs::is_symlink(target, error)) target = fs::weakly_canonical(target, error);
+  if (fs::is_directory(target, error))
+    return fail(Code::kExists, "{} is a directory; nothing was written", target.string());
+  auto sink = std::unique_ptr<LocalSink>(new LocalSink(env, target));
+  if (fs::exists(target, error) && !fs::is_regular_file(target, error)) {
+    const int fd = ::open(target.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return fail_errno(errno, target.string());
+    sink->file_ = std::make_shared<const Descriptor>(fd, true);
+    return sink;
+  }
+  TRY_VOID(sink->open_temporary());
+  return sink;
+}
+
+Result<void> LocalSink::open_temporary() {
+  std::string pattern = (path_.parent_path() / ".dogfs-get.XXXXXX").string();
+  const int fd = ::mkostemp(pattern.data(), O_CLOEXEC);
+  if (fd < 0) return fail_errno(errno, path_.string());
+  file_ = std::make_shared<const Descriptor>(fd, true);
+  temporary_ = pattern;
+  // Like a file that was replaced, or like any new one.
+  struct stat before{};
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  const bool there = ::stat(path_.c_str(), &before) == 0;
+  if (::fchmod(fd, there ? before.st_mode & 07777 : 0666 & ~mask) != 0)
+    return fail_errno(errno, path_.string());
+  return {};
+}
+
+LocalSink::~LocalSink() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Task<Result<void>> LocalSink::write(Buffer bytes) {
+  while (!bytes.empty()) {
+    const Written written = co_await offload(
+        env_, bytes.size(), [file = file_, bytes] { return write_piece(*file, bytes); });
+    if (written.error != 0) co_return fail_errno(written.error, path_.string());
+    bytes = bytes.suffix(written.size);
+  }
+  co_return Result<void>();
+}
+
+Result<void> LocalSink::commit() {
+  if (temporary_.empty()) return {};
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) return fail_errno(errno, path_.string());
+  temporary_.clear();
+  return {};
+}
+
+}  // namespace dogfs::tool

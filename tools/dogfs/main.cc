@@ -1,0 +1,69 @@
+// The program `dogfs`: servers, local clusters, files, the simulator and benchmarks in one binary.
+
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+#include <exception>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "tools/dogfs/bench/bench_commands.h"
+#include "tools/dogfs/cluster_commands.h"
+#include "tools/dogfs/file_commands.h"
+#include "tools/dogfs/output.h"
+#include "tools/dogfs/server_commands.h"
+
+namespace dogfs::tool {
+namespace {
+
+// Every flag --some-thing is also the variable DOGFS_SOME_THING.
+void name_variables(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_lnames().empty() || option == app.get_help_ptr()) continue;
+    std::string name = "DOGFS_";
+    for (const unsigned char c : option->get_lnames().front())
+      name += c == '-' ? '_' : static_cast<char>(std::toupper(c));
+    option->envname(name);
+  }
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; }))
+    name_variables(*command);
+}
+
+int wrong_usage(const CLI::App& app, const CLI::ParseError& wrong, Output& output, int argc,
+                char** argv) {
+  if (wrong.get_exit_code() == 0) return app.exit(wrong);  // --help
+  const auto is_json = [](const char* argument) { return std::strcmp(argument, "--json") == 0; };
+  if (std::any_of(argv, argv + argc, is_json)) output.use_json();
+  std::string command = "dogfs";
+  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    command += " " + at->get_name();
+  }
+  output.error({Code::kInvalid, fmt::format("{}; see: {} --help", wrong.what(), command)});
+  return output.exit_code();
+}
+
+int run(int argc, char** argv) {
+  Output output;
+  CLI::App app("DogFS: a distributed file and object store", "dogfs");
+  app.require_subcommand(1);
+  add_file_commands(app, output);
+  add_cluster_commands(app, output);
+  add_server_commands(app, output);
+  add_bench_commands(app, output);
+  name_variables(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& wrong) {
+    return wrong_usage(app, wrong, output, argc, argv);
+  } catch (const std::exception& wrong) {  // of a third party; ours are results
+    output.error({Code::kIo, wrong.what()});
+  }
+  return output.exit_code();
+}
+
+}  // namespace
+}  // namespace dogfs::tool
+
+int main(int argc, char** argv) { return dogfs::tool::run(argc, argv); }

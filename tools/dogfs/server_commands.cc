@@ -1,0 +1,65 @@
+#include "tools/dogfs/server_commands.h"
+
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "net/runtime.h"
+#include "tools/dogfs/directory_lock.h"
+#include "tools/dogfs/output.h"
+#include "tools/dogfs/server_config.h"
+
+namespace dogfs::tool {
+namespace {
+
+Task<> run_metadata(Env& env, ServerConfig config, Result<void>& ended) {
+  nodes::MetadataNode node(env, config.metadata_options());
+  env.log().info("metadata server {} listens on {}", config.name, config.listen.to_string());
+  ended = co_await node.run();
+}
+
+Task<> run_chunk(Env& env, ServerConfig config, Result<void>& ended) {
+  nodes::ChunkNode node(env, config.chunk_options());
+  env.log().info("chunk server {} listens on {}", config.name, config.listen.to_string());
+  ended = co_await node.run();
+}
+
+using RunServer = Task<> (*)(Env&, ServerConfig, Result<void>&);
+
+// The exit code: 128 and the signal that ended it. An error when it failed by itself.
+Result<int> serve(const std::string& config_file, RunServer run) {
+  TRY(config, read_server_config(config_file));
+  TRY(lock, DirectoryLock::take(config.data_directory));
+  net::Runtime::Options options;
+  options.process.name = config.name;
+  options.process.data_directory = config.data_directory;
+  TRY(runtime, net::Runtime::make(std::move(options)));
+  Result<void> ended;
+  const int signal = runtime->run(run(runtime->env(), config, ended));
+  runtime->env().log().info("ended{}", signal == 0 ? "" : " as asked");
+  if (signal == 0 && !ended) return fail(ended.error().in(config.name));
+  return signal == 0 ? kFailed : kSignalled + signal;
+}
+
+void add_server(CLI::App& app, Output& output, const std::string& name, const std::string& what,
+                RunServer run) {
+  CLI::App* command = app.add_subcommand(name, what);
+  auto config = std::make_shared<std::string>();
+  command->add_option("--config", *config, "server.json of this server")->required();
+  command->callback([&output, config, run] {
+    if (const auto code = serve(*config, run))
+      output.set_exit_code(*code);
+    else
+      output.error(code.error());
+  });
+}
+
+}  // namespace
+
+void add_server_commands(CLI::App& app, Output& output) {
+  add_server(app, output, "meta", "Run a metadata server in this process", run_metadata);
+  add_server(app, output, "chunk", "Run a chunk server in this process", run_chunk);
+}
+
+}  // namespace dogfs::tool

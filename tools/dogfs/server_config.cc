@@ -1,0 +1,84 @@
+#include "tools/dogfs/server_config.h"
+
+#include <fstream>
+
+#include <nlohmann/json.hpp>
+
+namespace dogfs::tool {
+namespace {
+using nlohmann::json;
+
+// Ids travel as hexadecimal text: JSON numbers are exact only up to 2^53.
+uint64_t hex(const json& value) { return std::stoull(value.get<std::string>(), nullptr, 16); }
+
+Result<nodes::Bootstrap> read_bootstrap(const json& value) {
+  nodes::Bootstrap bootstrap;
+  bootstrap.store = StoreId(hex(value.at("store")));
+  for (const auto& row : value.at("voters"))
+    bootstrap.voters.push_back(
+        {NodeId(row.at("id").get<uint32_t>()), StoreId(hex(row.at("store")))});
+  return bootstrap;
+}
+
+Result<ServerConfig> read(const json& value) {
+  ServerConfig config;
+  config.id = NodeId(value.value("id", uint32_t{0}));
+  config.name = value.at("name");
+  config.cluster = ClusterId(hex(value.at("cluster")));
+  config.data_directory = value.at("data");
+  config.zone = value.value("zone", "");
+  TRY(listen, Address::parse(value.at("listen").get<std::string>()));
+  config.listen = listen;
+  for (const auto& row : value.at("metadata")) {
+    TRY(address, Address::parse(row.at("address").get<std::string>()));
+    config.metadata.push_back({NodeId(row.at("id").get<uint32_t>()), row.at("name"), address});
+  }
+  if (value.contains("policy")) {
+    TRY(policy, placement::Policy::parse(value.at("policy").get<std::string>()));
+    config.founding.policy = policy;
+    config.founding.block_bytes = value.at("block_bytes");
+  }
+  if (value.contains("bootstrap")) {
+    TRY(bootstrap, read_bootstrap(value.at("bootstrap")));
+    config.bootstrap = bootstrap;
+  }
+  return config;
+}
+
+}  // namespace
+
+nodes::MetadataNodeOptions ServerConfig::metadata_options() const {
+  nodes::MetadataNodeOptions options;
+  options.raft.node = id;
+  options.raft.cluster = cluster;
+  options.raft.peers = metadata;
+  options.raft.bootstrap = bootstrap;
+  options.listen = listen;
+  options.founding = founding;
+  return options;
+}
+
+nodes::ChunkNodeOptions ServerConfig::chunk_options() const {
+  nodes::ChunkNodeOptions options;
+  options.name = name;
+  options.zone = zone;
+  options.cluster = cluster;
+  options.listen = listen;
+  options.advertise = listen;
+  for (const auto& peer : metadata) options.metadata.push_back(peer.address);
+  return options;
+}
+
+Result<ServerConfig> read_server_config(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  if (!file) return fail(Code::kNotFound, "cannot read {}", path.string());
+  try {
+    auto config = read(json::parse(file));
+    if (!config) return fail(config.error().in(path.string()));
+    return config;
+  } catch (const std::exception& wrong) {
+    return fail(Code::kInvalid, "{}: {}", path.string(), wrong.what());
+  }
+}
+
+}  // namespace dogfs::tool

@@ -1,0 +1,35 @@
+#pragma once
+// ServerConfig: the server.json of one server, validated. Written by LocalCluster at every start,
+// or by a person. A value; what it says of metadata servers and of chunk servers comes out as the
+// options of the node.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "nodes/chunk/chunk_node.h"
+#include "nodes/metadata/metadata_node.h"
+
+namespace dogfs::tool {
+
+struct ServerConfig {
+  NodeId id;  // of a metadata server
+  std::string name;
+  ClusterId cluster;
+  Address listen;
+  std::string data_directory;
+  std::string zone;
+  std::vector<nodes::MetadataPeer> metadata;
+  std::optional<nodes::Bootstrap> bootstrap;
+  nodes::Founding founding;
+
+  nodes::MetadataNodeOptions metadata_options() const;
+  nodes::ChunkNodeOptions chunk_options() const;
+};
+
+// kNotFound, or kInvalid naming the file and what is wrong with it.
+Result<ServerConfig> read_server_config(const std::filesystem::path& path);
+
+}  // namespace dogfs::tool

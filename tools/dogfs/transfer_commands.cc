@@ -1,0 +1,113 @@
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "nodes/client/client.h"
+#include "tools/dogfs/client_session.h"
+#include "tools/dogfs/cluster_target.h"
+#include "tools/dogfs/destination.h"
+#include "tools/dogfs/file_commands.h"
+#include "tools/dogfs/local_file.h"
+#include "tools/dogfs/output.h"
+#include "tools/dogfs/policy_option.h"
+#include "tools/dogfs/progress.h"
+
+namespace dogfs::tool {
+namespace {
+
+struct Transfer {
+  std::string cluster;
+  std::string local;
+  std::string path;
+  std::string policy;
+  bool no_overwrite = false;
+};
+
+Task<Result<void>> put(Env& env, nodes::Client& client, Output& output, Transfer transfer) {
+  CO_TRY(policy, parse_policy(transfer.policy));
+  CO_TRY(source, LocalSource::open(env, transfer.local));
+  if (transfer.local == "-" && transfer.path.ends_with('/'))
+    co_return fail(Code::kInvalid, "standard input has no name: name the file to be stored");
+  const std::string path = destination(transfer.path, transfer.local);
+  Progress progress(env, output, source->size());
+  nodes::PutOptions options;
+  options.policy = policy;
+  options.overwrite = !transfer.no_overwrite;
+  options.size = source->size();
+  options.progress = progress.callback();
+  CO_TRY(stored, co_await client.put(path, *source, std::move(options)));
+  output.object({{"put", path},
+                 {"bytes", stored.bytes},
+                 {"blocks_below_full_width", stored.blocks_below_full_width}});
+  co_return Result<void>();
+}
+
+Task<Result<void>> get(Env& env, nodes::Client& client, Output& output, Transfer transfer) {
+  // What surely fails, fails before a local file is made.
+  CO_TRY(found, co_await client.stat(transfer.path));
+  if (found.attributes.kind == metadata::EntryKind::kDirectory)
+    co_return fail(Code::kPrecondition, "{} is a directory; dogfs gets single files",
+                   transfer.path);
+  CO_TRY(sink, LocalSink::open(env, transfer.local, last_name(transfer.path)));
+  Progress progress(env, output, found.attributes.length);
+  nodes::GetOptions options;
+  options.progress = progress.callback();
+  CO_TRY(read, co_await client.get(transfer.path, *sink, std::move(options)));
+  CO_TRY_VOID(sink->commit());
+  output.object({{"got", transfer.path},
+                 {"local", sink->path()},
+                 {"bytes", read.bytes},
+                 {"rebuilt_bytes", read.rebuilt_bytes}});
+  co_return Result<void>();
+}
+
+using Perform = Task<Result<void>> (*)(Env&, nodes::Client&, Output&, Transfer);
+
+struct Command {
+  CLI::App* app;
+  std::shared_ptr<Transfer> transfer;
+};
+
+Command add(CLI::App& app, Output& output, const std::string& name, const std::string& what,
+            Perform perform) {
+  Command command{app.add_subcommand(name, what), std::make_shared<Transfer>()};
+  output.add_json_option(*command.app);
+  add_cluster_option(*command.app, command.transfer->cluster);
+  command.app->callback([&output, transfer = command.transfer, perform] {
+    if (perform == get && transfer->local == "-") output.give_up_stdout();
+    run_command(output, transfer->cluster, [&](Env& env, nodes::Client& client) {
+      return perform(env, client, output, *transfer);
+    });
+  });
+  return command;
+}
+
+}  // namespace
+
+void add_transfer_commands(CLI::App& app, Output& output) {
+  const Command store = add(app, output, "put", "Store a local file", put);
+  store.app->add_option("LOCAL", store.transfer->local, "The file; - is standard input")
+      ->required();
+  store.app
+      ->add_option("PATH", store.transfer->path,
+                   "Where to; a file there is replaced. With a slash at its end: the directory")
+      ->required();
+  add_policy_option(*store.app, store.transfer->policy, "How its bytes become shards");
+  store.app->add_flag("--no-overwrite", store.transfer->no_overwrite,
+                      "Refuse when there is a file");
+
+  const Command fetch = add(app, output, "get", "Read a file into a local one", get);
+  fetch.app->add_option("PATH", fetch.transfer->path)->required();
+  fetch.app
+      ->add_option("LOCAL", fetch.transfer->local,
+                   "File or directory; - is standard output, and then JSON goes to stderr")
+      ->default_val(".");
+
+  const Command print = add(app, output, "cat", "Read a file to standard output", get);
+  print.transfer->local = "-";
+  print.app->add_option("PATH", print.transfer->path)->required();
+}
+
+}  // namespace dogfs::tool
