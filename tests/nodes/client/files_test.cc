@@ -243,7 +243,7 @@ TEST_CASE("a client killed during a put leaves nothing to be seen, and its shard
     if (done) CHECK(visible.has_value());
     for (const auto& upload : cluster.metadata.machine.uploads({}, 10))
       cluster.metadata.apply(metadata::ExpireLease{upload.file, upload.epoch});
-    cluster.world.run_for(60s);
+    cluster.world.run_for(35s);
     CHECK_EQ(cluster.metadata.machine.counters().garbage_blocks, 0u);
     if (!visible) CHECK_EQ(cluster.shards_on_disks(), 0u);
   }

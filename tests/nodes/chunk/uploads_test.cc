@@ -1,0 +1,199 @@
+#include "core/chunk/store.h"
+#include "core/env/nursery.h"
+#include "nodes/chunk/shard_uploads.h"
+#include "sim/world/disk_image.h"
+#include "sim/world/host.h"
+#include "sim/world/world.h"
+
+#include "tests/nodes/local_cluster.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::nodes::testing {
+namespace {
+
+constexpr uint32_t kCell = 4096;
+const chunk::StripeShape kShape{2, 1, kCell};
+const chunk::ShardName kName{BlockId(9), 1, Generation(1)};
+
+// One store and its uploads on one host, and a script that uses them.
+class UploadsWorld {
+ public:
+  using Script = std::function<Task<>(Env&, chunk::Store&, ShardUploads&)>;
+
+  void run(Script script) {
+    host_.set_main([this, script](Env& env) { return main(env, script); });
+    host_.boot();
+    world_.run_for(60s);
+    REQUIRE(host_.process()->ended());
+  }
+  sim::Host& host() { return host_; }
+
+ private:
+  Task<> main(Env& env, Script script) {
+    const chunk::StoreIdentity identity{ClusterId(5), NodeId(6), StoreId(7)};
+    co_await chunk::Store::format(env, "", identity);
+    auto store = co_await chunk::Store::open(env, "", identity.cluster, identity.node);
+    CHECK(store.has_value());
+    ShardUploads uploads(env, **store, 10s);
+    const auto body = [&](Nursery& children) {
+      children.spawn(uploads.run());
+      return script(env, **store, uploads);
+    };
+    co_await nursery(env, body);
+  }
+
+  sim::World world_{3};
+  sim::Host& host_ = world_.add_host("chunk", {});
+};
+
+Buffer cells(const std::string& shard, size_t first, size_t count) {
+  return Buffer::copy(std::string_view(shard).substr(first * kCell, count * kCell));
+}
+
+// kShape puts a block of 2 * n bytes into shards of n bytes.
+chunk::ShardEnd end_of(const std::string& shard) { return {2 * shard.size(), {}}; }
+
+std::string code_of(const auto& result) {
+  return std::string(result ? "ok" : code_name(result.error().code));
+}
+
+Task<> write_one(ShardUploads& uploads, uint64_t upload, uint64_t offset, Buffer bytes,
+                 std::vector<uint64_t>& order) {
+  auto written = co_await uploads.write(upload, offset, std::move(bytes));
+  CHECK_EQ(code_of(written), "ok");
+  order.push_back(offset / kCell);
+}
+
+Task<> write_backwards(Nursery& children, Env& env, ShardUploads& uploads, uint64_t upload,
+                       const std::string& shard, std::vector<uint64_t>& order) {
+  for (size_t i = 4; i-- > 0;) {
+    children.spawn(write_one(uploads, upload, i * kCell, cells(shard, i, 1), order));
+    co_await env.sleep(10ms);
+  }
+  co_await children.join();
+}
+
+Task<> out_of_order(Env& env, chunk::Store& store, ShardUploads& uploads) {
+  const auto shard = pattern(4 * kCell, 1);
+  const auto upload = co_await uploads.begin(kName, kShape, shard.size());
+  REQUIRE(upload.has_value());
+  std::vector<uint64_t> order;
+  const auto body = [&](Nursery& children) {
+    return write_backwards(children, env, uploads, *upload, shard, order);
+  };
+  co_await nursery(env, body);
+  CHECK_EQ(order.size(), 4u);
+  // A repeated write and a repeated finish are answered again.
+  CHECK_EQ(code_of(co_await uploads.write(*upload, kCell, cells(shard, 1, 1))), "ok");
+  const auto first = co_await uploads.finish(*upload, end_of(shard));
+  const auto again = co_await uploads.finish(*upload, end_of(shard));
+  REQUIRE(first.has_value());
+  CHECK((first == again));
+  const auto read = co_await store.read(kName, 0, shard.size());
+  CHECK_EQ(read->text(), shard);
+  CHECK_EQ(uploads.queued_bytes(), 0u);
+}
+
+TEST_CASE("writes that come in any order make the shard, and repeated ones are answered") {
+  UploadsWorld().run(out_of_order);
+}
+
+Task<> give_up(Nursery& children, Env& env, ShardUploads& uploads, uint64_t upload,
+               const std::string& shard) {
+  std::vector<uint64_t> order;
+  children.spawn(write_one(uploads, upload, 0, cells(shard, 0, 2), order));
+  co_await env.sleep(1us);  // the write is under way; leaving cancels its call
+}
+
+Task<> cancelled_call(Env& env, chunk::Store&, ShardUploads& uploads) {
+  const auto shard = pattern(2 * kCell, 1);
+  const auto upload = co_await uploads.begin(kName, kShape, shard.size());
+  REQUIRE(upload.has_value());
+  const auto body = [&](Nursery& children) {
+    return give_up(children, env, uploads, *upload, shard);
+  };
+  co_await nursery(env, body);
+  CHECK_EQ(code_of(co_await uploads.write(*upload, 0, cells(shard, 0, 2))), "ok");
+  CHECK_EQ(code_of(co_await uploads.finish(*upload, end_of(shard))), "ok");
+}
+
+TEST_CASE("a call that is cancelled leaves the upload whole") {
+  UploadsWorld().run(cancelled_call);
+}
+
+Task<> replaced(Env&, chunk::Store& store, ShardUploads& uploads) {
+  const auto old_shard = pattern(2 * kCell, 1);
+  const auto shard = pattern(3 * kCell, 2);
+  const auto first = co_await uploads.begin(kName, kShape, 0);
+  REQUIRE(first.has_value());
+  CHECK_EQ(code_of(co_await uploads.write(*first, 0, cells(old_shard, 0, 2))), "ok");
+  const auto second = co_await uploads.begin(kName, kShape, 0);
+  REQUIRE(second.has_value());
+  CHECK_EQ(code_of(co_await uploads.write(*first, 2 * kCell, cells(old_shard, 0, 1))), "not_found");
+  CHECK_EQ(code_of(co_await uploads.write(*second, 0, cells(shard, 0, 3))), "ok");
+  CHECK_EQ(code_of(co_await uploads.finish(*first, end_of(old_shard))), "not_found");
+  CHECK_EQ(code_of(co_await uploads.finish(*second, end_of(shard))), "ok");
+  CHECK_EQ((co_await store.read(kName, 0, shard.size()))->text(), shard);
+}
+
+TEST_CASE("a second upload of a shard replaces the first") { UploadsWorld().run(replaced); }
+
+Task<> silent(Env& env, chunk::Store& store, ShardUploads& uploads) {
+  const auto shard = pattern(2 * kCell, 1);
+  const auto upload = co_await uploads.begin(kName, kShape, 0);
+  REQUIRE(upload.has_value());
+  CHECK_EQ(code_of(co_await uploads.write(*upload, 0, cells(shard, 0, 1))), "ok");
+  co_await env.sleep(14s);
+  CHECK_EQ(uploads.count(), 0u);
+  CHECK_EQ(store.writer_count(), 0u);
+  CHECK_EQ(code_of(co_await uploads.write(*upload, kCell, cells(shard, 1, 1))), "not_found");
+}
+
+TEST_CASE("an upload that falls silent is given up, with its writer") {
+  UploadsWorld world;
+  world.run(silent);
+  CHECK_EQ(world.host().disk_image().list("shards")->size(), 0u);
+}
+
+Task<> wrong(Env&, chunk::Store& store, ShardUploads& uploads) {
+  const auto shard = pattern(3 * kCell, 1);
+  CHECK_EQ(code_of(co_await uploads.begin({BlockId(9), 3, Generation(1)}, kShape, 0)), "invalid");
+  CHECK_EQ(code_of(co_await uploads.begin(kName, {2, 1, 0}, 0)), "invalid");
+  const auto upload = co_await uploads.begin(kName, kShape, 0);
+  REQUIRE(upload.has_value());
+  CHECK_EQ(code_of(co_await uploads.write(*upload, 1, cells(shard, 0, 1))), "invalid");
+  CHECK_EQ(code_of(co_await uploads.write(*upload, 0, Buffer())), "invalid");
+  CHECK_EQ(code_of(co_await uploads.write(*upload, limits::kUploadWindowBytes, cells(shard, 0, 1))),
+           "invalid");
+  CHECK_EQ(code_of(co_await uploads.write(*upload + 1, 0, cells(shard, 0, 1))), "not_found");
+  CHECK_EQ(code_of(co_await uploads.write(*upload, 0, cells(shard, 0, 3))), "ok");
+  chunk::ShardEnd end = end_of(shard);
+  end.checksum = 1;
+  CHECK_EQ(code_of(co_await uploads.finish(*upload, end)), "corrupt");
+  CHECK_EQ(store.shard_count(), 0u);
+}
+
+TEST_CASE("what cannot be is refused, and a shard with another checksum is not kept") {
+  UploadsWorld().run(wrong);
+}
+
+Task<> failing(sim::Host& host, ShardUploads& uploads) {
+  const auto shard = pattern(3 * kCell, 1);
+  const auto upload = co_await uploads.begin(kName, kShape, 0);
+  REQUIRE(upload.has_value());
+  host.disk_model().fail_nth(1);
+  CHECK_EQ(code_of(co_await uploads.write(*upload, 0, cells(shard, 0, 1))), "io");
+  CHECK_EQ(code_of(co_await uploads.write(*upload, 0, cells(shard, 0, 1))), "io");
+  CHECK_EQ(code_of(co_await uploads.finish(*upload, end_of(shard))), "io");
+}
+
+TEST_CASE("a disk that fails is told to every later call of the upload") {
+  UploadsWorld world;
+  world.run([&world](Env&, chunk::Store&, ShardUploads& uploads) {
+    return failing(world.host(), uploads);
+  });
+}
+
+}  // namespace
+}  // namespace dogfs::nodes::testing
