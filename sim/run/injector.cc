@@ -1,0 +1,289 @@
+#include "sim/run/injector.h"
+
+#include <algorithm>
+
+#include "core/placement/policy.h"
+#include "sim/run/cluster.h"
+#include "sim/world/disk_image.h"
+#include "sim/world/fabric.h"
+#include "sim/world/host.h"
+#include "sim/world/process.h"
+#include "sim/world/world.h"
+
+namespace dogfs::sim {
+namespace {
+
+bool spoils_bytes(FaultKind kind) {
+  return kind == FaultKind::kBitRot || kind == FaultKind::kSectorErrors ||
+         kind == FaultKind::kLostDisk;
+}
+
+// Faults that take a server away from its group while they last.
+bool impairs(FaultKind kind) {
+  return kind != FaultKind::kClog && kind != FaultKind::kReset && kind != FaultKind::kWallClock &&
+         kind != FaultKind::kBitRot && kind != FaultKind::kSectorErrors;
+}
+
+bool has(const std::vector<Host*>& hosts, const Host& host) {
+  return std::ranges::count(hosts, &host) > 0;
+}
+
+void boot_if_down(Host& host) {
+  if (!host.up()) host.boot();
+}
+
+void add(Tally& tally, std::string name, uint64_t count) { tally[std::move(name)] += count; }
+
+}  // namespace
+
+Injector::Injector(World& world, Cluster& cluster, const Scenario& scenario)
+    : world_(world),
+      cluster_(cluster),
+      scenario_(scenario),
+      random_(world.random("injector")),
+      damaged_(cluster.chunk()[random_.below(cluster.chunk().size())]) {}
+
+void Injector::start() {
+  for (const Fault& fault : scenario_.faults)
+    world_.after(std::max(Duration{}, Instant(fault.at) - world_.now()),
+                 [this, &fault] { inject(fault); });
+}
+
+void Injector::inject(const Fault& fault) {
+  if (healed_) return;
+  if (fault.kind == FaultKind::kReset) {
+    for (uint64_t i = 0; i < fault.amount; ++i)
+      if (world_.fabric().reset_one(random_)) add(injected_, "reset", 1);
+    return;
+  }
+  for (Host* host : victims(fault.victim)) inject_into(fault, *host);
+}
+
+void Injector::inject_into(const Fault& fault, Host& host) {
+  const std::string name(fault_name(fault.kind));
+  if (scenario_.within_budget && !within_budget(fault, host)) {
+    add(injected_, "left_out_by_budget", 1);
+    return;
+  }
+  End end = begin(fault, host);
+  if (!end) return;
+  add(injected_, name, 1);
+  if (fault.direction != Direction::kBoth) add(injected_, name + "_one_way", 1);
+  const uint64_t number = next_number_++;
+  active_.emplace(number, Active{&host, impairs(fault.kind), std::move(end)});
+  if (fault.duration) world_.after(*fault.duration, [this, number] { finish(number); });
+}
+
+void Injector::finish(uint64_t number) {
+  const auto found = active_.find(number);
+  if (found == active_.end()) return;
+  const End end = std::move(found->second.end);
+  active_.erase(found);
+  end();
+}
+
+void Injector::heal() {
+  healed_ = true;
+  world_.trace().act("injector", "all faults end");
+  while (!active_.empty()) finish(active_.begin()->first);
+  world_.fabric().heal();
+  for (const auto* hosts : {&cluster_.metadata(), &cluster_.chunk(), &cluster_.clients()})
+    for (Host* host : *hosts) boot_if_down(*host);
+}
+
+std::vector<Host*> Injector::victims(const std::string& name) {
+  if (name == "metadata:all") return cluster_.metadata();
+  if (name == "chunk:all") return cluster_.chunk();
+  if (name == "client:all") return cluster_.clients();
+  if (name == "all") {
+    std::vector<Host*> all = cluster_.metadata();
+    all.insert(all.end(), cluster_.chunk().begin(), cluster_.chunk().end());
+    return all;
+  }
+  Host* one = name.find(':') == std::string::npos ? cluster_.find(name) : role(name);
+  if (one == nullptr) return {};
+  return {one};
+}
+
+Host* Injector::role(const std::string& name) {
+  const auto any = [this](const std::vector<Host*>& hosts) -> Host* {
+    return hosts.empty() ? nullptr : hosts[random_.below(hosts.size())];
+  };
+  if (name == "metadata:leader") return cluster_.leader();
+  if (name == "metadata:any") return any(cluster_.metadata());
+  if (name == "chunk:any") return any(cluster_.chunk());
+  if (name == "chunk:damaged") return damaged_;
+  if (name == "client:any") return any(cluster_.clients());
+  if (name != "metadata:follower") return nullptr;
+  std::vector<Host*> followers = cluster_.metadata();
+  std::erase(followers, cluster_.leader());
+  return any(followers);
+}
+
+// A minority of the metadata servers may be away at once; chunk servers as many as a read can
+// spare; bytes are spoiled on one chunk server alone. Losing power all together is always allowed:
+// what is durable survives it.
+bool Injector::within_budget(const Fault& fault, const Host& host) const {
+  const bool everybody = fault.victim.ends_with("all");
+  const bool metadata = has(cluster_.metadata(), host);
+  if (spoils_bytes(fault.kind) && (metadata || &host != damaged_)) return false;
+  if (everybody || !impairs(fault.kind)) return true;
+  const auto& kin = metadata ? cluster_.metadata() : cluster_.chunk();
+  if (!has(kin, host)) return true;  // a client
+  std::vector<const Host*> away;
+  for (const auto& [number, active] : active_)
+    if (active.impairs && active.host != &host && has(kin, *active.host) &&
+        std::ranges::count(away, active.host) == 0)
+      away.push_back(active.host);
+  const size_t allowed = metadata ? std::max<size_t>(1, (kin.size() - 1) / 2) : 2;
+  return away.size() + 1 <= allowed;
+}
+
+Injector::End Injector::begin(const Fault& fault, Host& host) {
+  switch (fault.kind) {
+    case FaultKind::kKill:
+    case FaultKind::kPowerLoss:
+    case FaultKind::kPause:
+    case FaultKind::kLostDisk: return begin_down(fault, host);
+    case FaultKind::kPartition: return begin_partition(fault, host);
+    case FaultKind::kClog: return begin_clog(fault, host);
+    case FaultKind::kDiskErrors:
+    case FaultKind::kDiskSlow:
+    case FaultKind::kDiskStall:
+    case FaultKind::kDiskFull: return begin_disk(fault, host);
+    case FaultKind::kBitRot:
+    case FaultKind::kSectorErrors: spoil(fault, host); return {};
+    case FaultKind::kWallClock:
+      host.set_wall_offset(host.wall_offset() +
+                           std::chrono::milliseconds(static_cast<int64_t>(fault.amount)));
+      add(injected_, std::string(fault_name(fault.kind)), 1);
+      return {};
+    case FaultKind::kReset: return {};
+  }
+  return {};
+}
+
+Injector::End Injector::begin_down(const Fault& fault, Host& host) {
+  Process* process = host.process();
+  if (process == nullptr) return {};
+  if (fault.kind == FaultKind::kPause) {
+    if (process->paused()) return {};
+    world_.trace().act(host.name(), "is paused");
+    process->pause();
+    return [this, &host, process] {
+      if (host.process() != process) return;
+      world_.trace().act(host.name(), "is resumed");
+      process->resume();
+    };
+  }
+  if (fault.kind == FaultKind::kKill) host.crash();
+  if (fault.kind == FaultKind::kPowerLoss) host.power_off();
+  if (fault.kind == FaultKind::kLostDisk) host.lose_disk();
+  return [&host] { boot_if_down(host); };
+}
+
+void Injector::block(Host& from, Host& to) {
+  if (blocks_[{&from, &to}]++ == 0) world_.fabric().block(from, to);
+}
+
+void Injector::unblock(Host& from, Host& to) {
+  if (--blocks_[{&from, &to}] == 0) world_.fabric().unblock(from, to);
+}
+
+Injector::End Injector::begin_partition(const Fault& fault, Host& host) {
+  std::vector<Host*> others = victims(fault.peer.empty() ? "all" : fault.peer);
+  if (fault.peer.empty())
+    others.insert(others.end(), cluster_.clients().begin(), cluster_.clients().end());
+  std::erase(others, &host);
+  if (others.empty()) return {};
+  world_.trace().act(host.name(), "is cut off, {}",
+                     fault.direction == Direction::kBoth ? "both ways"
+                     : fault.direction == Direction::kIn ? "hears nothing"
+                                                         : "is not heard");
+  const bool in = fault.direction != Direction::kOut;
+  const bool out = fault.direction != Direction::kIn;
+  for (Host* other : others) {
+    if (in) block(*other, host);
+    if (out) block(host, *other);
+  }
+  return [this, &host, others, in, out] {
+    world_.trace().act(host.name(), "is connected again");
+    for (Host* other : others) {
+      if (in) unblock(*other, host);
+      if (out) unblock(host, *other);
+    }
+  };
+}
+
+Injector::End Injector::begin_clog(const Fault& fault, Host& host) {
+  const auto extra = std::chrono::milliseconds(static_cast<int64_t>(fault.amount));
+  world_.trace().act(host.name(), "has slow links, {} ms", fault.amount);
+  const auto set = [this, &host](Duration delay) {
+    for (const auto& other : world_.hosts()) {
+      if (other.get() == &host) continue;
+      world_.fabric().clog(host, *other, delay);
+      world_.fabric().clog(*other, host, delay);
+    }
+  };
+  set(extra);
+  return [set] { set(Duration{}); };
+}
+
+Injector::End Injector::begin_disk(const Fault& fault, Host& host) {
+  DiskModel& model = host.disk_model();
+  world_.trace().act(host.name(), "has trouble with its disk: {}", fault_name(fault.kind));
+  if (fault.kind == FaultKind::kDiskErrors) {
+    const auto rate = static_cast<uint32_t>(std::min<uint64_t>(fault.amount, 1'000'000));
+    model.set_rates({.read_error = rate / 4,
+                     .write_error = rate,
+                     .sync_error = rate,
+                     .metadata_error = rate / 4,
+                     .misdirected_write = 0});
+    return [&model] { model.set_rates({}); };
+  }
+  if (fault.kind == FaultKind::kDiskSlow) {
+    model.set_slow_factor(static_cast<uint32_t>(fault.amount));
+    return [&model] { model.set_slow_factor(1); };
+  }
+  if (fault.kind == FaultKind::kDiskFull) {
+    DiskImage& image = host.disk_image();
+    const uint64_t capacity = image.capacity();
+    const Space space = image.space();
+    image.set_capacity(space.total_bytes - space.free_bytes);
+    return [&image, capacity] { image.set_capacity(capacity); };
+  }
+  model.stall_until(kNever);
+  return [this, &model] { model.stall_until(world_.now()); };
+}
+
+void Injector::spoil(const Fault& fault, Host& host) {
+  uint64_t spoiled = 0;
+  for (uint64_t i = 0; i < fault.amount; ++i)
+    spoiled += fault.kind == FaultKind::kBitRot
+                   ? host.disk_image().rot_random(random_)
+                   : host.disk_image().add_random_latent_error(random_);
+  if (spoiled > 0)
+    world_.trace().act(host.name(), "has {} spoiled sectors: {}", spoiled, fault_name(fault.kind));
+}
+
+void Injector::count(Tally& tally) const {
+  for (const auto& [name, count] : injected_) tally[name] += count;
+  const NetworkFaultCounts& network = world_.fabric().counts();
+  add(tally, "partition.effect", network.pieces_held_back + network.connects_blocked);
+  add(tally, "clog.effect", network.pieces_slowed);
+  add(tally, "reset.effect", network.resets_seen);
+  add(tally, "connection_timeout", network.timeouts);
+  for (const auto* hosts : {&cluster_.metadata(), &cluster_.chunk()}) {
+    for (Host* host : *hosts) {
+      for (size_t i = 0; i < kDiskFaultKinds; ++i) {
+        const auto kind = static_cast<DiskFault>(i);
+        const auto& counted = host->disk_image().counts()[kind];
+        const std::string name = fmt::format("disk.{}", disk_fault_name(kind));
+        add(tally, name, counted.injected);
+        add(tally, name + ".effect", counted.took_effect);
+      }
+    }
+  }
+}
+
+}  // namespace dogfs::sim

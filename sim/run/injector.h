@@ -1,0 +1,70 @@
+#pragma once
+// Injector: makes the faults of a scenario happen in a world, when their time has come, and ends
+// them. Looks roles up at that moment. Within the budget it leaves out what would exceed it, and
+// counts that; README.md says what the budget is. Owned by the run.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/random.h"
+#include "sim/check/floors.h"
+#include "sim/run/scenario.h"
+
+namespace dogfs::sim {
+
+class Cluster;
+class Host;
+class World;
+
+class Injector {
+ public:
+  Injector(World& world, Cluster& cluster, const Scenario& scenario);
+
+  // Schedules every fault.
+  void start();
+  // Ends every fault under way; none comes any more. All machines have power and run.
+  void heal();
+  // Adds how often each kind was injected, and how often it took effect.
+  void count(Tally& tally) const;
+
+ private:
+  using End = std::function<void()>;
+  struct Active {
+    Host* host;
+    bool impairs;  // counts against the budget
+    End end;
+  };
+
+  void inject(const Fault& fault);
+  void inject_into(const Fault& fault, Host& host);
+  std::vector<Host*> victims(const std::string& name);
+  Host* role(const std::string& name);
+  bool within_budget(const Fault& fault, const Host& host) const;
+  // What the fault does. The end undoes it; empty when nothing happened.
+  End begin(const Fault& fault, Host& host);
+  End begin_down(const Fault& fault, Host& host);
+  End begin_partition(const Fault& fault, Host& host);
+  End begin_clog(const Fault& fault, Host& host);
+  End begin_disk(const Fault& fault, Host& host);
+  void spoil(const Fault& fault, Host& host);
+  void block(Host& from, Host& to);
+  void unblock(Host& from, Host& to);
+  void finish(uint64_t number);
+
+  World& world_;
+  Cluster& cluster_;
+  const Scenario& scenario_;
+  Random random_;
+  Host* damaged_;  // the one chunk server whose durable bytes may suffer
+  std::map<uint64_t, Active> active_;
+  std::map<std::pair<Host*, Host*>, int> blocks_;
+  uint64_t next_number_ = 0;
+  bool healed_ = false;
+  Tally injected_;
+};
+
+}  // namespace dogfs::sim

@@ -1,0 +1,149 @@
+#include "sim/run/load.h"
+
+#include <utility>
+
+#include "core/env/nursery.h"
+#include "sim/run/cluster.h"
+#include "sim/world/host.h"
+#include "sim/world/world.h"
+
+namespace dogfs::sim {
+namespace {
+
+constexpr uint32_t kCheckerNumber = 0;
+constexpr Duration kRetryPause = 200ms;
+
+}  // namespace
+
+Load::Load(World& world, Cluster& cluster, const Scenario& scenario)
+    : world_(world),
+      cluster_(cluster),
+      scenario_(scenario),
+      checker_(&world.add_host("checker", {})) {
+  uint32_t number = 0;
+  for (const Workload& load : scenario.workload)
+    for (uint32_t i = 0; i < load.clients; ++i)
+      clients_.push_back({&load, ++number, cluster.add_client().name()});
+  for (size_t i = 0; i < clients_.size(); ++i)
+    cluster.clients()[i]->set_main([this, i](Env& env) { return client_main(env, i); });
+  checker_->set_main([this](Env& env) { return checker_main(env); });
+}
+
+void Load::set_up() { checker_->boot(); }
+
+void Load::start_clients() {
+  for (size_t i = 0; i < clients_.size(); ++i) {
+    running_.insert(clients_[i].host);
+    if (!cluster_.clients()[i]->up()) cluster_.clients()[i]->boot();
+  }
+}
+
+Task<> Load::client_main(Env& env, size_t index) {
+  nodes::Client client(env, cluster_.client_options());
+  User user(world_, env, client, record_);
+  co_await nursery(env, [&](Nursery& children) {
+    children.spawn(client.run());
+    return client_loop(env, user, index);
+  });
+}
+
+bool Load::load_is_over(const Workload& load) const {
+  if (stopping_) return true;
+  return world_.now() >= Instant(load.until) && record_.done >= scenario_.expect.operations_min;
+}
+
+Task<> Load::client_loop(Env& env, User& user, size_t index) {
+  const Client& client = clients_[index];
+  OperationSource source(*client.workload, client.number, env.random().fork("workload"));
+  if (world_.now() < Instant(client.workload->from))
+    co_await env.sleep(Instant(client.workload->from) - world_.now());
+  while (!load_is_over(*client.workload)) {
+    auto drawn = source.next();
+    co_await user.perform(std::move(drawn.operation), std::move(drawn.bytes));
+    co_await env.sleep(source.draw_pause());
+  }
+  running_.erase(client.host);
+}
+
+Task<> Load::checker_main(Env& env) {
+  nodes::Client client(env, cluster_.client_options());
+  User user(world_, env, client, record_);
+  co_await nursery(env, [&](Nursery& children) {
+    children.spawn(client.run());
+    return checker_loop(env, user);
+  });
+}
+
+Task<> Load::checker_loop(Env& env, User& user) {
+  for (uint32_t i = 0; i < kTopDirectories; ++i)
+    co_await insist(env, user,
+                    {.client = kCheckerNumber,
+                     .act = Act::kMakeDirectory,
+                     .path = top_directory(i),
+                     .to = {},
+                     .parents = true},
+                    {});
+  set_up_ = true;
+  while (!verifying_) co_await env.sleep(kRetryPause);
+  co_await try_everything(env, user);
+  co_await read_everything(env, user);
+  verified_ = true;
+}
+
+// Repeats the operation, as a new one each time, until it is done. The run bounds the time.
+Task<> Load::insist(Env& env, User& user, Operation operation, Buffer bytes) {
+  for (;;) {
+    const size_t number = co_await user.perform(operation, bytes);
+    if (record_.history.at(number).outcome == Outcome::kDone) co_return;
+    // Done by an earlier try whose outcome was unknown, perhaps.
+    const auto code = record_.history.at(number).code;
+    if (code == Code::kExists || code == Code::kNotFound) co_return;
+    co_await env.sleep(kRetryPause);
+  }
+}
+
+Task<> Load::try_everything(Env& env, User& user) {
+  const Buffer bytes = make_bytes(5000, env.random().next());
+  const std::string file = "/d0/checker", renamed = "/d1/checker", directory = "/d0/checked";
+  const auto ask = [](Act act, std::string path) {
+    Operation operation;
+    operation.client = kCheckerNumber;
+    operation.act = act;
+    operation.path = std::move(path);
+    return operation;
+  };
+  Operation put = ask(Act::kPut, file);
+  put.content = content_of(bytes.text());
+  Operation rename = ask(Act::kRename, file);
+  rename.to = renamed;
+  co_await insist(env, user, put, bytes);
+  co_await insist(env, user, ask(Act::kStat, file), {});
+  co_await insist(env, user, ask(Act::kGet, file), {});
+  co_await insist(env, user, rename, {});
+  co_await insist(env, user, ask(Act::kList, "/d1"), {});
+  co_await insist(env, user, ask(Act::kMakeDirectory, directory), {});
+  co_await insist(env, user, ask(Act::kRemove, directory), {});
+}
+
+Task<> Load::read_everything(Env& env, User& user) {
+  for (const auto& [path, content] : acknowledged_files(record_.history)) {
+    Operation get;
+    get.client = kCheckerNumber;
+    get.act = Act::kGet;
+    get.path = path;
+    // A refusal for now may pass; the run bounds how long it is waited for.
+    for (int tries = 0;; ++tries) {
+      const size_t number = co_await user.perform(get, {});
+      const Operation& told = record_.history.at(number);
+      const bool passing = told.outcome != Outcome::kDone && told.code != Code::kNotFound;
+      if (told.outcome == Outcome::kDone)
+        final_reads_.insert_or_assign(path, told.read);
+      else
+        final_reads_.insert_or_assign(path, fail(*told.code, "the last of {} tries", tries + 1));
+      if (!passing || tries == 4) break;
+      co_await env.sleep(kRetryPause);
+    }
+  }
+}
+
+}  // namespace dogfs::sim

@@ -1,0 +1,79 @@
+#pragma once
+// Load: the clients of a run and the checker beside them. Each client is a host of its own; its
+// root task performs operations until it is told to stop. The checker, a client that no fault
+// touches, makes the first directories and, in the end, sees that every kind of operation works
+// and reads every acknowledged file.
+//
+// Owned by the run, outlives the processes. The run and the tasks talk through plain flags.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/env/task.h"
+#include "sim/check/durability.h"
+#include "sim/check/history.h"
+#include "sim/run/scenario.h"
+#include "sim/run/user.h"
+
+namespace dogfs {
+class Env;
+}
+
+namespace dogfs::sim {
+
+class Cluster;
+class Host;
+class World;
+
+class Load {
+ public:
+  Load(World& world, Cluster& cluster, const Scenario& scenario);
+
+  // The checker boots and makes the first directories.
+  void set_up();
+  bool is_set_up() const { return set_up_; }
+  void start_clients();
+  // Clients end after the operation they are in.
+  void stop() { stopping_ = true; }
+  bool clients_ended() const { return running_.empty(); }
+  // The checker tries everything and reads everything.
+  void verify() { verifying_ = true; }
+  bool verified() const { return verified_; }
+
+  const Record& record() const { return record_; }
+  const FinalReads& final_reads() const { return final_reads_; }
+
+ private:
+  struct Client {
+    const Workload* workload;
+    uint32_t number;
+    std::string host;
+  };
+  Task<> client_main(Env& env, size_t index);
+  Task<> client_loop(Env& env, User& user, size_t index);
+  Task<> checker_main(Env& env);
+  Task<> checker_loop(Env& env, User& user);
+  Task<> try_everything(Env& env, User& user);
+  Task<> insist(Env& env, User& user, Operation operation, Buffer bytes);
+  Task<> read_everything(Env& env, User& user);
+  bool load_is_over(const Workload& load) const;
+
+  World& world_;
+  Cluster& cluster_;
+  const Scenario& scenario_;
+  Record record_;
+  FinalReads final_reads_;
+  Host* checker_;
+  std::vector<Client> clients_;
+  std::set<std::string> running_;  // hosts of clients that have not ended
+  bool set_up_ = false;
+  bool stopping_ = false;
+  bool verifying_ = false;
+  bool verified_ = false;
+};
+
+}  // namespace dogfs::sim

@@ -1,0 +1,106 @@
+#include "sim/run/operation_source.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace dogfs::sim {
+
+std::string top_directory(uint64_t number) { return fmt::format("/d{}", number); }
+
+Buffer make_bytes(uint64_t length, uint64_t number) {
+  MutableBuffer bytes(length);
+  Random random(number);
+  for (uint64_t offset = 0; offset < length; offset += 8) {
+    const uint64_t word = random.next();
+    std::memcpy(bytes.data() + offset, &word, std::min<uint64_t>(8, length - offset));
+  }
+  return std::move(bytes).freeze();
+}
+
+OperationSource::OperationSource(const Workload& load, uint32_t client, Random random)
+    : load_(load), client_(client), random_(random) {}
+
+OperationSource::Drawn OperationSource::next() {
+  Drawn drawn;
+  Operation& operation = drawn.operation;
+  operation.client = client_;
+  operation.act = draw_act();
+  switch (operation.act) {
+    case Act::kPut:
+      operation.path = draw_file();
+      operation.if_absent = random_.chance(1, 8);
+      drawn.bytes = make_bytes(draw_size(), random_.next());
+      operation.content = content_of(drawn.bytes.text());
+      break;
+    case Act::kGet: operation.path = draw_file(); break;
+    case Act::kStat: operation.path = random_.chance(1, 3) ? draw_directory() : draw_file(); break;
+    case Act::kList: operation.path = draw_directory(); break;
+    case Act::kMakeDirectory:
+      operation.path = draw_directory();
+      operation.parents = random_.chance(1, 3);
+      break;
+    case Act::kRename:
+      if (random_.chance(1, 4)) {
+        operation.path = draw_directory();
+        operation.to = draw_directory();
+      } else {
+        operation.path = draw_file();
+        operation.to = draw_file();
+      }
+      break;
+    case Act::kRemove:
+      operation.path = random_.chance(1, 5) ? draw_directory() : draw_file();
+      operation.recursive = random_.chance(1, 2);
+      break;
+  }
+  return drawn;
+}
+
+Duration OperationSource::draw_pause() {
+  return Duration(
+      static_cast<int64_t>(random_.below(2 * static_cast<uint64_t>(load_.think.count()) + 1)));
+}
+
+Act OperationSource::draw_act() {
+  const Mix& mix = load_.mix;
+  const std::pair<Act, uint32_t> weights[] = {{Act::kPut, mix.put},
+                                              {Act::kGet, mix.get},
+                                              {Act::kStat, mix.stat},
+                                              {Act::kList, mix.list},
+                                              {Act::kMakeDirectory, mix.mkdir},
+                                              {Act::kRename, mix.rename},
+                                              {Act::kRemove, mix.remove}};
+  uint64_t draw = random_.below(mix.total());
+  for (const auto& [act, weight] : weights) {
+    if (draw < weight) return act;
+    draw -= weight;
+  }
+  return Act::kGet;
+}
+
+// A subdirectory, never one of the four: those stay.
+std::string OperationSource::draw_directory() {
+  return fmt::format("/d{}/s{}", random_.below(kTopDirectories), random_.below(3));
+}
+
+std::string OperationSource::draw_file() {
+  const uint64_t number = random_.below(load_.paths);
+  std::string directory = top_directory(number % kTopDirectories);
+  if (number % 3 == 2) directory += fmt::format("/s{}", number % 9 / 3);
+  return fmt::format("{}/f{}", directory, number);
+}
+
+// All magnitudes alike, and the ends of the range now and then.
+uint64_t OperationSource::draw_size() {
+  const uint64_t low = load_.size_min, high = load_.size_max;
+  if (random_.chance(1, 8)) return random_.chance(1, 2) ? low : high;
+  uint64_t bits = 0;
+  while (bits < 63 && (uint64_t{1} << bits) < high) ++bits;
+  const uint64_t ceiling = std::min(high, uint64_t{1} << random_.below(bits + 1));
+  return std::clamp(random_.below(ceiling + 1), low, high);
+}
+
+}  // namespace dogfs::sim

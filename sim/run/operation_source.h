@@ -1,0 +1,44 @@
+#pragma once
+// OperationSource: what one client asks next. Draws operations from a workload's mix over a small
+// shared set of paths, so that clients meet: four directories that stay, subdirectories that come,
+// go and move, files in both. Pure; the bytes of a put follow from the seed and the put's number.
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/buffer.h"
+#include "core/base/random.h"
+#include "sim/check/history.h"
+#include "sim/run/scenario.h"
+
+namespace dogfs::sim {
+
+inline constexpr uint32_t kTopDirectories = 4;
+std::string top_directory(uint64_t number);  // "/d2"
+
+class OperationSource {
+ public:
+  OperationSource(const Workload& load, uint32_t client, Random random);
+
+  struct Drawn {
+    Operation operation;
+    Buffer bytes;  // of a put
+  };
+  Drawn next();
+  Duration draw_pause();
+
+ private:
+  Act draw_act();
+  std::string draw_directory();
+  std::string draw_file();
+  uint64_t draw_size();
+
+  const Workload& load_;
+  const uint32_t client_;
+  Random random_;
+};
+
+// Bytes that no other number gives (but for the lengths below 8, of which there are few).
+Buffer make_bytes(uint64_t length, uint64_t number);
+
+}  // namespace dogfs::sim

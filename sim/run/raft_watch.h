@@ -1,0 +1,50 @@
+#pragma once
+// RaftWatch: listens to the Raft host of each metadata server and feeds the oracles. Also knows
+// what the injector asks: who leads now. Owned by the run; outlives the world's processes.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nodes/metadata/raft_observer.h"
+#include "sim/check/raft_safety.h"
+
+namespace dogfs::sim {
+
+class RaftWatch {
+ public:
+  explicit RaftWatch(Violations& violations);
+  ~RaftWatch();
+
+  // The observer to give to the server on this host; it lives as long as this.
+  metadata::RaftObserver* observer(const std::string& host);
+
+  const RaftSafety& safety() const { return safety_; }
+  // The host whose member leads the highest term anybody led; none before the first election.
+  const std::optional<std::string>& leader() const { return leader_; }
+  // How far the state machine of the host's server got, in its present life.
+  LogIndex applied(const std::string& host) const;
+  LogIndex committed() const { return LogIndex(safety_.ledger().size()); }
+  // Restarts that found something on disk.
+  uint64_t recoveries() const { return recoveries_; }
+  // State machines that were set forward by a snapshot from elsewhere or from disk.
+  uint64_t snapshots_restored() const { return snapshots_restored_; }
+
+ private:
+  class Listener;
+  struct Seen {
+    std::unique_ptr<Listener> listener;
+    LogIndex applied;
+  };
+
+  RaftSafety safety_;
+  std::map<std::string, Seen> hosts_;
+  std::optional<std::string> leader_;
+  Term leader_term_;
+  uint64_t recoveries_ = 0;
+  uint64_t snapshots_restored_ = 0;
+};
+
+}  // namespace dogfs::sim

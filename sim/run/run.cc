@@ -1,0 +1,177 @@
+#include "sim/run/run.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "core/base/mutation.h"
+#include "core/namespace/invariants.h"
+#include "core/proto/namespace_codec.h"
+#include "sim/check/durability.h"
+#include "sim/check/linearizability.h"
+#include "sim/check/shadow_replica.h"
+#include "sim/run/cluster.h"
+#include "sim/run/injector.h"
+#include "sim/run/load.h"
+#include "sim/run/raft_watch.h"
+#include "sim/world/fabric.h"
+#include "sim/world/host.h"
+#include "sim/world/world.h"
+
+namespace dogfs::sim {
+namespace {
+
+constexpr Duration kFormsWithin = 30s;     // from power on to the first answers
+constexpr Duration kLoadEndsWithin = 60s;  // an operation's own limits are below that
+constexpr Duration kVerifiedWithin = 120s;
+constexpr Duration kLook = 50ms;  // how often a phase looks whether it is over
+
+class Run {
+ public:
+  Run(const Scenario& scenario, uint64_t seed, const RunOptions& options)
+      : scenario_(scenario),
+        options_(options),
+        world_(seed),
+        watch_(violations_),
+        cluster_(world_, scenario.cluster, watch_),
+        load_(world_, cluster_, scenario_),
+        injector_(world_, cluster_, scenario_) {
+    if (options.trace) world_.trace().set_sink(options.trace_level, options.trace);
+    NetworkOptions network;
+    network.latency_max = scenario.cluster.latency_max;
+    world_.fabric().set_options(network);
+  }
+
+  RunResult run(uint64_t seed) {
+    perform();
+    judge();
+    RunResult result;
+    result.seed = seed;
+    result.trace_hash = world_.trace_hash();
+    result.events = world_.events();
+    result.simulated = world_.now().time_since_epoch();
+    result.operations = load_.record().done;
+    result.violations = violations_.kept();
+    count(result.tally);
+    result.last_lines.assign(world_.trace().kept().begin(), world_.trace().kept().end());
+    // Frames refer to the load and the cluster, which die before the world.
+    for (const auto& host : world_.hosts()) host->destroy();
+    return result;
+  }
+
+ private:
+  // True when it holds within the time; otherwise the run has hung.
+  template <class Condition>
+  bool await(Duration limit, std::string_view what, Condition condition) {
+    const Instant deadline = world_.now() + limit;
+    while (!condition()) {
+      if (world_.now() >= deadline || !advance_to(world_.now() + kLook)) {
+        violations_.add(Oracle::kLiveness, "{} not within {} s", what, to_ms(limit) / 1000);
+        return false;
+      }
+    }
+    return true;
+  }
+  // False when the bound on events is reached: something spins.
+  bool advance_to(Instant until) {
+    while (world_.now() < until && world_.events() < options_.events_max)
+      if (!world_.step()) world_.run_until(until);
+    return world_.events() < options_.events_max;
+  }
+
+  void perform() {
+    cluster_.start();
+    load_.set_up();
+    if (!await(kFormsWithin, "the first directories were made", [&] { return load_.is_set_up(); }))
+      return;
+    load_.start_clients();
+    injector_.start();
+    if (!advance_to(Instant(scenario_.faults_until))) {
+      violations_.add(Oracle::kLiveness, "{} events and no end", world_.events());
+      return;
+    }
+    injector_.heal();
+    settle();
+  }
+
+  void settle() {
+    const auto enough = [&] { return load_.record().done >= scenario_.expect.operations_min; };
+    const Duration rest = scenario_.until - world_.now().time_since_epoch();
+    if (!advance_to(Instant(scenario_.until)) ||
+        !await(std::max(rest, scenario_.expect.heals_within), "enough operations were done",
+               enough))
+      return;
+    load_.stop();
+    if (!await(kLoadEndsWithin, "the last operations ended", [&] { return load_.clients_ended(); }))
+      return;
+    if (!await(scenario_.expect.heals_within, "all servers run and have caught up",
+               [&] { return cluster_.caught_up(); }))
+      return;
+    load_.verify();
+    await(kVerifiedWithin, "every kind of operation works and everything was read",
+          [&] { return load_.verified(); });
+  }
+
+  void judge() {
+    const History& history = load_.record().history;
+    const auto decode = [](const raft::Entry& entry) {
+      return proto::decode_command(entry.payload.text());
+    };
+    const ShadowReplica shadow(watch_.safety(), decode, violations_);
+    if (scenario_.expect.linearizable)
+      check_linearizability(history, shadow.commands(), violations_);
+    check_bytes(history, violations_);
+    if (scenario_.expect.durable && load_.verified())
+      check_durability(history, load_.final_reads(), violations_);
+    if (const auto sound = metadata::check_invariants(shadow.state()); !sound)
+      violations_.add(Oracle::kInvariants, "{}", sound.error());
+    check_write_gap(history);
+    if (MUTANT("CANARY")) violations_.add(Oracle::kCanary, "the canary sings");
+  }
+
+  void check_write_gap(const History& history) {
+    if (!scenario_.expect.write_gap_max) return;
+    std::vector<Instant> ends;
+    for (const Operation& operation : history.operations())
+      if (changes(operation.act) && operation.outcome == Outcome::kDone)
+        ends.push_back(operation.ended);
+    std::ranges::sort(ends);
+    for (size_t i = 1; i < ends.size(); ++i)
+      if (const Duration gap = ends[i] - ends[i - 1]; gap > *scenario_.expect.write_gap_max)
+        violations_.add(Oracle::kLiveness, "no change was done for {} ms, until {} ms", to_ms(gap),
+                        to_ms(ends[i].time_since_epoch()));
+  }
+
+  void count(Tally& tally) const {
+    const Record& record = load_.record();
+    injector_.count(tally);
+    tally["operations.done"] = record.done;
+    tally["operations.refused"] = record.history.count(Outcome::kRefused);
+    tally["operations.unknown"] = record.history.count(Outcome::kUnknown);
+    tally["elections"] = watch_.safety().elections();
+    tally["recoveries"] = watch_.recoveries();
+    tally["snapshots_restored"] = watch_.snapshots_restored();
+    tally["servers_ended"] = cluster_.ends();
+    tally["log_entries"] = watch_.committed().value;
+    tally["gets_rebuilt"] = record.gets_rebuilt;
+    tally["bytes_rebuilt"] = record.rebuilt_bytes;
+    tally["blocks_below_width"] = record.blocks_below_width;
+  }
+
+  const Scenario& scenario_;
+  const RunOptions& options_;
+  Violations violations_;
+  World world_;
+  RaftWatch watch_;
+  Cluster cluster_;
+  Load load_;
+  Injector injector_;
+};
+
+}  // namespace
+
+RunResult run_scenario(const Scenario& scenario, uint64_t seed, const RunOptions& options) {
+  return Run(scenario, seed, options).run(seed);
+}
+
+}  // namespace dogfs::sim

@@ -1,0 +1,105 @@
+#pragma once
+// Scenario: what a run does, apart from chance: the cluster, what clients ask of it, which faults
+// come when, and what is demanded at the end. With a seed it is a capsule: the run is a function of
+// the two. Scenarios come from a file (scenario_json.h) or are drawn from the seed (swarm.h).
+//
+// A fault names its victim as a host ("chunk-2") or as a role that is looked up when the fault
+// comes: "metadata:leader", "metadata:follower", "chunk:any", or "all".
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/time.h"
+
+namespace dogfs::sim {
+
+struct ClusterShape {
+  uint32_t metadata = 3;
+  uint32_t chunk = 6;
+  uint32_t zones = 0;  // 0: each chunk server is a zone of its own
+  std::string policy = "rs-4-2";
+  uint64_t block_bytes = 1 << 20;
+  uint32_t cell_bytes = 16 << 10;
+  // Extreme settings.
+  uint64_t snapshot_after_bytes = 0;  // of log; 0: as the product has it
+  Duration session_silence = 600s;
+  Duration deletion_grace = 600s;
+  Duration latency_max = 500us;
+  int32_t drift_ppm_max = 0;
+  bool buggify = false;
+};
+
+// Weights of what clients do.
+struct Mix {
+  uint32_t put = 0, get = 0, stat = 0, list = 0, mkdir = 0, rename = 0, remove = 0;
+  uint32_t total() const { return put + get + stat + list + mkdir + rename + remove; }
+};
+
+struct Workload {
+  Duration from{};
+  Duration until = 40s;
+  uint32_t clients = 4;
+  Mix mix;
+  uint64_t size_min = 0;
+  uint64_t size_max = 64 << 10;
+  uint32_t paths = 24;     // how many names they share
+  Duration think = 100ms;  // between two operations of one client, at most twice this
+};
+
+enum class FaultKind : uint8_t {
+  kKill,          // kill -9; again up after `duration`
+  kPowerLoss,     // no goodbye, unsynced bytes lost or torn; again up after `duration`
+  kPause,         // SIGSTOP
+  kPartition,     // the victim and the others (or `peer`) do not hear each other
+  kClog,          // its links are slow
+  kReset,         // `amount` connections, anywhere
+  kDiskErrors,    // EIO: `amount` of a million reads, writes and syncs fail
+  kDiskSlow,      // `amount` times as slow
+  kDiskStall,     // nothing completes
+  kBitRot,        // `amount` bits flip and stay so
+  kSectorErrors,  // `amount` sectors cannot be read any more
+  kLostDisk,      // with power: the next boot finds an empty one
+  kDiskFull,
+  kWallClock,  // jumps by `amount` milliseconds
+};
+std::string_view fault_name(FaultKind kind);  // as in reports: "power_loss"
+
+enum class Direction : uint8_t { kBoth, kIn, kOut };
+
+struct Fault {
+  Duration at{};
+  FaultKind kind = FaultKind::kKill;
+  std::string victim;
+  std::string peer;  // of a partition; empty: everybody else
+  Direction direction = Direction::kBoth;
+  uint64_t amount = 0;
+  std::optional<Duration> duration;  // absent: until the faults end
+};
+
+struct Expectation {
+  bool linearizable = true;
+  bool durable = true;
+  uint64_t operations_min = 0;            // that are done
+  std::optional<Duration> write_gap_max;  // between changes that are done, under load
+  Duration heals_within = 60s;            // every kind of operation works again
+};
+
+struct Scenario {
+  std::string name;
+  ClusterShape cluster;
+  std::vector<Workload> workload;
+  std::vector<Fault> faults;
+  Duration faults_until = 40s;  // then everything heals
+  Duration until = 60s;         // at least
+  bool within_budget = false;   // a fault that would exceed the budget is left out
+  Expectation expect;
+};
+
+// "3s kill metadata:leader for 5s", for traces.
+std::string describe(const Fault& fault);
+
+}  // namespace dogfs::sim

@@ -1,0 +1,306 @@
+#include "sim/run/scenario_json.h"
+
+namespace dogfs::sim {
+
+// The same text as scenarios/schema.json; a test compares them.
+static constexpr std::string_view kSchema = R"schema({
+  "$schema": "http://json-schema.org/draft-07/schema#",
+  "title": "DogFS scenario",
+  "description": "a scenario: an object with name, cluster, workload, faults and expect",
+  "type": "object",
+  "additionalProperties": false,
+  "required": ["name", "cluster", "workload", "faults"],
+  "properties": {
+    "$schema": {"type": "string", "description": "the path of schema.json"},
+    "name": {
+      "type": "string",
+      "minLength": 1,
+      "description": "a name: the failure that is staged"
+    },
+    "cluster": {"$ref": "#/definitions/cluster"},
+    "workload": {
+      "type": "array",
+      "minItems": 1,
+      "maxItems": 16,
+      "items": {"$ref": "#/definitions/workload"},
+      "description": "a list of 1 to 16 workloads"
+    },
+    "faults": {
+      "type": "array",
+      "maxItems": 1000,
+      "items": {"$ref": "#/definitions/fault"},
+      "description": "a list of at most 1000 faults"
+    },
+    "faults_until": {"$ref": "#/definitions/duration"},
+    "until": {"$ref": "#/definitions/duration"},
+    "expect": {"$ref": "#/definitions/expect"}
+  },
+  "definitions": {
+    "duration": {
+      "type": "string",
+      "pattern": "^[0-9]{1,9}(us|ms|s|m)$",
+      "description": "a duration such as \"10s\" or \"200ms\""
+    },
+    "size": {
+      "type": "string",
+      "pattern": "^[0-9]{1,9}(B|KiB|MiB)$",
+      "description": "a size such as \"1B\", \"64KiB\" or \"4MiB\""
+    },
+    "node": {
+      "type": "string",
+      "pattern": "^((meta|chunk|client)-[1-9][0-9]?|(metadata|chunk|client):[a-z]+|all)$",
+      "description": "a node like \"chunk-3\", a role like \"metadata:leader\" or \"all\""
+    },
+    "count": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 1000000000,
+      "description": "a whole number from 1 up"
+    },
+    "cluster": {
+      "type": "object",
+      "additionalProperties": false,
+      "required": ["metadata", "chunk", "policy"],
+      "description": "an object with metadata, chunk and policy",
+      "properties": {
+        "metadata": {
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 7,
+          "description": "1 to 7 metadata servers"
+        },
+        "chunk": {
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 32,
+          "description": "1 to 32 chunk servers"
+        },
+        "zones": {
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 32,
+          "description": "1 to 32 zones"
+        },
+        "policy": {
+          "type": "string",
+          "pattern": "^(rs-[0-9]+-[0-9]+|rep-[0-9]+)$",
+          "description": "a policy such as \"rs-4-2\" or \"rep-3\""
+        },
+        "block": {"$ref": "#/definitions/size"},
+        "cell": {"$ref": "#/definitions/size"},
+        "snapshot_after": {"$ref": "#/definitions/size"},
+        "latency_max": {"$ref": "#/definitions/duration"},
+        "drift_ppm": {
+          "type": "integer",
+          "minimum": 0,
+          "maximum": 100000,
+          "description": "clock drift in parts per million, 0 to 100000"
+        }
+      }
+    },
+    "workload": {
+      "type": "object",
+      "additionalProperties": false,
+      "required": ["clients", "mix"],
+      "description": "an object with clients and mix",
+      "properties": {
+        "from": {"$ref": "#/definitions/duration"},
+        "until": {"$ref": "#/definitions/duration"},
+        "clients": {
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 32,
+          "description": "1 to 32 clients"
+        },
+        "mix": {"$ref": "#/definitions/mix"},
+        "size": {
+          "type": "array",
+          "minItems": 2,
+          "maxItems": 2,
+          "items": {"$ref": "#/definitions/size"},
+          "description": "the least and the greatest size, such as [\"1B\", \"64KiB\"]"
+        },
+        "paths": {
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 10000,
+          "description": "1 to 10000 paths"
+        },
+        "think": {"$ref": "#/definitions/duration"}
+      }
+    },
+    "mix": {
+      "type": "object",
+      "additionalProperties": false,
+      "minProperties": 1,
+      "description": "weights of put, get, stat, list, mkdir, rename and remove",
+      "properties": {
+        "put": {"$ref": "#/definitions/weight"},
+        "get": {"$ref": "#/definitions/weight"},
+        "stat": {"$ref": "#/definitions/weight"},
+        "list": {"$ref": "#/definitions/weight"},
+        "mkdir": {"$ref": "#/definitions/weight"},
+        "rename": {"$ref": "#/definitions/weight"},
+        "remove": {"$ref": "#/definitions/weight"}
+      }
+    },
+    "weight": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000,
+      "description": "a weight from 0 to 1000"
+    },
+    "fault": {
+      "description": "at, and one of kill, power_loss, pause, partition, clog, reset, disk, clock",
+      "oneOf": [
+        {
+          "type": "object",
+          "additionalProperties": false,
+          "required": ["at", "kill"],
+          "properties": {
+            "at": {"$ref": "#/definitions/duration"},
+            "kill": {"$ref": "#/definitions/node"},
+            "for": {"$ref": "#/definitions/duration"}
+          }
+        },
+        {
+          "type": "object",
+          "additionalProperties": false,
+          "required": ["at", "power_loss"],
+          "properties": {
+            "at": {"$ref": "#/definitions/duration"},
+            "power_loss": {"$ref": "#/definitions/node"},
+            "for": {"$ref": "#/definitions/duration"}
+          }
+        },
+        {
+          "type": "object",
+          "additionalProperties": false,
+          "required": ["at", "pause", "for"],
+          "properties": {
+            "at": {"$ref": "#/definitions/duration"},
+            "pause": {"$ref": "#/definitions/node"},
+            "for": {"$ref": "#/definitions/duration"}
+          }
+        },
+        {
+          "type": "object",
+          "additionalProperties": false,
+          "required": ["at", "partition", "for"],
+          "properties": {
+            "at": {"$ref": "#/definitions/duration"},
+            "partition": {"$ref": "#/definitions/partition"},
+            "for": {"$ref": "#/definitions/duration"}
+          }
+        },
+        {
+          "type": "object",
+          "additionalProperties": false,
+          "required": ["at", "clog", "for"],
+          "properties": {
+            "at": {"$ref": "#/definitions/duration"},
+            "clog": {"$ref": "#/definitions/clog"},
+            "for": {"$ref": "#/definitions/duration"}
+          }
+        },
+        {
+          "type": "object",
+          "additionalProperties": false,
+          "required": ["at", "reset"],
+          "properties": {
+            "at": {"$ref": "#/definitions/duration"},
+            "reset": {"$ref": "#/definitions/count"}
+          }
+        },
+        {
+          "type": "object",
+          "additionalProperties": false,
+          "required": ["at", "disk"],
+          "properties": {
+            "at": {"$ref": "#/definitions/duration"},
+            "disk": {"$ref": "#/definitions/disk"},
+            "for": {"$ref": "#/definitions/duration"}
+          }
+        },
+        {
+          "type": "object",
+          "additionalProperties": false,
+          "required": ["at", "clock"],
+          "properties": {
+            "at": {"$ref": "#/definitions/duration"},
+            "clock": {"$ref": "#/definitions/clock"}
+          }
+        }
+      ]
+    },
+    "partition": {
+      "type": "object",
+      "additionalProperties": false,
+      "required": ["isolate"],
+      "description": "an object with isolate, and perhaps from and direction",
+      "properties": {
+        "isolate": {"$ref": "#/definitions/node"},
+        "from": {"$ref": "#/definitions/node"},
+        "direction": {
+          "type": "string",
+          "enum": ["both", "in", "out"],
+          "description": "\"both\", \"in\" or \"out\""
+        }
+      }
+    },
+    "clog": {
+      "type": "object",
+      "additionalProperties": false,
+      "required": ["node", "latency"],
+      "description": "an object with node and latency",
+      "properties": {
+        "node": {"$ref": "#/definitions/node"},
+        "latency": {"$ref": "#/definitions/duration"}
+      }
+    },
+    "disk": {
+      "type": "object",
+      "additionalProperties": false,
+      "required": ["node", "fault"],
+      "description": "an object with node and fault",
+      "properties": {
+        "node": {"$ref": "#/definitions/node"},
+        "fault": {
+          "type": "string",
+          "enum": ["errors", "slow", "stall", "bit-rot", "sector-errors", "lost", "full"],
+          "description": "one of errors, slow, stall, bit-rot, sector-errors, lost, full"
+        },
+        "sectors": {"$ref": "#/definitions/count"},
+        "per_million": {"$ref": "#/definitions/count"},
+        "factor": {"$ref": "#/definitions/count"}
+      }
+    },
+    "clock": {
+      "type": "object",
+      "additionalProperties": false,
+      "required": ["node", "jump"],
+      "description": "an object with node and jump",
+      "properties": {
+        "node": {"$ref": "#/definitions/node"},
+        "jump": {"$ref": "#/definitions/duration"}
+      }
+    },
+    "expect": {
+      "type": "object",
+      "additionalProperties": false,
+      "description": "an object with what must hold",
+      "properties": {
+        "linearizable": {"type": "boolean", "description": "true or false"},
+        "durable": {"type": "boolean", "description": "true or false"},
+        "operations_min": {"$ref": "#/definitions/count"},
+        "write_gap_max": {"$ref": "#/definitions/duration"},
+        "heals_within": {"$ref": "#/definitions/duration"}
+      }
+    }
+  }
+}
+)schema";
+
+std::string_view scenario_schema() { return kSchema; }
+
+}  // namespace dogfs::sim

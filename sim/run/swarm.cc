@@ -1,0 +1,160 @@
+#include "sim/run/swarm.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/base/random.h"
+
+namespace dogfs::sim {
+namespace {
+
+constexpr Duration kFaultsFrom = 3s;  // the cluster has formed and holds some files
+constexpr Duration kFaultsUntil = 43s;
+
+Duration draw_duration(Random& random, Duration low, Duration high) {
+  return Duration(static_cast<int64_t>(
+      random.between(static_cast<uint64_t>(low.count()), static_cast<uint64_t>(high.count()))));
+}
+
+ClusterShape draw_cluster(Random random) {
+  ClusterShape shape;
+  if (random.chance(1, 6)) shape.metadata = random.chance(1, 2) ? 1 : 5;
+  const auto layout = random.below(8);
+  if (layout == 0) {
+    shape.policy = "rep-3";
+    shape.chunk = 4;
+  } else if (layout == 1) {
+    shape.policy = "rs-2-2";
+    shape.chunk = 5;
+  } else if (layout == 2) {
+    shape.chunk = 8;
+  }
+  shape.cell_bytes = uint32_t{4096} << random.below(4);
+  if (random.chance(1, 2)) shape.snapshot_after_bytes = random.between(4 << 10, 64 << 10);
+  if (random.chance(1, 4)) shape.session_silence = draw_duration(random, 4s, 20s);
+  if (random.chance(1, 3)) shape.deletion_grace = draw_duration(random, 5s, 20s);
+  if (random.chance(1, 5)) shape.latency_max = draw_duration(random, 2ms, 20ms);
+  if (random.chance(1, 3)) shape.drift_ppm_max = static_cast<int32_t>(random.between(50, 5000));
+  shape.buggify = random.chance(1, 2);
+  return shape;
+}
+
+Mix draw_mix(Random& random) {
+  Mix mix{.put = static_cast<uint32_t>(random.between(2, 6)),
+          .get = static_cast<uint32_t>(random.between(2, 8))};
+  const auto maybe = [&random] {
+    return random.chance(2, 3) ? static_cast<uint32_t>(random.between(1, 4)) : 0;
+  };
+  mix.stat = maybe();
+  mix.list = maybe();
+  mix.mkdir = maybe();
+  mix.rename = maybe();
+  mix.remove = maybe();
+  return mix;
+}
+
+Workload draw_workload(Random random) {
+  Workload load;
+  load.from = 0s;
+  load.until = 55s;
+  load.clients = static_cast<uint32_t>(random.between(2, 6));
+  load.mix = draw_mix(random);
+  // Mostly small files; one seed in eight has some that take several blocks.
+  load.size_max = uint64_t{1} << random.between(8, 17);
+  if (random.chance(1, 8)) load.size_max = 3 << 19;
+  load.paths = static_cast<uint32_t>(random.between(4, 40));
+  load.think = std::chrono::milliseconds(30 * load.clients + random.below(100));
+  return load;
+}
+
+// One kind of trouble, as often as it comes in a run that has it.
+struct Trouble {
+  FaultKind kind;
+  std::string_view victim;
+  uint64_t times_max;
+  Duration duration_min, duration_max;
+  uint64_t amount_min = 0, amount_max = 0;
+  uint32_t chance_of_12 = 5;  // that a seed has it at all
+};
+
+constexpr uint64_t kHourMs = 3'600'000;
+
+// Times and sizes: a fault lasts from less than an election timeout to several.
+const Trouble kTroubles[] = {
+    {FaultKind::kKill, "metadata:leader", 4, 100ms, 6s},
+    {FaultKind::kKill, "metadata:any", 4, 100ms, 6s},
+    {FaultKind::kKill, "chunk:any", 5, 100ms, 8s},
+    {FaultKind::kPowerLoss, "metadata:leader", 3, 500ms, 6s},
+    {FaultKind::kPowerLoss, "metadata:any", 3, 500ms, 8s},
+    {FaultKind::kPowerLoss, "chunk:any", 4, 500ms, 8s},
+    {FaultKind::kPowerLoss, "all", 2, 100ms, 2s},
+    {FaultKind::kPowerLoss, "metadata:all", 2, 100ms, 2s},
+    {FaultKind::kPause, "metadata:leader", 3, 200ms, 5s},
+    {FaultKind::kPause, "metadata:any", 3, 200ms, 5s},
+    {FaultKind::kPause, "chunk:any", 3, 200ms, 5s},
+    {FaultKind::kPause, "client:any", 2, 1s, 8s, 0, 0, 3},
+    {FaultKind::kPartition, "metadata:leader", 3, 500ms, 8s},
+    {FaultKind::kPartition, "metadata:any", 3, 500ms, 8s},
+    {FaultKind::kPartition, "chunk:any", 3, 500ms, 8s},
+    {FaultKind::kPartition, "client:any", 2, 500ms, 8s, 0, 0, 3},
+    {FaultKind::kClog, "metadata:any", 3, 500ms, 6s, 20, 800},
+    {FaultKind::kClog, "chunk:any", 3, 500ms, 6s, 20, 800},
+    {FaultKind::kReset, "", 12, 0s, 0s, 1, 6},
+    {FaultKind::kDiskErrors, "metadata:any", 2, 1s, 6s, 2'000, 200'000, 4},
+    {FaultKind::kDiskErrors, "chunk:any", 3, 1s, 6s, 2'000, 200'000, 4},
+    {FaultKind::kDiskSlow, "metadata:any", 2, 1s, 8s, 5, 60},
+    {FaultKind::kDiskSlow, "chunk:any", 3, 1s, 8s, 5, 60},
+    {FaultKind::kDiskStall, "metadata:leader", 2, 500ms, 6s},
+    {FaultKind::kDiskStall, "chunk:any", 2, 500ms, 6s},
+    {FaultKind::kBitRot, "chunk:damaged", 4, 0s, 0s, 1, 8},
+    {FaultKind::kSectorErrors, "chunk:damaged", 4, 0s, 0s, 1, 8},
+    {FaultKind::kLostDisk, "chunk:damaged", 1, 500ms, 5s, 0, 0, 2},
+    {FaultKind::kWallClock, "metadata:any", 3, 0s, 0s, 1, kHourMs},
+};
+
+Direction draw_direction(Random& random) {
+  const auto draw = random.below(4);
+  if (draw < 2) return Direction::kBoth;
+  return draw == 2 ? Direction::kIn : Direction::kOut;
+}
+
+void draw_trouble(const Trouble& trouble, Random random, std::vector<Fault>& faults) {
+  if (!random.chance(trouble.chance_of_12, 12)) return;
+  const uint64_t times = random.between(1, trouble.times_max);
+  for (uint64_t i = 0; i < times; ++i) {
+    Fault fault{.at = draw_duration(random, kFaultsFrom, kFaultsUntil - 1s),
+                .kind = trouble.kind,
+                .victim = std::string(trouble.victim),
+                .peer = {}};
+    if (trouble.duration_max > 0s)
+      fault.duration = draw_duration(random, trouble.duration_min, trouble.duration_max);
+    if (trouble.amount_max > 0)
+      fault.amount = random.between(trouble.amount_min, trouble.amount_max);
+    if (trouble.kind == FaultKind::kPartition) fault.direction = draw_direction(random);
+    faults.push_back(std::move(fault));
+  }
+}
+
+}  // namespace
+
+Scenario draw_scenario(uint64_t seed) {
+  const Random random(seed ^ 0x5ca1ab1e);
+  Scenario scenario;
+  scenario.name = fmt::format("seed {}", seed);
+  scenario.within_budget = true;
+  scenario.faults_until = kFaultsUntil;
+  scenario.until = 60s;
+  scenario.expect.operations_min = 300;
+  scenario.cluster = draw_cluster(random.fork("cluster"));
+  scenario.workload.push_back(draw_workload(random.fork("workload")));
+  for (size_t i = 0; i < std::size(kTroubles); ++i)
+    draw_trouble(kTroubles[i], random.fork("trouble", i), scenario.faults);
+  std::ranges::sort(scenario.faults, {}, [](const Fault& fault) {
+    return std::tuple(fault.at, fault.kind, fault.victim);
+  });
+  return scenario;
+}
+
+}  // namespace dogfs::sim

@@ -1,0 +1,120 @@
+#include "sim/run/user.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/env/env.h"
+
+namespace dogfs::sim {
+namespace {
+
+class BufferSource final : public nodes::ByteSource {
+ public:
+  explicit BufferSource(Buffer bytes) : bytes_(std::move(bytes)) {}
+  Task<Result<Buffer>> read(size_t max) override {
+    const size_t length = std::min(max, bytes_.size() - offset_);
+    Buffer piece = bytes_.slice(offset_, length);
+    offset_ += length;
+    co_return piece;
+  }
+
+ private:
+  Buffer bytes_;
+  size_t offset_ = 0;
+};
+
+class MemorySink final : public nodes::ByteSink {
+ public:
+  Task<Result<void>> write(Buffer bytes) override {
+    text_ += bytes.text();
+    co_return Result<void>();
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+Result<LogIndex> position_of(const Result<nodes::Changed>& changed) {
+  if (!changed) return fail(changed.error());
+  return changed->position;
+}
+
+// More than any directory of a run holds.
+constexpr size_t kListedMax = limits::kListPageMax;
+
+}  // namespace
+
+Task<size_t> User::perform(Operation operation, Buffer bytes) {
+  operation.began = world_.now();
+  const LogIndex before = client_.last_position();
+  const size_t number = record_.history.begin(std::move(operation));
+  const Result<LogIndex> position = co_await call(number, std::move(bytes));
+  Operation& told = at(number);
+  told.ended = world_.now();
+  if (position) {
+    told.outcome = Outcome::kDone;
+    told.position = *position;
+    ++record_.done;
+    co_return number;
+  }
+  const Code code = position.error().code;
+  told.code = code;
+  told.outcome = code == Code::kUnknown ? Outcome::kUnknown : Outcome::kRefused;
+  env_.log().info("{}: {}", describe(told), position.error());
+  // A refusal that no server pronounced names no position.
+  const bool answered = client_.last_position() != before;
+  if (told.outcome == Outcome::kRefused && answered) told.position = client_.last_position();
+  co_return number;
+}
+
+Task<Result<LogIndex>> User::call(size_t number, Buffer bytes) {
+  const Operation asked = at(number);
+  switch (asked.act) {
+    case Act::kPut: co_return co_await put(number, std::move(bytes));
+    case Act::kGet: co_return co_await get(number);
+    case Act::kStat: co_return co_await stat(number);
+    case Act::kList: co_return co_await list(number);
+    case Act::kMakeDirectory:
+      co_return position_of(
+          co_await client_.make_directory(asked.path, asked.parents, std::nullopt));
+    case Act::kRename: co_return position_of(co_await client_.rename(asked.path, asked.to));
+    case Act::kRemove: co_return position_of(co_await client_.remove(asked.path, asked.recursive));
+  }
+  co_return fail(Code::kInvalid, "no such act");
+}
+
+Task<Result<LogIndex>> User::put(size_t number, Buffer bytes) {
+  BufferSource source(std::move(bytes));
+  nodes::PutOptions options;
+  options.overwrite = !at(number).if_absent;
+  // Half of the puts tell their size beforehand.
+  if (env_.random().chance(1, 2)) options.size = at(number).content.length;
+  CO_TRY(result, co_await client_.put(at(number).path, source, std::move(options)));
+  record_.blocks_below_width += result.blocks_below_full_width;
+  co_return result.position;
+}
+
+Task<Result<LogIndex>> User::get(size_t number) {
+  MemorySink sink;
+  CO_TRY(result, co_await client_.get(at(number).path, sink, {}));
+  at(number).read = content_of(sink.text());
+  record_.rebuilt_bytes += result.rebuilt_bytes;
+  record_.gets_rebuilt += result.rebuilt_bytes > 0 ? 1 : 0;
+  co_return result.position;
+}
+
+Task<Result<LogIndex>> User::stat(size_t number) {
+  CO_TRY(result, co_await client_.stat(at(number).path));
+  at(number).is_directory = result.attributes.kind == metadata::EntryKind::kDirectory;
+  at(number).length = result.attributes.length;
+  co_return result.position;
+}
+
+Task<Result<LogIndex>> User::list(size_t number) {
+  CO_TRY(result, co_await client_.list(at(number).path, "", kListedMax));
+  for (const auto& entry : result.listing.entries) at(number).names.push_back(entry.name);
+  co_return result.position;
+}
+
+}  // namespace dogfs::sim

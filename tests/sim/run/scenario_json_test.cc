@@ -1,0 +1,128 @@
+#include "sim/run/scenario_json.h"
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "tests/doctest.h"
+
+namespace dogfs::sim {
+namespace {
+
+std::string contents(const std::filesystem::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  REQUIRE(stream);
+  return std::string((std::istreambuf_iterator<char>(stream)), {});
+}
+
+constexpr std::string_view kWhole = R"({
+  "name": "everything that can be said",
+  "cluster": {"metadata": 5, "chunk": 8, "zones": 4, "policy": "rs-4-2", "block": "2MiB",
+              "cell": "64KiB", "snapshot_after": "32KiB", "latency_max": "5ms", "drift_ppm": 100},
+  "workload": [{"from": "1s", "until": "30s", "clients": 8,
+                "mix": {"put": 3, "get": 5, "stat": 1, "list": 1, "mkdir": 1, "rename": 1,
+                        "remove": 1},
+                "size": ["1B", "4MiB"], "paths": 10, "think": "50ms"}],
+  "faults": [
+    {"at": "5s", "partition": {"isolate": "metadata:leader", "direction": "out"}, "for": "10s"},
+    {"at": "6s", "partition": {"isolate": "chunk-2", "from": "client-8"}, "for": "10s"},
+    {"at": "8s", "disk": {"node": "chunk-2", "fault": "bit-rot", "sectors": 20}},
+    {"at": "9s", "kill": "chunk-4", "for": "5s"},
+    {"at": "10s", "power_loss": "all", "for": "100ms"},
+    {"at": "11s", "pause": "meta-5", "for": "1s"},
+    {"at": "12s", "clog": {"node": "meta-1", "latency": "200ms"}, "for": "1s"},
+    {"at": "13s", "reset": 7},
+    {"at": "14s", "clock": {"node": "meta-2", "jump": "2m"}},
+    {"at": "15s", "disk": {"node": "meta-3", "fault": "slow", "factor": 30}, "for": "2s"}],
+  "faults_until": "40s", "until": "70s",
+  "expect": {"linearizable": true, "durable": true, "operations_min": 50, "write_gap_max": "3s",
+             "heals_within": "20s"}})";
+
+TEST_CASE("a scenario that says everything is read as it is meant") {
+  const auto read = parse_scenario(kWhole, "whole");
+  REQUIRE_MESSAGE(read, read.error().message);
+  CHECK_EQ(read->cluster.metadata, 5);
+  CHECK_EQ(read->cluster.snapshot_after_bytes, 32 << 10);
+  CHECK_EQ(read->cluster.block_bytes, 2 << 20);
+  CHECK(read->cluster.latency_max == 5ms);
+  REQUIRE_EQ(read->workload.size(), 1);
+  CHECK_EQ(read->workload[0].mix.total(), 13);
+  CHECK_EQ(read->workload[0].size_max, 4 << 20);
+  CHECK(read->workload[0].think == 50ms);
+  REQUIRE_EQ(read->faults.size(), 10);
+  CHECK(read->faults[0].kind == FaultKind::kPartition);
+  CHECK(read->faults[0].direction == Direction::kOut);
+  CHECK(read->faults[0].duration == 10s);
+  CHECK_EQ(read->faults[1].peer, "client-8");
+  CHECK(read->faults[2].kind == FaultKind::kBitRot);
+  CHECK_EQ(read->faults[2].amount, 20);
+  CHECK(!read->faults[2].duration);
+  CHECK(read->faults[4].kind == FaultKind::kPowerLoss);
+  CHECK_EQ(read->faults[6].amount, 200);
+  CHECK_EQ(read->faults[7].amount, 7);
+  CHECK_EQ(read->faults[8].amount, 120'000);
+  CHECK(read->faults[9].kind == FaultKind::kDiskSlow);
+  CHECK(read->faults_until == 40s);
+  CHECK(read->until == 70s);
+  CHECK(read->expect.write_gap_max == 3s);
+}
+
+// A whole scenario with one part replaced, and the complaint.
+std::string complaint(std::string_view part, std::string_view by) {
+  std::string text(kWhole);
+  const size_t at = text.find(part);
+  REQUIRE(at != std::string::npos);
+  text.replace(at, part.size(), by);
+  const auto read = parse_scenario(text, "x.json");
+  REQUIRE(!read);
+  CHECK_EQ(read.error().code, Code::kInvalid);
+  return read.error().message;
+}
+
+TEST_CASE("a mistake is refused with the place and what was expected") {
+  CHECK_EQ(complaint(R"("for": "5s")", R"("for": 5)"),
+           R"(x.json: $.faults[3].for: expected a duration such as "10s" or "200ms", found 5)");
+  CHECK_EQ(complaint(R"("chunk": 8)", R"("chunk": 99)"),
+           "x.json: $.cluster.chunk: expected 1 to 32 chunk servers, found 99");
+  CHECK_EQ(complaint(R"("name": "everything that can be said",)", ""),
+           "x.json: $: expected a member \"name\", found an object");
+  CHECK_EQ(complaint(R"("zones")", R"("zone")"),
+           "x.json: $.cluster.zone: expected one of block, cell, chunk, drift_ppm, latency_max, "
+           "metadata, policy, snapshot_after, zones, found \"zone\"");
+  CHECK_EQ(complaint(R"("kill": "chunk-4")", R"("kill": "chunk-9")"),
+           "x.json: $.faults[3]: expected a node or a role of this cluster, found \"chunk-9\"");
+  CHECK_EQ(complaint("chunk-4", "chunk:leader"),
+           "x.json: $.faults[3]: expected a node or a role of this cluster, found "
+           "\"chunk:leader\"");
+  CHECK_EQ(
+      complaint(R"("direction": "out")", R"("direction": "up")"),
+      R"(x.json: $.faults[0].partition.direction: expected "both", "in" or "out", found "up")");
+  CHECK_EQ(complaint("rs-4-2", "rs-10-4"),
+           "x.json: $.cluster.policy: expected a policy that 8 chunk servers can hold, found "
+           "rs-10-4");
+  CHECK_EQ(complaint(R"(["1B", "4MiB"])", R"(["4MiB", "1B"])"),
+           "x.json: $.workload[0].size: expected the least size first, found a greater one first");
+  CHECK_EQ(complaint(R"("pause": "meta-5", "for": "1s")", R"("pause": "meta-5")"),
+           R"(x.json: $.faults[5]: expected a member "for", found {"at":"11s","pause":"meta-5"})");
+  CHECK(complaint(R"("kill")", R"("murder")").find("$.faults[3]: expected at, and one of kill") !=
+        std::string::npos);
+  CHECK(complaint(R"("workload": [)", R"("workload": [,)").find("x.json: line 5, column ") == 0);
+}
+
+TEST_CASE("the schema in scenarios/ is the one that is checked") {
+  CHECK(contents("scenarios/schema.json") == scenario_schema());
+}
+
+TEST_CASE("every scenario of the tree is sound") {
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("scenarios")) {
+    if (entry.path().extension() != ".json" || entry.path().filename() == "schema.json") continue;
+    const auto scenario = parse_scenario(contents(entry.path()), entry.path().string());
+    CHECK_MESSAGE(scenario, (scenario ? "" : scenario.error().message));
+    ++files;
+  }
+  CHECK(files >= 5);
+}
+
+}  // namespace
+}  // namespace dogfs::sim

@@ -1,0 +1,69 @@
+#include "sim/run/swarm.h"
+
+#include <set>
+
+#include "core/placement/policy.h"
+#include "sim/run/operation_source.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::sim {
+namespace {
+
+TEST_CASE("a seed draws the same scenario again, and different seeds differ") {
+  const auto text = [](uint64_t seed) {
+    std::string out;
+    for (const Fault& fault : draw_scenario(seed).faults) out += describe(fault) + "\n";
+    return out;
+  };
+  CHECK_EQ(text(1), text(1));
+  CHECK_NE(text(1), text(2));
+}
+
+TEST_CASE("every drawn scenario can be run, and over many all kinds of faults come") {
+  std::set<FaultKind> kinds;
+  std::set<size_t> counts;
+  for (uint64_t seed = 1; seed <= 300; ++seed) {
+    const Scenario scenario = draw_scenario(seed);
+    const auto policy = placement::Policy::parse(scenario.cluster.policy);
+    REQUIRE(policy);
+    CHECK(policy->width() <= scenario.cluster.chunk);
+    CHECK(scenario.workload.front().mix.total() > 0);
+    CHECK(scenario.until >= 60s);
+    CHECK(scenario.faults_until >= 43s);
+    CHECK(scenario.expect.operations_min >= 300);
+    for (const Fault& fault : scenario.faults) {
+      CHECK(fault.at < scenario.faults_until);
+      kinds.insert(fault.kind);
+    }
+    counts.insert(scenario.faults.size());
+  }
+  CHECK(kinds.size() >= 13);
+  CHECK(counts.size() > 20);
+}
+
+TEST_CASE("operations keep to their bounds and every kind with a weight comes") {
+  const Workload load{
+      .mix = {.put = 1, .get = 1, .stat = 1, .list = 1, .mkdir = 1, .rename = 1, .remove = 1},
+      .size_min = 3,
+      .size_max = 5000};
+  OperationSource source(load, 1, Random(1));
+  std::set<Act> acts;
+  std::set<uint64_t> sizes;
+  for (int i = 0; i < 2000; ++i) {
+    const auto drawn = source.next();
+    acts.insert(drawn.operation.act);
+    if (drawn.operation.act != Act::kPut) continue;
+    CHECK_EQ(drawn.bytes.size(), drawn.operation.content.length);
+    CHECK(drawn.bytes.size() >= 3);
+    CHECK(drawn.bytes.size() <= 5000);
+    sizes.insert(drawn.bytes.size());
+  }
+  CHECK_EQ(acts.size(), 7);
+  CHECK(sizes.contains(3));
+  CHECK(sizes.contains(5000));
+  CHECK(sizes.size() > 50);
+}
+
+}  // namespace
+}  // namespace dogfs::sim
