@@ -26,6 +26,13 @@ Loop::Loop(const Options& options)
 
 Loop::~Loop() = default;
 
+void Loop::run() {
+  io_->restart();
+  io_->run();
+}
+
+void Loop::stop() { io_->stop(); }
+
 bool Loop::run_one(Duration limit) { return io_->run_one_for(limit) > 0; }
 
 }  // namespace dogfs::net

@@ -31,6 +31,10 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
+  // Runs what happens until stop().
+  void run();
+  // From the loop's thread.
+  void stop();
   // Runs what happens next, waiting for it at most `limit`. False: nothing happened.
   bool run_one(Duration limit = std::chrono::hours(1));
 

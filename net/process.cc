@@ -39,6 +39,7 @@ Process::Process(Loop& loop)
 Result<void> Process::open(ProcessOptions options) {
   TRY(log, LineLog::open(options.name, options.log));
   TRY(root, RootDirectory::open(options.data_directory));
+  root_ = root;
   log_ = std::move(log);
   clock_ = std::make_unique<SteadyClock>(loop_.io(), *this, gate_);
   compute_ = std::make_unique<PoolCompute>(loop_.compute_pool(), gate_);
@@ -65,8 +66,8 @@ Process::~Process() {
   destroy();
 }
 
-void Process::start(Task<> main) {
-  start_root(*env_, std::move(main), [this] { ended_ = true; });
+void Process::start(Task<> main, std::move_only_function<void()> done) {
+  start_root(*env_, std::move(main), std::move(done));
 }
 
 void Process::kill() {
@@ -75,6 +76,7 @@ void Process::kill() {
   gate_->shut();
   disk_gate_->shut_and_wait();  // as the kernel ends the system calls of a killed process
   Operations::kill();
+  if (root_) root_->unlock();
   shutdown();  // Asio services of this incarnation: what waits in its channels
   CHECK(live_tasks() == 0, "{} tasks outlived their process", live_tasks());
 }
@@ -98,7 +100,9 @@ void Process::schedule(OperationRef op) {
 void Process::drain() {
   drain_posted_ = false;  // what these make ready comes after the reactor was looked at
   loop_.set_running(this);
-  for (const OperationRef op : std::exchange(ready_, {})) fire(op);
+  running_now_.swap(ready_);
+  for (const OperationRef op : running_now_) fire(op);
+  running_now_.clear();
   loop_.set_running(nullptr);
 }
 

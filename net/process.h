@@ -22,6 +22,7 @@ namespace dogfs::net {
 
 class Gate;
 class Loop;
+class RootDirectory;
 class SteadyClock;
 
 struct ProcessOptions {
@@ -32,15 +33,14 @@ struct ProcessOptions {
 
 class Process final : public Operations, private ExecutorTarget {
  public:
-  // kIo, kDenied: the data directory or the log file cannot be used.
+  // kIo, kNotFound, kInvalid: the data directory or the log file cannot be used; kUnavailable:
+  // another process uses the directory.
   static Result<std::unique_ptr<Process>> make(Loop& loop, ProcessOptions options);
   ~Process() override;  // kills
 
   Env& env() { return *env_; }
-  // Runs the node's main as the root task.
-  void start(Task<> main);
-  // True once main has returned by itself.
-  bool ended() const { return ended_; }
+  // Runs the node's main as the root task; `done` is called when it has returned by itself.
+  void start(Task<> main, std::move_only_function<void()> done = {});
   // Never from a handler of this process.
   void kill();
 
@@ -62,8 +62,9 @@ class Process final : public Operations, private ExecutorTarget {
   std::shared_ptr<Gate> gate_;
   std::shared_ptr<Gate> disk_gate_;
   std::vector<OperationRef> ready_;
+  std::vector<OperationRef> running_now_;  // empty between drains; keeps its memory
   bool drain_posted_ = false;
-  bool ended_ = false;
+  std::shared_ptr<RootDirectory> root_;
   std::unique_ptr<LineLog> log_;
   std::unique_ptr<SteadyClock> clock_;
   std::unique_ptr<Network> network_;

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -42,16 +44,37 @@ bool names_directory(int directory, const dirent& entry) {
          S_ISDIR(status.st_mode);
 }
 
+// A new directory's own name must survive power loss, or all that is in it would not.
+Result<void> sync_parent(const std::string& path) {
+  const auto parent = (std::filesystem::absolute(path) / "..").lexically_normal().string();
+  const int descriptor = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return system_failure(errno, "open directory", parent);
+  const OpenFile directory(descriptor, parent);
+  if (fsync(descriptor) != 0) return system_failure(errno, "sync directory", parent);
+  return {};
+}
+
 }  // namespace
 
 Result<std::shared_ptr<RootDirectory>> RootDirectory::open(std::string path) {
   if (path.empty()) return std::shared_ptr<RootDirectory>(new RootDirectory(nullptr));
-  if (mkdir(path.c_str(), kDirectoryMode) != 0 && errno != EEXIST)
+  if (mkdir(path.c_str(), kDirectoryMode) == 0)
+    TRY_VOID(sync_parent(path));
+  else if (errno != EEXIST)
     return system_failure(errno, "make the data directory", path);
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return system_failure(errno, "open the data directory", path);
   auto root = std::make_shared<OpenFile>(descriptor, std::move(path));
+  if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return system_failure(errno, "lock", root->path());
+    return fail(Code::kUnavailable, "the data directory {} is in use by another process",
+                root->path());
+  }
   return std::shared_ptr<RootDirectory>(new RootDirectory(std::move(root)));
+}
+
+void RootDirectory::unlock() {
+  if (root_) flock(root_->descriptor(), LOCK_UN);
 }
 
 std::string RootDirectory::full(std::string_view path) const {

@@ -14,9 +14,13 @@ namespace dogfs::net {
 
 class RootDirectory {
  public:
-  // Makes the directory if it is missing (its parent must exist). With an empty path every later
-  // call fails: a process without a disk.
+  // Makes the directory, durably, if it is missing (its parent must exist), and locks it:
+  // kUnavailable while another process uses it. With an empty path every later call fails: a
+  // process without a disk.
   static Result<std::shared_ptr<RootDirectory>> open(std::string path);
+
+  // Lets another process have the directory; for one that lives on after its death.
+  void unlock();
 
   // See core/env/disk.h.
   Result<std::shared_ptr<OpenFile>> open_file(std::string path, OpenMode mode) const;

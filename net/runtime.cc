@@ -65,8 +65,8 @@ Runtime::~Runtime() {
 int Runtime::run(Task<> main) {
   signals_ = std::make_unique<Signals>(loop_.io(), env());
   signals_->wait();
-  process_->start(supervise(env(), signals_->stop, std::move(main)));
-  while (!process_->ended()) loop_.run_one();
+  process_->start(supervise(env(), signals_->stop, std::move(main)), [this] { loop_.stop(); });
+  loop_.run();
   return signals_->first;
 }
 

@@ -48,7 +48,7 @@ Task<> still_alive(Env& env, bool& alive) {
   alive = true;
 }
 
-IN_BOTH_WORLDS("rule 2: a kill destroys all frames, wherever they wait, and nobody else's") {
+IN_BOTH_WORLDS("rules 1, 2: a kill destroys all frames, wherever they wait, and nobody else's") {
   for (const Place& place : parking_places()) {
     CAPTURE(place.name);
     Ground ground(world);

@@ -79,7 +79,8 @@ TEST_CASE("rule 10: of a killed node no further job begins") {
   auto other = Process::make(loop, quiet("other"));
   REQUIRE((killed && other));
   int live = 0;
-  (*other)->start(offload_meeting((*other)->env(), meeting, live));
+  bool other_ended = false;
+  (*other)->start(offload_meeting((*other)->env(), meeting, live), [&] { other_ended = true; });
   while (live == 0) loop.run_one();
   meeting->runs.wait();  // the only thread is busy
   const auto waiting = std::make_shared<Meeting>();
@@ -88,7 +89,7 @@ TEST_CASE("rule 10: of a killed node no further job begins") {
   (*killed)->kill();
   CHECK_EQ(live, 1);
   meeting->may_end.count_down();
-  while (!(*other)->ended()) loop.run_one();
+  while (!other_ended) loop.run_one();
   CHECK(waiting->runs.try_wait() == false);
 }
 
@@ -232,6 +233,20 @@ TEST_CASE("a data directory that cannot be made or is a file is refused with its
     REQUIRE_FALSE(runtime);
     CHECK(runtime.error().message.contains(path));
   }
+}
+
+TEST_CASE("a data directory is used by one process at a time") {
+  const TemporaryDirectory directory;
+  Loop loop({.disk_threads = 1, .compute_threads = 1});
+  auto options = quiet("node");
+  options.data_directory = directory.below("data/");
+  auto first = Process::make(loop, options);
+  REQUIRE(first);
+  const auto second = Process::make(loop, options);
+  REQUIRE_FALSE(second);
+  CHECK_EQ(second.error().code, Code::kUnavailable);
+  (*first)->kill();
+  CHECK(Process::make(loop, options));
 }
 
 TEST_CASE("paths do not follow a symbolic link out of the data directory") {

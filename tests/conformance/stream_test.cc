@@ -270,7 +270,7 @@ Result<Stream> connect_to(World& world, Node& node, Address address) {
   return result;
 }
 
-IN_BOTH_WORLDS("connecting where nobody listens is refused") {
+IN_BOTH_WORLDS("rule 11: a refused connection is a value, not an exception") {
   Node& client = world.add_node();
   Node& server = world.add_node();
   Address address;
