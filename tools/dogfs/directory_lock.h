@@ -1,7 +1,7 @@
 #pragma once
-// DirectoryLock: keeps a directory for one process. A server holds that of its data directory for
-// its life, so that two servers never share one; whoever starts servers holds that of the cluster.
-// The kernel gives it up when the process ends, however that happens.
+// DirectoryLock: keeps a directory for one process: whoever starts servers holds that of their
+// cluster. (A server's data directory is locked by net.) The kernel gives it up when the process
+// ends, however that happens.
 
 #include <filesystem>
 

@@ -6,7 +6,6 @@
 #include <CLI/CLI.hpp>
 
 #include "net/runtime.h"
-#include "tools/dogfs/directory_lock.h"
 #include "tools/dogfs/output.h"
 #include "tools/dogfs/server_config.h"
 
@@ -30,7 +29,6 @@ using RunServer = Task<> (*)(Env&, ServerConfig, Result<void>&);
 // The exit code: 128 and the signal that ended it. An error when it failed by itself.
 Result<int> serve(const std::string& config_file, RunServer run) {
   TRY(config, read_server_config(config_file));
-  TRY(lock, DirectoryLock::take(config.data_directory));
   net::Runtime::Options options;
   options.process.name = config.name;
   options.process.data_directory = config.data_directory;
