@@ -13,6 +13,7 @@
 #include "tools/dogfs/file_commands.h"
 #include "tools/dogfs/output.h"
 #include "tools/dogfs/server_commands.h"
+#include "tools/dogfs/sim_commands.h"
 
 namespace dogfs::tool {
 namespace {
@@ -52,6 +53,7 @@ int run(int argc, char** argv) {
   add_cluster_commands(app, output);
   add_server_commands(app, output);
   add_bench_commands(app, output);
+  add_sim_commands(app, output);
   name_variables(app);
   try {
     app.parse(argc, argv);
