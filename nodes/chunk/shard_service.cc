@@ -12,14 +12,17 @@ chunk::ShardName name_of(const proto::ShardName& name) {
   return {BlockId(name.block()), name.shard(), Generation(name.generation())};
 }
 
+chunk::ShardEnd end_of(const proto::ShardEnd& end) { return {end.block_length(), end.checksum()}; }
+
 }  // namespace
 
 void ShardService::register_with(rpc::Server& server) {
   using rpc::Call;
   using rpc::Method;
-  server.handle<proto::ShardBeginRequest>(
-      Method::kShardBegin,
-      [this](proto::ShardBeginRequest request, Call) { return begin(std::move(request)); });
+  server.handle<proto::ShardBeginRequest>(Method::kShardBegin,
+                                          [this](proto::ShardBeginRequest request, Call call) {
+                                            return begin(std::move(request), std::move(call.bulk));
+                                          });
   server.handle<proto::ShardWriteRequest>(Method::kShardWrite,
                                           [this](proto::ShardWriteRequest request, Call call) {
                                             return write(std::move(request), std::move(call.bulk));
@@ -39,10 +42,14 @@ void ShardService::register_with(rpc::Server& server) {
 }
 
 // What is wrong with a name or a shape is the store's to say.
-ShardService::Answered<proto::ShardBeginReply> ShardService::begin(
-    proto::ShardBeginRequest request) {
+ShardService::Answered<proto::ShardBeginReply> ShardService::begin(proto::ShardBeginRequest request,
+                                                                   Buffer bytes) {
   const chunk::StripeShape shape{request.k(), request.m(), request.cell_bytes()};
   CO_TRY(upload, co_await uploads_.begin(name_of(request.name()), shape, request.expected_bytes()));
+  if (request.has_whole()) {
+    if (!bytes.empty()) CO_TRY_VOID(co_await uploads_.write(upload, 0, std::move(bytes)));
+    CO_TRY_VOID(co_await uploads_.finish(upload, end_of(request.whole())));
+  }
   rpc::Answer<proto::ShardBeginReply> answer;
   answer.message.set_upload(upload);
   co_return answer;
@@ -56,8 +63,7 @@ ShardService::Answered<proto::ShardWriteReply> ShardService::write(proto::ShardW
 
 ShardService::Answered<proto::ShardFinishReply> ShardService::finish(
     proto::ShardFinishRequest request) {
-  const chunk::ShardEnd end{request.block_length(), request.checksum()};
-  CO_TRY(facts, co_await uploads_.finish(request.upload(), end));
+  CO_TRY(facts, co_await uploads_.finish(request.upload(), end_of(request.end())));
   rpc::Answer<proto::ShardFinishReply> answer;
   answer.message.set_length(facts.shard_length);
   answer.message.set_checksum(facts.checksum);

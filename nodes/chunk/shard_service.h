@@ -3,6 +3,7 @@
 // checks what came in and turns calls into those of the store and the uploads. Owned by the chunk
 // node, which registers it with its rpc server; one thread.
 
+#include "core/base/buffer.h"
 #include "core/base/error.h"
 #include "core/env/task.h"
 #include "core/rpc/message_codec.h"
@@ -43,7 +44,7 @@ class ShardService {
   template <class Message>
   using Answered = Task<Result<rpc::Answer<Message>>>;
 
-  Answered<proto::ShardBeginReply> begin(proto::ShardBeginRequest request);
+  Answered<proto::ShardBeginReply> begin(proto::ShardBeginRequest request, Buffer bytes);
   Answered<proto::ShardWriteReply> write(proto::ShardWriteRequest request, Buffer bytes);
   Answered<proto::ShardFinishReply> finish(proto::ShardFinishRequest request);
   Answered<proto::ShardAbortReply> abort(proto::ShardAbortRequest request);

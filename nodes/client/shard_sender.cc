@@ -89,12 +89,16 @@ Task<> ShardSender::send_to_end(Result<void>& sent) {
 }
 
 Task<Result<void>> ShardSender::send() {
-  CO_TRY_VOID(co_await begin());
+  // A shard that is small enough goes in one call.
+  while (!block_length_ && queued_bytes_ < kPieceBytes) co_await changed_.wait();
+  const bool whole = block_length_ && queued_bytes_ <= kPieceBytes;
+  CO_TRY_VOID(co_await begin(whole));
+  if (whole) co_return Result<void>();
   CO_TRY_VOID(co_await write_all());
   co_return co_await finish();
 }
 
-Task<Result<void>> ShardSender::begin() {
+Task<Result<void>> ShardSender::begin(bool whole) {
   proto::ShardBeginRequest request;
   const auto& name = target_.shard.name;
   request.mutable_name()->set_block(name.block.value);
@@ -104,11 +108,21 @@ Task<Result<void>> ShardSender::begin() {
   request.set_m(target_.shape.m);
   request.set_cell_bytes(target_.shape.cell_bytes);
   request.set_expected_bytes(target_.expected_bytes);
-  CO_TRY(reply, co_await call(rpc::Method::kShardBegin, rpc::serialize(request)));
+  Buffer bytes;
+  if (whole) {
+    describe_end(*request.mutable_whole());
+    if (!cells_.empty()) bytes = next_piece();
+  }
+  CO_TRY(reply, co_await call(rpc::Method::kShardBegin, rpc::serialize(request), std::move(bytes)));
   proto::ShardBeginReply begun;
   CO_TRY_VOID(rpc::parse(reply.message, begun));
   upload_ = begun.upload();
   co_return Result<void>();
+}
+
+void ShardSender::describe_end(proto::ShardEnd& end) const {
+  end.set_block_length(*block_length_);
+  end.set_checksum(checksum_.value());
 }
 
 Task<Result<void>> ShardSender::write_all() {
@@ -170,14 +184,12 @@ Task<> ShardSender::write(uint64_t offset, Buffer bytes) {
 Task<Result<void>> ShardSender::finish() {
   proto::ShardFinishRequest request;
   request.set_upload(upload_);
-  request.set_block_length(*block_length_);
-  request.set_checksum(checksum_.value());
+  describe_end(*request.mutable_end());
   auto reply = co_await call(rpc::Method::kShardFinish, rpc::serialize(request));
   if (reply) co_return Result<void>();
   if (!reply.error().is(Code::kNotFound)) co_return fail(std::move(reply).error());
   // The upload is forgotten: perhaps since it was finished, and the server was started anew.
   proto::ShardStatRequest question;
-  *question.mutable_name() = {};
   question.mutable_name()->set_block(target_.shard.name.block.value);
   question.mutable_name()->set_shard(target_.shard.name.shard);
   question.mutable_name()->set_generation(target_.shard.name.generation.value);

@@ -1,7 +1,7 @@
 #pragma once
 // ShardSender: sends one shard of one block to its chunk server: begins the upload, streams cells
-// within a window, finishes it. Owned by a BlockWriter, which spawns run(), pushes cells without
-// waiting and looks at queued_bytes(). One thread.
+// within a window, finishes it; a small shard goes in one call. Owned by a BlockWriter, which
+// spawns run(), pushes cells without waiting and looks at queued_bytes(). One thread.
 //
 // What fails is asked again as long as the server is not silent for `patience`: every step may be
 // repeated. After run() the shard is durable at its server, or given up.
@@ -20,6 +20,9 @@
 
 namespace dogfs {
 class Nursery;
+}
+namespace dogfs::proto {
+class ShardEnd;
 }
 namespace dogfs::rpc {
 class Client;
@@ -64,7 +67,8 @@ class ShardSender {
   Task<Result<void>> send();
   Task<> send_guarded(Nursery& children, Result<void>& sent);
   Task<> send_to_end(Result<void>& sent);
-  Task<Result<void>> begin();
+  Task<Result<void>> begin(bool whole);
+  void describe_end(proto::ShardEnd& end) const;
   Task<Result<void>> write_all();
   Task<> stream(Nursery& children);
   Task<> write(uint64_t offset, Buffer bytes);
