@@ -89,7 +89,7 @@ std::string NodeView::role() const {
 std::string NodeView::state() const {
   if (!pid) return "down";
   if (node.metadata()) return metadata ? "live" : "silent";
-  return known ? std::string(placement::state_name(known->state)) : "silent";
+  return known ? std::string(placement::state_name(known->state)) : "unknown";
 }
 
 const NodeView* ClusterView::leader() const {

@@ -20,8 +20,10 @@ struct NodeView {
   std::optional<nodes::MetadataServerStatus> metadata;  // when it answers
   std::optional<placement::Node> known;                 // the cluster map's row
 
-  std::string role() const;   // "leader", "follower", ..., "chunk"; "" when it is not known
-  std::string state() const;  // "live", "suspect", ...; "down": no process; "silent": no answer
+  std::string role() const;  // "leader", "follower", ..., "chunk"; "" when it is not known
+  // "down": no process; of a metadata server "live" or "silent"; of a chunk server what the leader
+  // thinks ("live", "suspect", ...), or "unknown" when there is none or it has not registered.
+  std::string state() const;
 };
 
 struct ClusterView {

@@ -54,12 +54,13 @@ Task<Result<void>> get(Env& env, nodes::Client& client, Output& output, Transfer
   Progress progress(env, output, found.attributes.length);
   nodes::GetOptions options;
   options.progress = progress.callback();
-  CO_TRY(read, co_await client.get(transfer.path, *sink, std::move(options)));
+  auto read = co_await client.get(transfer.path, *sink, std::move(options));
+  if (!read) co_return fail(read.error().in(transfer.path));
   CO_TRY_VOID(sink->commit());
   output.object({{"got", transfer.path},
                  {"local", sink->path()},
-                 {"bytes", read.bytes},
-                 {"rebuilt_bytes", read.rebuilt_bytes}});
+                 {"bytes", read->bytes},
+                 {"rebuilt_bytes", read->rebuilt_bytes}});
   co_return Result<void>();
 }
 

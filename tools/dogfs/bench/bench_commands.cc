@@ -22,7 +22,7 @@ void add_bench_commands(CLI::App& app, Output& output) {
       ->transform(CLI::AsSizeValue(false));
   data.add_option("--clients", options->files, "Stored and read as so many files at once")
       ->check(CLI::Range(1, 64));
-  data.add_option("--rounds", options->rounds, "Of put and get, systems alternating")
+  data.add_option("--rounds", options->rounds, "Of put and get, systems alternating; else 3")
       ->check(CLI::Range(1, 100));
   data.callback([&output, options] {
     if (auto done = run_data_bench(output, *options); !done) output.error(done.error());

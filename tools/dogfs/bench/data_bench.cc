@@ -230,7 +230,7 @@ Result<void> run_round(Bench& bench, uint32_t round) {
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  return values[(values.size() - 1) / 2];
 }
 
 uint64_t peak_bytes(const LocalCluster& cluster, bool metadata) {

@@ -17,7 +17,7 @@ struct DataBenchOptions {
   std::filesystem::path directory;  // empty: a temporary one
   uint64_t bytes = limits::kGiB;
   uint32_t files = 1;
-  uint32_t rounds = 2;
+  uint32_t rounds = 3;
 };
 
 // Reports a line for every transfer and a summary. Leaves nothing behind. Must run before this

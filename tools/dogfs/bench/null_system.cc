@@ -64,12 +64,14 @@ bool give(int socket, const std::string& file) {
 }
 
 [[noreturn]] void serve(int listener, const std::string& file) {
-  for (;;) {
+  for (uint32_t count = 0;;) {
     const int socket = ::accept(listener, nullptr, nullptr);
     if (socket < 0) _exit(1);
     char request = 0;
     if (read_some(socket, &request, 1) == 1) {
-      const bool ok = request == kPut ? take(socket, file) : give(socket, file);
+      if (request == kPut) ++count;
+      const std::string name = fmt::format("{}.{}", file, count);
+      const bool ok = request == kPut ? take(socket, name) : give(socket, name);
       if (!ok) _exit(1);
     }
     ::close(socket);
@@ -118,7 +120,6 @@ class Stopwatch {
 
 Result<NullSystem> NullSystem::start(const std::filesystem::path& directory, uint32_t count) {
   NullSystem system;
-  system.directory_ = directory;
   for (uint32_t i = 0; i < count; ++i) {
     uint16_t port = 0;
     const int listener = listen_on_loopback(port);
@@ -134,18 +135,13 @@ Result<NullSystem> NullSystem::start(const std::filesystem::path& directory, uin
 }
 
 NullSystem::NullSystem(NullSystem&& other) noexcept
-    : directory_(std::move(other.directory_)),
-      pids_(std::exchange(other.pids_, {})),
-      ports_(std::move(other.ports_)) {}
+    : pids_(std::exchange(other.pids_, {})), ports_(std::move(other.ports_)) {}
 
 NullSystem::~NullSystem() {
   for (const pid_t pid : pids_) {
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
   }
-  std::error_code ignored;
-  for (size_t i = 0; i < pids_.size(); ++i)
-    std::filesystem::remove(directory_ / fmt::format("null.{}", i), ignored);
 }
 
 Result<std::vector<int>> NullSystem::connect_all(uint32_t count, char request) const {
