@@ -24,11 +24,11 @@ WallTime SteadyClock::wall_now() const {
 
 void SteadyClock::complete_at(Instant when, OperationRef op) {
   if (when == kNever) return;
-  if (when <= now()) return operations_.complete(op, {});
   if (heap_.size() >= compact_at_) compact();
   heap_.push_back({when, op});
   std::push_heap(heap_.begin(), heap_.end());
-  if (when < armed_) arm();
+  if (when <= now()) complete_due();  // not before those that are due as well and were set earlier
+  if (!heap_.empty() && heap_.front().when < armed_) arm();
 }
 
 void SteadyClock::compact() {
@@ -50,14 +50,18 @@ void SteadyClock::arm() {
   });
 }
 
-void SteadyClock::elapse() {
-  armed_ = kNever;
+void SteadyClock::complete_due() {
   const Instant time = now();
   while (!heap_.empty() && (heap_.front().when <= time || !operations_.pending(heap_.front().op))) {
     const OperationRef op = heap_.front().op;
     pop();
     operations_.complete(op, {});  // ignored where it has ended
   }
+}
+
+void SteadyClock::elapse() {
+  armed_ = kNever;
+  complete_due();
   if (!heap_.empty()) arm();
 }
 

@@ -33,6 +33,7 @@ class SteadyClock final : public Clock {
   void compact();
   void pop();
   void arm();
+  void complete_due();
   void elapse();
 
   Operations& operations_;

@@ -341,10 +341,10 @@ IN_BOTH_WORLDS("a deadline that was met leaves its stream alone") {
   Connected pair(world);
   CHECK_FALSE(write_bytes(world, pair.server, pair.server_stream, "ab"));
   Outcome outcome;
-  world.run(pair.client, read_with_deadline(pair.client.env(), pair.client_stream, 20ms, outcome));
+  world.run(pair.client, read_with_deadline(pair.client.env(), pair.client_stream, 200ms, outcome));
   CHECK_FALSE(outcome.expired);
   CHECK_FALSE(outcome.error);
-  world.run_for(30ms);
+  world.run_for(250ms);
   CHECK_EQ(read_bytes(world, pair.client, pair.client_stream, 1).bytes, "b");
 }
 
