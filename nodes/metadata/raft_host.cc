@@ -1,5 +1,7 @@
 #include "nodes/metadata/raft_host.h"
 
+#include <algorithm>
+
 #include "core/base/check.h"
 #include "core/base/mutation.h"
 #include "core/env/nursery.h"
@@ -37,29 +39,39 @@ Task<> RaftHost::tick_loop() {
   }
 }
 
-// Takes everything that waits as one batch: one sync covers it (group commit).
 Task<> RaftHost::persist_loop() {
   for (;;) {
     while (to_persist_.empty()) co_await persist_wanted_.wait();
-    const auto requests = std::exchange(to_persist_, {});
-    const raft::PersistNumber last = requests.back().number;
-    // Planted bug M5: the log is told durable before it is.
-    if (MUTANT("M5")) step(raft::Persisted{last});
-    bool compacted = false;
-    std::vector<std::string> records;
-    for (const auto& request : requests) {
-      compacted = compacted || request.snapshot.has_value();
-      for (auto& record : raft::encode_records(core_->options().group, request))
-        records.push_back(std::move(record));
-    }
-    auto durable = co_await make_durable(std::move(records));
-    if (durable) step(raft::Persisted{last});
-    if (durable && compacted) durable = co_await forget_compacted();
-    if (!durable) {
+    if (auto durable = co_await persist_waiting(); !durable) {
       fail_with(durable.error().in("write-ahead log"));
       co_return;
     }
   }
+}
+
+// Takes everything that waits as one batch: one sync covers it (group commit). With a new snapshot
+// among it the batch is the image of the core, which stands for all requests issued so far. Nothing
+// is issued between the two, so no request that is older than the image can follow it in the log.
+Task<Result<void>> RaftHost::persist_waiting() {
+  auto requests = std::exchange(to_persist_, {});
+  const raft::PersistNumber last = requests.back().number;
+  const bool compacted = std::any_of(requests.begin(), requests.end(), [](const auto& request) {
+    return request.snapshot.has_value();
+  });
+  if (compacted) requests = {core_->image()};
+  const LogIndex snapshot = core_->log().snapshot().last.index;
+  std::vector<std::string> records;
+  for (const auto& request : requests)
+    for (auto& record : raft::encode_records(core_->options().group, request))
+      records.push_back(std::move(record));
+  // Planted bug M5: the log is told durable before it is.
+  if (MUTANT("M5")) step(raft::Persisted{last});
+  CO_TRY(first, co_await make_durable(std::move(records)));
+  step(raft::Persisted{last});
+  if (!compacted) co_return Result<void>();
+  // The log does not name what is older than this snapshot any more; it may name a newer one soon.
+  parts_.wal.release(core_->options().group, first);
+  co_return co_await wal::remove_snapshots_below(env_, parts_.snapshots, snapshot);
 }
 
 // A full disk is waited out without leading; every other failure of the log is final.
@@ -90,18 +102,8 @@ Task<Result<Lsn>> RaftHost::make_durable(std::vector<std::string> records) {
   }
 }
 
-// What lies before the newest snapshot is needed no more, once everything that is still needed
-// stands at the head of newer records.
-Task<Result<Lsn>> RaftHost::forget_compacted() {
-  const GroupId group = core_->options().group;
-  CO_TRY(first, co_await make_durable(raft::encode_records(group, core_->image())));
-  parts_.wal.release(group, first);
-  CO_TRY_VOID(co_await wal::remove_snapshots_below(env_, parts_.snapshots,
-                                                   core_->log().snapshot().last.index));
-  co_return first;
-}
-
 Task<Result<Committed>> RaftHost::propose(Buffer command) {
+  if (failure_) co_return fail(Code::kUnavailable, "the server failed: {}", failure_->message);
   const raft::ProposalId id(next_id_++);
   const auto outcome = std::make_shared<Outcome<Committed>>(env_);
   proposed_.emplace(id, outcome);
@@ -113,6 +115,7 @@ Task<Result<Committed>> RaftHost::propose(Buffer command) {
 }
 
 Task<Result<LogIndex>> RaftHost::read_barrier() {
+  if (failure_) co_return fail(Code::kUnavailable, "the server failed: {}", failure_->message);
   const raft::ReadId id(next_id_++);
   const auto outcome = std::make_shared<Outcome<LogIndex>>(env_);
   reads_.emplace(id, outcome);
@@ -138,11 +141,15 @@ void RaftHost::perform(raft::Output output) {
     persist_wanted_.notify();
   }
   if (!output.messages.empty()) parts_.peers.send(output.messages);
+  if (output.role_change && leading()) give_up_overwritten();
   for (const auto& accepted : output.accepted) {
     const auto found = proposed_.find(accepted.id);
     CHECK(found != proposed_.end());
-    // What stood at this index before was overwritten, and so refused, before this was accepted.
-    accepted_[accepted.position.index] = {accepted.position.term, std::move(found->second)};
+    const bool fresh =
+        accepted_
+            .try_emplace(accepted.position.index, accepted.position.term, std::move(found->second))
+            .second;
+    CHECK(fresh, "two proposals wait for index {}", accepted.position.index);
     proposed_.erase(found);
   }
   settle_refusals(output);
@@ -182,6 +189,18 @@ void RaftHost::apply(const raft::Entry& entry) {
   if (log_bytes_ >= options_.snapshot_after_bytes) snapshot_wanted_.notify();
 }
 
+// Proposals of an earlier term that are not in the log with which this server leads now. Another
+// server's log may still hold them, so only "unknown" is true; and nothing would settle them here,
+// for the indexes at which they stood are given out anew.
+void RaftHost::give_up_overwritten() {
+  while (!accepted_.empty()) {
+    const auto last = std::prev(accepted_.end());
+    if (core_->log().holds({last->first, last->second.term})) return;
+    last->second.outcome->settle(fail(Code::kUnknown, "another leader took over"));
+    accepted_.erase(last);
+  }
+}
+
 void RaftHost::settle_proposal(const raft::Entry& entry, Buffer reply) {
   const auto found = accepted_.find(entry.index);
   if (found == accepted_.end()) return;
@@ -209,11 +228,12 @@ void RaftHost::settle_refusals(const raft::Output& output) {
 }
 
 void RaftHost::settle_reads(const std::vector<raft::ReadReady>& reads) {
+  if (failure_) return;  // settled already
   for (const auto& ready : reads) {
     const auto found = reads_.find(ready.id);
     CHECK(found != reads_.end());
     // Committed entries are applied as they are handed out, so a confirmed index is always here.
-    CHECK(failure_ || ready.index <= applied_, "read at {}, applied {}", ready.index, applied_);
+    CHECK(ready.index <= applied_, "read at {}, applied {}", ready.index, applied_);
     found->second->settle(ready.index);
     reads_.erase(found);
   }
@@ -244,6 +264,8 @@ void RaftHost::fail_with(Error error) {
   for (auto& [index, accepted] : std::exchange(accepted_, {})) accepted.outcome->settle(unknown);
   for (auto& [id, outcome] : std::exchange(reads_, {}))
     outcome->settle(fail(Code::kUnavailable, "the server failed: {}", error.message));
+  if (const auto arrival = std::exchange(arrival_, nullptr))
+    arrival->next.settle(fail(Code::kUnavailable, "the server failed: {}", error.message));
 }
 
 }  // namespace dogfs::nodes

@@ -100,10 +100,16 @@ class RaftHost {
   using ProposalOutcome = std::shared_ptr<Outcome<Committed>>;
   using ReadOutcome = std::shared_ptr<Outcome<LogIndex>>;
   struct AcceptedProposal {
-    Term term;
+    Term term{};
     ProposalOutcome outcome;
   };
   struct Incoming;
+  // A piece of a snapshot that arrived, and what its sender is told.
+  struct Arrival {
+    Arrival(Env& env, RaftPeers::Piece p) : piece(std::move(p)), next(env) {}
+    RaftPeers::Piece piece;
+    Outcome<uint64_t> next;
+  };
 
   Task<Result<void>> load_newest_snapshot();
   Task<> drive(Nursery& children);
@@ -115,14 +121,17 @@ class RaftHost {
   Task<Result<void>> write_snapshot();
   // The position of the first of the records.
   Task<Result<wal::Lsn>> make_durable(std::vector<std::string> records);
-  Task<Result<wal::Lsn>> forget_compacted();
+  Task<Result<void>> persist_waiting();
+  Task<> take_piece();
+  Task<Result<uint64_t>> write_piece(RaftPeers::Piece piece);
   Task<Result<void>> begin_incoming(RaftPeers::Piece piece);
-  Task<Result<void>> install(std::shared_ptr<Incoming> incoming);
+  Task<Result<void>> install();
 
   void step(raft::Input input);
   void perform(raft::Output output);
   void restore(const raft::SnapshotMeta& snapshot);
   void apply(const raft::Entry& entry);
+  void give_up_overwritten();
   void settle_proposal(const raft::Entry& entry, Buffer reply);
   void settle_refusals(const raft::Output& output);
   void settle_reads(const std::vector<raft::ReadReady>& reads);
@@ -141,7 +150,8 @@ class RaftHost {
   Event send_wanted_;
   uint64_t log_bytes_ = 0;  // applied since the last snapshot
   Event snapshot_wanted_;
-  std::shared_ptr<Incoming> incoming_;                      // a snapshot being received
+  std::shared_ptr<Arrival> arrival_;                        // a piece that snapshot_loop() takes
+  std::unique_ptr<Incoming> incoming_;                      // a snapshot being received
   std::unique_ptr<ReplicatedState::Restoring> installing_;  // complete, for Output::restore
 
   uint64_t next_id_ = 1;

@@ -59,7 +59,6 @@ struct RaftHost::Incoming {
   uint32_t file_checksum = 0;
   std::unique_ptr<wal::SnapshotWriter> writer;
   Crc32c checksum;
-  bool busy = false;  // a piece is being written
 };
 
 RaftHost::RaftHost(Env& env, RaftHostOptions options, const RaftHostParts& parts,
@@ -91,35 +90,42 @@ Task<Result<void>> RaftHost::load_newest_snapshot() {
   co_return restoring->finish();
 }
 
+// One task writes snapshot files, this server's own and a leader's, one step at a time: they share
+// the unfinished file. It is the host's task, since what began on the disk must not be cut off when
+// the call that brought a piece is cancelled.
 Task<> RaftHost::snapshot_loop() {
   for (;;) {
-    while (log_bytes_ < options_.snapshot_after_bytes) co_await snapshot_wanted_.wait();
-    if (auto written = co_await write_snapshot(); !written) {
+    if (arrival_) {
+      co_await take_piece();
+    } else if (log_bytes_ < options_.snapshot_after_bytes) {
+      co_await snapshot_wanted_.wait();
+    } else if (auto written = co_await write_snapshot(); !written) {
       // The log goes on growing; the next attempt comes after as much again.
       env_.log().warning("group {}: snapshot: {}", core_->options().group, written.error());
-      if (!written.error().is(Code::kNoSpace)) {
-        fail_with(written.error().in("snapshot"));
-        co_return;
-      }
+      if (written.error().is(Code::kNoSpace)) continue;
+      fail_with(written.error().in("snapshot"));
+      co_return;
     }
   }
 }
 
 Task<Result<void>> RaftHost::write_snapshot() {
+  incoming_ = nullptr;  // its unfinished file is written over; the sender begins again
   const raft::SnapshotMeta meta = core_->snapshot_meta(applied_);
   const auto frozen = parts_.state.freeze();
   log_bytes_ = 0;
   CO_TRY(writer, co_await wal::SnapshotWriter::begin(env_, parts_.snapshots, meta.last.index,
                                                      raft::encode_snapshot_meta(meta)));
-  while (auto piece = frozen->next_piece(kPieceBytes)) {
-    if (auto taken = co_await writer->append(framed(*piece)); !taken) {
-      co_await writer->discard();
-      co_return taken;
-    }
+  Result<void> written;
+  for (auto piece = frozen->next_piece(kPieceBytes); piece && written;
+       piece = frozen->next_piece(kPieceBytes))
+    written = co_await writer->append(framed(*piece));
+  if (written) written = co_await writer->publish();
+  if (!written) {
+    co_await writer->discard();
+    co_return written;
   }
-  CO_TRY_VOID(co_await writer->publish());
-  // A snapshot that a leader sent meanwhile may be newer.
-  if (meta.last.index > core_->log().snapshot().last.index) step(raft::Compact{meta});
+  step(raft::Compact{meta});
   co_return Result<void>();
 }
 
@@ -128,11 +134,14 @@ Task<> RaftHost::send_snapshots_loop() {
     while (snapshots_to_send_.empty()) co_await send_wanted_.wait();
     const auto offer = std::move(snapshots_to_send_.front());
     snapshots_to_send_.pop_front();
+    // A core that does not lead that term any more has forgotten the offer.
+    if (!leading() || core_->term() != offer.envelope.term) continue;
     auto sent = co_await send_snapshot(offer);
     if (!sent)
       env_.log().info("snapshot {} to {}: {}", offer.snapshot.last, offer.envelope.to,
                       sent.error());
-    step(raft::SnapshotSent{offer.envelope.to, sent.has_value()});
+    if (leading() && core_->term() == offer.envelope.term)
+      step(raft::SnapshotSent{offer.envelope.to, sent.has_value()});
   }
 }
 
@@ -163,57 +172,69 @@ Task<Result<void>> RaftHost::send_snapshot(raft::SnapshotOffer offer) {
 
 Task<Result<uint64_t>> RaftHost::receive_snapshot_piece(RaftPeers::Piece piece) {
   if (!started_ || failure_) co_return fail(Code::kUnavailable, "not ready");
-  if (piece.offer.snapshot.last.index <= core_->log().snapshot().last.index)
+  const raft::Envelope& envelope = piece.offer.envelope;
+  if (envelope.group != core_->options().group || envelope.to != core_->self())
+    co_return fail(Code::kPrecondition, "a snapshot of group {} for member {}", envelope.group,
+                   envelope.to);
+  if (envelope.term < core_->term())
+    co_return fail(Code::kPrecondition, "term {} is over", envelope.term);
+  if (piece.offer.snapshot.last.index <= core_->commit())
     co_return piece.file_bytes;  // nothing to gain from it
-  if (incoming_ && incoming_->busy) co_return fail(Code::kUnavailable, "busy with another piece");
+  if (arrival_) co_return fail(Code::kUnavailable, "busy with another piece");
+  const auto arrival = std::make_shared<Arrival>(env_, std::move(piece));
+  arrival_ = arrival;
+  snapshot_wanted_.notify();
+  co_await arrival->next.done.wait();
+  co_return std::move(*arrival->next.result);
+}
+
+Task<> RaftHost::take_piece() {
+  const auto arrival = arrival_;
+  auto next = co_await write_piece(std::move(arrival->piece));
+  if (std::exchange(arrival_, nullptr)) arrival->next.settle(std::move(next));
+}
+
+Task<Result<uint64_t>> RaftHost::write_piece(RaftPeers::Piece piece) {
   if (!incoming_ || incoming_->offer != piece.offer) {
     if (piece.offset != 0) co_return 0;
     CO_TRY_VOID(co_await begin_incoming(piece));
   }
-  const auto incoming = incoming_;
-  if (piece.offset != incoming->writer->size()) co_return incoming->writer->size();
-  incoming->busy = true;
-  incoming->checksum.add(piece.bytes.view());
-  auto taken = co_await incoming->writer->append(std::move(piece.bytes));
-  incoming->busy = false;
-  if (taken && incoming->writer->size() >= incoming->file_bytes) taken = co_await install(incoming);
-  if (!taken || incoming->writer->size() >= incoming->file_bytes)
-    if (incoming_ == incoming) incoming_ = nullptr;
+  wal::SnapshotWriter& writer = *incoming_->writer;
+  if (piece.offset != writer.size()) co_return writer.size();
+  incoming_->checksum.add(piece.bytes.view());
+  auto taken = co_await writer.append(std::move(piece.bytes));
+  if (taken && writer.size() < incoming_->file_bytes) co_return writer.size();
+  if (taken) taken = co_await install();
+  if (!taken) co_await incoming_->writer->discard();
+  incoming_ = nullptr;
   if (!taken) co_return fail(taken.error());
-  co_return incoming->writer->size();
+  co_return piece.file_bytes;
 }
 
 Task<Result<void>> RaftHost::begin_incoming(RaftPeers::Piece piece) {
-  auto incoming = std::make_shared<Incoming>();
-  incoming->offer = piece.offer;
-  incoming->file_bytes = piece.file_bytes;
-  incoming->file_checksum = piece.file_checksum;
-  incoming->busy = true;
-  incoming_ = incoming;
-  auto writer =
-      co_await wal::SnapshotWriter::begin(env_, parts_.snapshots, piece.offer.snapshot.last.index,
-                                          raft::encode_snapshot_meta(piece.offer.snapshot));
-  if (!writer) {
-    incoming_ = nullptr;
-    co_return fail(writer.error());
-  }
-  incoming->writer = std::move(*writer);
-  incoming->busy = false;
+  incoming_ = nullptr;
+  CO_TRY(writer, co_await wal::SnapshotWriter::begin(
+                     env_, parts_.snapshots, piece.offer.snapshot.last.index,
+                     raft::encode_snapshot_meta(piece.offer.snapshot)));
+  incoming_ = std::make_unique<Incoming>();
+  incoming_->offer = piece.offer;
+  incoming_->file_bytes = piece.file_bytes;
+  incoming_->file_checksum = piece.file_checksum;
+  incoming_->writer = std::move(writer);
   co_return Result<void>();
 }
 
-Task<Result<void>> RaftHost::install(std::shared_ptr<Incoming> incoming) {
-  incoming->busy = true;
-  if (incoming->checksum.value() != incoming->file_checksum ||
-      incoming->writer->size() != incoming->file_bytes)
+Task<Result<void>> RaftHost::install() {
+  if (incoming_->checksum.value() != incoming_->file_checksum ||
+      incoming_->writer->size() != incoming_->file_bytes)
     co_return fail(Code::kCorrupt, "the snapshot did not arrive as it was sent");
-  CO_TRY_VOID(co_await incoming->writer->publish());
+  CO_TRY_VOID(co_await incoming_->writer->publish());
   CO_TRY(file, co_await wal::SnapshotFile::open(env_, parts_.snapshots,
-                                                incoming->offer.snapshot.last.index));
+                                                incoming_->offer.snapshot.last.index));
   auto restoring = parts_.state.begin_restore();
   CO_TRY_VOID(co_await feed(*file, *restoring));
   installing_ = std::move(restoring);
-  step(raft::SnapshotReceived{incoming->offer});
+  step(raft::SnapshotReceived{incoming_->offer});
   installing_ = nullptr;
   co_return Result<void>();
 }
