@@ -17,7 +17,7 @@ Task<> Deletion::run() {
 }
 
 Task<> Deletion::watch(Term term) {
-  while (group_.leading() && group_.term() == term) {
+  while (group_.leads(term)) {
     co_await take_trees_apart();
     co_await order_what_is_due();
     co_await env_.sleep(options_.look_every);

@@ -35,14 +35,14 @@ Task<> Expiry::run() {
 }
 
 Task<> Expiry::watch(Term term) {
-  while (group_.leading() && group_.term() == term) {
-    co_await expire_sessions();
-    co_await expire_leases();
+  while (group_.leads(term)) {
+    co_await expire_sessions(term);
+    co_await expire_leases(term);
     co_await env_.sleep(options_.look_every);
   }
 }
 
-Task<> Expiry::expire_sessions() {
+Task<> Expiry::expire_sessions(Term term) {
   std::map<ClientId, Instant> seen;
   for (ClientId after;;) {
     const auto page = group_.state().sessions(after, kPage);
@@ -57,6 +57,7 @@ Task<> Expiry::expire_sessions() {
       }
       auto done = co_await group_.propose(metadata::ExpireSession{session.client, session.epoch});
       if (!done) env_.log().debug("expire session {}: {}", session.client, done.error());
+      if (!group_.leads(term)) co_return;  // another leader may have heard those that follow
     }
   }
   for (const auto& [client, heard] : clients_)  // heard while this looked
@@ -64,7 +65,7 @@ Task<> Expiry::expire_sessions() {
   clients_ = std::move(seen);
 }
 
-Task<> Expiry::expire_leases() {
+Task<> Expiry::expire_leases(Term term) {
   std::map<metadata::FileHandle, Instant> seen;
   for (metadata::FileHandle after;;) {
     const auto page = group_.state().uploads(after, kPage);
@@ -79,6 +80,7 @@ Task<> Expiry::expire_leases() {
       env_.log().info("the writer of file {} is silent, its upload ends", upload.file.file);
       auto done = co_await group_.propose(metadata::ExpireLease{upload.file, upload.epoch});
       if (!done) env_.log().debug("expire lease: {}", done.error());
+      if (!group_.leads(term)) co_return;
     }
   }
   for (const auto& [file, heard] : uploads_)

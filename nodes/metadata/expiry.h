@@ -29,8 +29,8 @@ class Expiry {
 
  private:
   Task<> watch(Term term);
-  Task<> expire_sessions();
-  Task<> expire_leases();
+  Task<> expire_sessions(Term term);
+  Task<> expire_leases(Term term);
 
   Env& env_;
   const ExpiryOptions options_;

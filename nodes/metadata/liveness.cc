@@ -14,18 +14,28 @@ Task<> Liveness::run() {
 }
 
 Task<> Liveness::watch(Term term) {
-  while (group_.leading() && group_.term() == term) {
-    std::vector<metadata::SetNodeState> changes;
+  while (group_.leads(term)) {
+    std::vector<NodeId> changed;
     for (const auto& [id, node] : group_.state().cluster_map().nodes())
-      if (auto change = judge(node)) changes.push_back(*change);
-    for (auto& change : changes) {
-      env_.log().info("node {} is {}", change.node, placement::state_name(change.state));
-      // A refusal means that the node or the leader changed meanwhile: the next look sees it.
-      if (auto done = co_await group_.propose(change); !done)
-        env_.log().debug("state of node {}: {}", change.node, done.error());
+      if (judge(node)) changed.push_back(id);
+    for (const NodeId id : changed) {
+      co_await propose_state(id);
+      if (!group_.leads(term)) co_return;  // another leader may have heard the others
     }
     co_await env_.sleep(options_.look_every);
   }
+}
+
+// Judges again: the node may have been heard while the proposals before this one were under way.
+Task<> Liveness::propose_state(NodeId id) {
+  const placement::Node* node = group_.state().cluster_map().find(id);
+  if (node == nullptr) co_return;
+  const auto change = judge(*node);
+  if (!change) co_return;
+  env_.log().info("node {} is {}", id, placement::state_name(change->state));
+  // A refusal means that the node or the leader changed meanwhile: the next look sees it.
+  if (auto done = co_await group_.propose(*change); !done)
+    env_.log().debug("state of node {}: {}", id, done.error());
 }
 
 std::optional<metadata::SetNodeState> Liveness::judge(const placement::Node& node) {

@@ -29,6 +29,7 @@ class Liveness {
 
  private:
   Task<> watch(Term term);
+  Task<> propose_state(NodeId id);
   std::optional<metadata::SetNodeState> judge(const placement::Node& node);
 
   Env& env_;

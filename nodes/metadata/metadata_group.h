@@ -25,6 +25,8 @@ class MetadataGroup {
 
   bool leading() const { return host_.leading(); }
   Term term() const { return host_.core().term(); }
+  // Still the leader that it was: what was seen as that leader may be acted on.
+  bool leads(Term term) const { return leading() && this->term() == term; }
   // Waits until this server leads.
   Task<> leadership();
 

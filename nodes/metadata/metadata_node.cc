@@ -69,8 +69,7 @@ Task<> MetadataNode::announce() {
         if (auto done = co_await group.propose(std::move(operation)); !done)
           env_.log().info("announce: {}", done.error());
     const Term term = group.term();
-    while (group.leading() && group.term() == term && missing().empty())
-      co_await group.host().role_changed().wait();
+    while (group.leads(term) && missing().empty()) co_await group.host().role_changed().wait();
     co_await env_.sleep(1s);  // what was refused is tried again, at leisure
   }
 }
