@@ -22,6 +22,8 @@ Task<Result<std::optional<chunk::StoreIdentity>>> read_identity(Env& env, Cluste
   if (identity.node != node)
     co_return fail(Code::kPrecondition, "this data directory belongs to node {}, not to {}",
                    identity.node, node);
+  // A start that was interrupted may have left a name that power loss would still take away.
+  CO_TRY_VOID(co_await env.disk().sync_directory(""));
   co_return identity;
 }
 
