@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <memory>
 
+#include <fmt/ranges.h>
+
 #include "core/raft/core.h"
 #include "sim/check/raft_safety.h"
+#include "sim/world/disk_image.h"
 #include "sim/world/fabric.h"
 #include "sim/world/host.h"
 #include "sim/world/world.h"
@@ -50,7 +53,7 @@ class MapCluster {
     std::vector<Address> servers;
     for (int i = 1; i <= kServers; ++i) servers.push_back({name(i), kPort});
     for (int i = 1; i <= kServers; ++i) {
-      hosts_.push_back(&world_.add_host(name(i), {}));
+      hosts_.push_back(&world_.add_host(name(i), host_options()));
       boot(i, true);
     }
     for (int i = 0; i < kClients; ++i) {
@@ -65,17 +68,27 @@ class MapCluster {
     while (world_.now() < Instant(options_.under_faults)) {
       world_.run_for(std::chrono::milliseconds(random_.between(50, 800)));
       disturb();
+      if (options_.slow_and_failing) trouble();
       revive(2);
     }
     world_.fabric().heal();
+    for (auto* host : hosts_) mend(*host);
     revive(1);
     world_.run_for(30s);
+    check_servers();
     check_values();
     return result();
   }
 
  private:
   static std::string name(int i) { return fmt::format("meta-{}", i); }
+
+  sim::HostOptions host_options() {
+    sim::HostOptions host;
+    if (options_.slow_and_failing)
+      host.drift_ppm = static_cast<int>(random_.below(20'000)) - 10'000;
+    return host;
+  }
 
   RaftServerOptions raft_options(int i, bool first_start) {
     RaftServerOptions raft;
@@ -131,6 +144,47 @@ class MapCluster {
         if (options_.lose_disks && !std::exchange(disk_lost_, true)) victim.lose_disk();
         break;
     }
+  }
+
+  // What a disk, a scheduler or a full volume does to a server that stays connected.
+  void trouble() {
+    sim::Host& victim = *hosts_[random_.below(kServers)];
+    sim::DiskImage& image = victim.disk_image();
+    switch (random_.below(7)) {
+      case 0:
+        victim.disk_model().set_slow_factor(1 + static_cast<uint32_t>(random_.below(300)));
+        break;
+      case 1:
+        victim.disk_model().stall_until(world_.now() +
+                                        std::chrono::milliseconds(random_.below(2000)));
+        break;
+      case 2: victim.disk_model().fail_nth(1 + random_.below(50)); break;
+      case 3: image.set_capacity(used_bytes(image) + random_.below(8 * 1024)); break;
+      case 4:
+        if (victim.up()) victim.process()->pause();
+        break;
+      default: mend(victim);
+    }
+  }
+
+  static uint64_t used_bytes(const sim::DiskImage& image) {
+    return image.capacity() - image.space().free_bytes;
+  }
+
+  void mend(sim::Host& host) {
+    host.disk_model().set_slow_factor(1);
+    host.disk_model().stall_until(world_.now());
+    host.disk_model().clear_trap();
+    host.disk_image().set_capacity(host.options().disk_bytes);
+    if (host.up()) host.process()->resume();
+  }
+
+  // No fault here is one that a server may not recover from.
+  void check_servers() {
+    for (auto* host : hosts_)
+      if (!host->up() || host->process()->ended())
+        violations_.add(Oracle::kLiveness, "{} does not run after all faults have stopped: {}",
+                        host->name(), fmt::join(world_.trace().kept(), "\n"));
   }
 
   void check_values() {

@@ -14,6 +14,8 @@ struct MapChaosOptions {
   Duration under_faults = std::chrono::seconds(20);
   int writes = 300;         // of each of two clients
   bool lose_disks = false;  // a server loses its data directory and comes back blank
+  // Slow, hung, full and failing disks, paused processes, drifting clocks.
+  bool slow_and_failing = false;
   uint64_t snapshot_after_bytes = 2000;
 };
 

@@ -123,7 +123,7 @@ Task<Result<rpc::Reply>> MapNode::get(rpc::Call call) {
 Task<> map_node_main(Env& env, MapNodeOptions options) {
   MapNode node(env, std::move(options));
   auto ended = co_await node.run();
-  env.log().info("map node ended: {}", ended.error());
+  env.log().warning("map node ended: {}", ended.error());
 }
 
 Task<> MapClient::run(Env& env, int writes) {

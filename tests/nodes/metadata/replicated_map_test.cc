@@ -26,6 +26,21 @@ TEST_CASE("a replicated map keeps its promises under crashes, power loss and par
   CHECK(elections > 20);
 }
 
+TEST_CASE("a replicated map keeps its promises on slow, hung, full and failing disks") {
+  int acknowledged = 0;
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    CAPTURE(seed);
+    MapChaosOptions options;
+    options.seed = seed;
+    options.slow_and_failing = true;
+    options.snapshot_after_bytes = seed % 2 == 0 ? 1 : 500;
+    const auto result = run_map_chaos(options);
+    for (const auto& complaint : result.complaints) FAIL_CHECK(complaint);
+    acknowledged += result.acknowledged;
+  }
+  CHECK(acknowledged > 1000);
+}
+
 TEST_CASE("one seed of the replicated map gives one trace hash") {
   MapChaosOptions options;
   options.under_faults = std::chrono::seconds(5);
