@@ -65,18 +65,18 @@ void World::schedule(Instant when, Owner& owner, OperationRef op) {
     heap_.push(event);
 }
 
-bool World::refill_ready() {
+bool World::refill_ready(Instant until) {
   // Ended timers are dropped before time moves to them: they must not advance it.
   while (!heap_.empty() && !heap_.top().owner->operations().exists(heap_.top().op)) heap_.pop();
-  if (heap_.empty()) return false;
+  if (heap_.empty() || heap_.top().when > until) return false;
   now_ = heap_.top().when;
   for (; !heap_.empty() && heap_.top().when == now_; heap_.pop()) ready_.push_back(heap_.top());
   return true;
 }
 
-bool World::step() {
+bool World::step_until(Instant until) {
   for (;;) {
-    if (ready_.empty() && !refill_ready()) return false;
+    if (ready_.empty() && !refill_ready(until)) return false;
     const size_t choice = ready_.size() > 1 ? schedule_random_.below(ready_.size()) : 0;
     const Event event = ready_[choice];
     ready_[choice] = ready_.back();
@@ -94,12 +94,7 @@ bool World::step() {
 }
 
 void World::run_until(Instant until) {
-  for (;;) {
-    if (ready_.empty()) {
-      while (!heap_.empty() && !heap_.top().owner->operations().exists(heap_.top().op)) heap_.pop();
-      if (heap_.empty() || heap_.top().when > until) break;
-    }
-    if (!step()) break;
+  while (step_until(until)) {
   }
   now_ = std::max(now_, until);
 }

@@ -53,7 +53,7 @@ class World final : public Scheduler {
   void after(Duration delay, std::move_only_function<void()> action) override;
 
   // Runs the next event. False when there is none left.
-  bool step();
+  bool step() { return step_until(kNever); }
   // Runs events until virtual time reaches `until`; then it is that time.
   void run_until(Instant until);
   void run_for(Duration duration) { run_until(now_ + duration); }
@@ -92,7 +92,9 @@ class World final : public Scheduler {
   };
   class OwnEvents;
 
-  bool refill_ready();
+  // The next event that is not later than `until`, if there is one.
+  bool step_until(Instant until);
+  bool refill_ready(Instant until);
 
   Instant now_{};
   uint64_t next_sequence_ = 0;

@@ -186,5 +186,35 @@ TEST_CASE("clocks that drift apart still measure their own durations") {
   CHECK(world.now() < Instant(9600ms));
 }
 
+Task<> set_at(Env& env, Event& event, Instant when) {
+  co_await env.sleep_until(when);
+  event.set();
+}
+
+// Whichever of the two comes first at that instant leaves the other's event behind.
+Task<> wait_and_set_at(Env& env, Nursery& children, Event& event, Instant when) {
+  children.spawn(set_at(env, event, when));
+  co_await event.wait_until(when);
+  co_await env.sleep(5s);
+}
+
+Task<> race_to_one_instant(Env& env) {
+  Event event(env);
+  const Instant when = env.now() + 1s;
+  co_await nursery(env,
+                   [&](Nursery& children) { return wait_and_set_at(env, children, event, when); });
+}
+
+TEST_CASE("a world that runs until an instant never runs past it") {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    World world(seed);
+    Host& host = world.add_host("a", {});
+    host.set_main(race_to_one_instant);
+    host.boot();
+    world.run_until(Instant(1s + 1ns));
+    CHECK_EQ(world.now().time_since_epoch().count(), Duration(1s + 1ns).count());
+  }
+}
+
 }  // namespace
 }  // namespace dogfs::sim
