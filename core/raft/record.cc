@@ -228,9 +228,18 @@ Result<> Replay::add_entries(const std::vector<Entry>& entries) {
     return fail(Code::kCorrupt, "raft log continues at entry {} after snapshot {} and entry {}",
                 first, state_.snapshot.last.index, last().index);
   }
-  // Entries are written again from the first that changed.
-  state_.entries.resize(first.value - state_.snapshot.last.index.value - 1);
-  for (const Entry& entry : entries) {
+  // Of an image, entries are written again that are there already. What follows them stays: it may
+  // be acknowledged, and a crash may have kept the image's next record out of the log.
+  const auto place = [&](const Entry& entry) {
+    return entry.index.value - state_.snapshot.last.index.value - 1;
+  };
+  const auto changed = std::ranges::find_if_not(entries, [&](const Entry& entry) {
+    return place(entry) < state_.entries.size() &&
+           state_.entries[place(entry)].position() == entry.position();
+  });
+  if (changed == entries.end()) return {};
+  if (place(*changed) < state_.entries.size()) state_.entries.resize(place(*changed));
+  for (const Entry& entry : std::ranges::subrange(changed, entries.end())) {
     if (!is_valid_entry(entry, last(), state_.hard_state.term)) {
       return fail(Code::kCorrupt, "raft log entry {}@{} cannot follow {} in term {}", entry.index,
                   entry.term, last(), state_.hard_state.term);

@@ -108,14 +108,24 @@ std::string replayed_terms(const std::vector<RecordBody>& bodies) {
   return text;
 }
 
-TEST_CASE("replay rewrites from the first entry of a batch, and forgets what a snapshot covers") {
+TEST_CASE("replay rewrites from the first entry that changed, and forgets what a snapshot covers") {
   const HardState hard{Term(9), {}};
   CHECK_EQ(replayed_terms({hard, entries(1, {1, 1, 1}), entries(2, {2})}), "0@0: 1 2");
+  CHECK_EQ(replayed_terms({hard, entries(1, {1, 1, 1}), entries(1, {1, 2})}), "0@0: 1 2");
   CHECK_EQ(replayed_terms({hard, entries(1, {1, 1, 1}), snapshot(2, 1)}), "2@1: 1");
   CHECK_EQ(replayed_terms({hard, entries(1, {1, 1, 1}), snapshot(2, 2)}), "2@2:");
   CHECK_EQ(replayed_terms({hard, entries(1, {1, 1, 1}), snapshot(8, 2), entries(9, {2})}),
            "8@2: 2");
   CHECK_EQ(replayed_terms({hard, snapshot(3, 1), entries(4, {1}), snapshot(3, 1)}), "3@1: 1");
+}
+
+TEST_CASE("an image that a crash cut short takes no acknowledged entry away") {
+  const HardState hard{Term(9), {}};
+  const std::vector<RecordBody> log = {hard, entries(1, {1, 1, 1, 2})};
+  std::vector<RecordBody> cut = log;
+  cut.insert(cut.end(),
+             {hard, snapshot(1, 1), entries(2, {1})});  // 3 and 4 were in its next record
+  CHECK_EQ(replayed_terms(cut), "1@1: 1 1 2");
 }
 
 TEST_CASE("replay refuses what cannot follow: the log is damaged") {
