@@ -10,6 +10,7 @@ namespace dogfs::chunk {
 namespace {
 
 constexpr std::string_view kIdentityFile = "identity";
+constexpr std::string_view kIdentityCopy = "identity.copy";
 constexpr std::string_view kNewIdentityFile = "identity.new";
 constexpr std::string_view kShardsDirectory = "shards";
 constexpr size_t kIdentityBytesMax = 4096;
@@ -44,14 +45,44 @@ Task<Result<void>> write_synced(Disk& disk, std::string path, Buffer bytes) {
   co_return co_await file->sync();
 }
 
+// Replaces `name` durably, or leaves what is there.
+Task<Result<void>> write_identity(Disk& disk, std::string directory, std::string name,
+                                  StoreIdentity identity) {
+  const std::string fresh = join(directory, kNewIdentityFile);
+  const std::string path = join(directory, name);
+  CO_TRY_VOID(co_await write_synced(disk, fresh, Buffer::take(encode_identity(identity))));
+  CO_TRY_VOID(co_await disk.rename(fresh, path));
+  co_return co_await disk.sync_directory(directory);
+}
+
+Task<Result<StoreIdentity>> read_one_identity(Disk& disk, std::string path) {
+  CO_TRY(file, co_await disk.open(path, OpenMode::kRead));
+  CO_TRY(bytes, co_await file->read(0, kIdentityBytesMax));
+  co_return decode_identity(bytes.view());
+}
+
+// There are two copies, so that one bad sector does not cost a whole disk. The first alone says
+// that the directory was made; it is written last.
 Task<Result<StoreIdentity>> read_identity(Disk& disk, std::string directory) {
-  auto file = co_await disk.open(join(directory, kIdentityFile), OpenMode::kRead);
-  if (!file && file.error().is(Code::kNotFound))
+  auto identity = co_await read_one_identity(disk, join(directory, kIdentityFile));
+  if (identity || identity.error().is(Code::kUnsupported)) co_return identity;
+  if (identity.error().is(Code::kNotFound))
     co_return fail(Code::kNotFound, "\"{}\" is no data directory yet: it has no identity file",
                    directory);
-  if (!file) co_return fail(std::move(file).error());
-  CO_TRY(bytes, co_await (*file)->read(0, kIdentityBytesMax));
-  co_return decode_identity(bytes.view());
+  auto copy = co_await read_one_identity(disk, join(directory, kIdentityCopy));
+  co_return copy ? copy : identity;
+}
+
+// Writes a copy anew that cannot be read. What fails is tried again at the next start.
+Task<> mend_identity(Env& env, std::string directory, StoreIdentity identity) {
+  for (const auto name : {kIdentityFile, kIdentityCopy}) {
+    const auto known = co_await read_one_identity(env.disk(), join(directory, name));
+    if (known == identity) continue;
+    const auto written =
+        co_await write_identity(env.disk(), directory, std::string(name), identity);
+    env.log().warning("{} was damaged: {}", join(directory, name),
+                      written ? "written anew" : written.error().message);
+  }
 }
 
 }  // namespace
@@ -84,14 +115,12 @@ Task<Result<void>> Store::format(Env& env, std::string directory, StoreIdentity 
   if (!shards.empty())
     co_return fail(Code::kPrecondition, "\"{}\" has {} shard files but no identity; not touched",
                    directory, shards.size());
-  const std::string fresh = join(directory, kNewIdentityFile);
-  const std::string final_path = join(directory, kIdentityFile);
-  CO_TRY_VOID(co_await write_synced(disk, fresh, Buffer::take(encode_identity(identity))));
-  CO_TRY_VOID(co_await disk.rename(fresh, final_path));
-  const auto synced = co_await disk.sync_directory(directory);
+  CO_TRY_VOID(co_await write_identity(disk, directory, std::string(kIdentityCopy), identity));
+  const auto written =
+      co_await write_identity(disk, directory, std::string(kIdentityFile), identity);
   // An identity that could vanish would make a full store look blank.
-  if (!synced) co_await disk.remove(final_path);
-  co_return synced;
+  if (!written) co_await disk.remove(join(directory, kIdentityFile));
+  co_return written;
 }
 
 Task<Result<StoreIdentity>> Store::identify(Env& env, std::string directory) {
@@ -105,6 +134,7 @@ Task<Result<std::unique_ptr<Store>>> Store::open(Env& env, std::string directory
     co_return fail(Code::kPrecondition,
                    "\"{}\" belongs to node {} of cluster {}, this is node {} of cluster {}",
                    directory, identity.node, identity.cluster, node, cluster);
+  co_await mend_identity(env, directory, identity);
   CO_TRY_VOID(co_await env.disk().sync_directory(directory));
   std::unique_ptr<Store> store(new Store(env, std::move(directory), identity));
   CO_TRY_VOID(co_await store->recover());

@@ -356,9 +356,26 @@ Task<> open_wrongly(Env& env) {
   CHECK((store->identity() == kIdentity));
   CHECK(co_await put(*store, shard_name(1), kShape, "bytes"));
   co_await flip(env, "identity", 100);
+  co_await flip(env, "identity.copy", 100);
   CHECK_EQ(code_of(co_await Store::open(env, "store", kCluster, kNode)), Code::kCorrupt);
   (co_await env.disk().remove("store/identity")).value();
   CHECK_EQ(code_of(co_await Store::format(env, "store", kIdentity)), Code::kPrecondition);
+}
+
+Task<> damage_one_copy(Env& env) {
+  CHECK(co_await Store::format(env, "store", kIdentity));
+  // Each in turn, so that what one start mends is what the next one reads.
+  for (const char* damaged : {"identity", "identity.copy", "identity"}) {
+    co_await flip(env, damaged, 100);
+    CHECK((co_await Store::identify(env, "store") == kIdentity));
+    CHECK_EQ(code_of(co_await Store::open(env, "store", ClusterId(8), kNode)), Code::kPrecondition);
+    CHECK(co_await Store::open(env, "store", kCluster, kNode));
+  }
+}
+
+TEST_CASE("one damaged copy of the identity is read past and mended") {
+  StoreWorld world;
+  world.run(damage_one_copy);
 }
 
 TEST_CASE("a directory of others, a damaged one and one without identity are not touched") {
@@ -425,7 +442,7 @@ TEST_CASE("a failed sync of the directory fails all who had changed it, and only
   StoreWorld world;
   Concurrent seen;
   seen.watch.decide = [&](uint64_t, Act act) -> std::optional<DiskWatch::Fault> {
-    if (act != Act::kSyncNames || ++seen.name_syncs != 6) return std::nullopt;
+    if (act != Act::kSyncNames || ++seen.name_syncs != 7) return std::nullopt;
     return DiskWatch::Fault{{Code::kIo, "planted"}};
   };
   world.run([&](Env& env) { return put_many(env, seen); });
