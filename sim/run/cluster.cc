@@ -140,7 +140,8 @@ void Cluster::restart_if_ended(Host& host) {
   world_.after(kRestartAfter, [this, &host, process] {
     restarting_.erase(host.name());
     if (host.process() != process) return;
-    host.crash();
+    const bool new_disk = blank_.contains(host.name()) && std::ranges::count(chunk_, &host) > 0;
+    new_disk ? host.lose_disk() : host.crash();
     host.boot();
   });
 }

@@ -4,7 +4,7 @@
 // "meta-1", "chunk-3", "client-2". Owned by the run; its world outlives it.
 //
 // A server that ends by itself (a failed disk, say) is started again after a while, as the service
-// manager of a real machine would.
+// manager of a real machine would; a chunk server that was given up, with a new disk.
 
 #include <cstdint>
 #include <functional>

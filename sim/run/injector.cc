@@ -24,6 +24,11 @@ bool impairs(FaultKind kind) {
          kind != FaultKind::kBitRot && kind != FaultKind::kSectorErrors;
 }
 
+bool goes_down(FaultKind kind) { return kind == FaultKind::kKill || kind == FaultKind::kPowerLoss; }
+
+// How long a machine that is to go down at a disk operation is waited for.
+constexpr Duration kTrapPatience = 8s;
+
 bool has(const std::vector<Host*>& hosts, const Host& host) {
   return std::ranges::count(hosts, &host) > 0;
 }
@@ -71,7 +76,9 @@ void Injector::inject_into(const Fault& fault, Host& host) {
   if (fault.direction != Direction::kBoth) add(injected_, name + "_one_way", 1);
   const uint64_t number = next_number_++;
   active_.emplace(number, Active{&host, impairs(fault.kind), std::move(end)});
-  if (fault.duration) world_.after(*fault.duration, [this, number] { finish(number); });
+  const bool trap = fault.amount > 0 && goes_down(fault.kind);
+  const auto duration = trap ? std::optional(kTrapPatience) : fault.duration;
+  if (duration) world_.after(*duration, [this, number] { finish(number); });
 }
 
 void Injector::finish(uint64_t number) {
@@ -124,19 +131,26 @@ Host* Injector::role(const std::string& name) {
 // spare; bytes are spoiled on one chunk server alone. Losing power all together is always allowed:
 // what is durable survives it.
 bool Injector::within_budget(const Fault& fault, const Host& host) const {
-  const bool everybody = fault.victim.ends_with("all");
   const bool metadata = has(cluster_.metadata(), host);
+  if (fault.kind == FaultKind::kLostDisk && metadata) return may_lose_disk(host);
   if (spoils_bytes(fault.kind) && (metadata || &host != damaged_)) return false;
-  if (everybody || !impairs(fault.kind)) return true;
+  if (fault.exempt || fault.victim.ends_with("all") || !impairs(fault.kind)) return true;
   const auto& kin = metadata ? cluster_.metadata() : cluster_.chunk();
   if (!has(kin, host)) return true;  // a client
   std::vector<const Host*> away;
+  if (metadata && blank_ != nullptr) away.push_back(blank_);
   for (const auto& [number, active] : active_)
     if (active.impairs && active.host != &host && has(kin, *active.host) &&
         std::ranges::count(away, active.host) == 0)
       away.push_back(active.host);
+  std::erase(away, &host);
   const size_t allowed = metadata ? std::max<size_t>(1, (kin.size() - 1) / 2) : 2;
   return away.size() + 1 <= allowed;
+}
+
+// For good: one of three or more.
+bool Injector::may_lose_disk(const Host& host) const {
+  return cluster_.metadata().size() >= 3 && (blank_ == nullptr || blank_ == &host);
 }
 
 Injector::End Injector::begin(const Fault& fault, Host& host) {
@@ -164,22 +178,49 @@ Injector::End Injector::begin(const Fault& fault, Host& host) {
 }
 
 Injector::End Injector::begin_down(const Fault& fault, Host& host) {
-  Process* process = host.process();
-  if (process == nullptr) return {};
-  if (fault.kind == FaultKind::kPause) {
-    if (process->paused()) return {};
-    world_.trace().act(host.name(), "is paused");
-    process->pause();
-    return [this, &host, process] {
-      if (host.process() != process) return;
-      world_.trace().act(host.name(), "is resumed");
-      process->resume();
-    };
+  if (!host.up()) return {};
+  if (fault.kind == FaultKind::kPause) return begin_pause(host);
+  if (fault.kind == FaultKind::kLostDisk) {
+    host.lose_disk();
+    if (has(cluster_.metadata(), host)) blank_ = &host;
+    cluster_.give_up(host);
+  } else if (fault.amount > 0) {
+    return begin_trap(fault, host);
+  } else if (fault.kind == FaultKind::kKill) {
+    host.crash();
+  } else {
+    host.power_off();
   }
-  if (fault.kind == FaultKind::kKill) host.crash();
-  if (fault.kind == FaultKind::kPowerLoss) host.power_off();
-  if (fault.kind == FaultKind::kLostDisk) host.lose_disk();
   return [&host] { boot_if_down(host); };
+}
+
+Injector::End Injector::begin_pause(Host& host) {
+  Process* process = host.process();
+  if (process->paused()) return {};
+  world_.trace().act(host.name(), "is paused");
+  process->pause();
+  return [this, &host, process] {
+    if (host.process() != process) return;
+    world_.trace().act(host.name(), "is resumed");
+    process->resume();
+  };
+}
+
+// The machine goes down in the middle of what its disk is asked to do.
+Injector::End Injector::begin_trap(const Fault& fault, Host& host) {
+  const uint64_t number = next_number_;
+  const bool power = fault.kind == FaultKind::kPowerLoss;
+  const Duration down = fault.duration.value_or(1s);
+  host.disk_model().set_trap(fault.amount, [this, &host, number, power, down] {
+    add(injected_, power ? "power_loss_in_disk_operation" : "kill_in_disk_operation", 1);
+    power ? host.power_off() : host.crash();
+    world_.after(down, [this, number] { finish(number); });
+    return true;
+  });
+  return [&host] {
+    host.disk_model().clear_trap();
+    boot_if_down(host);
+  };
 }
 
 void Injector::block(Host& from, Host& to) {
@@ -262,8 +303,9 @@ void Injector::spoil(const Fault& fault, Host& host) {
     spoiled += fault.kind == FaultKind::kBitRot
                    ? host.disk_image().rot_random(random_)
                    : host.disk_image().add_random_latent_error(random_);
-  if (spoiled > 0)
-    world_.trace().act(host.name(), "has {} spoiled sectors: {}", spoiled, fault_name(fault.kind));
+  if (spoiled == 0) return;
+  cluster_.give_up(host);
+  world_.trace().act(host.name(), "has {} spoiled sectors: {}", spoiled, fault_name(fault.kind));
 }
 
 void Injector::count(Tally& tally) const {

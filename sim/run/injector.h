@@ -44,9 +44,12 @@ class Injector {
   std::vector<Host*> victims(const std::string& name);
   Host* role(const std::string& name);
   bool within_budget(const Fault& fault, const Host& host) const;
+  bool may_lose_disk(const Host& host) const;
   // What the fault does. The end undoes it; empty when nothing happened.
   End begin(const Fault& fault, Host& host);
   End begin_down(const Fault& fault, Host& host);
+  End begin_pause(Host& host);
+  End begin_trap(const Fault& fault, Host& host);
   End begin_partition(const Fault& fault, Host& host);
   End begin_clog(const Fault& fault, Host& host);
   End begin_disk(const Fault& fault, Host& host);
@@ -59,7 +62,8 @@ class Injector {
   Cluster& cluster_;
   const Scenario& scenario_;
   Random random_;
-  Host* damaged_;  // the one chunk server whose durable bytes may suffer
+  Host* damaged_;          // the one chunk server whose durable bytes may suffer
+  Host* blank_ = nullptr;  // the one metadata server that may lose its disk, once it has
   std::map<uint64_t, Active> active_;
   std::map<std::pair<Host*, Host*>, int> blocks_;
   uint64_t next_number_ = 0;

@@ -12,6 +12,8 @@ namespace {
 
 constexpr uint32_t kCheckerNumber = 0;
 constexpr Duration kRetryPause = 200ms;
+// A run waits for garbage to go only if that is soon.
+constexpr Duration kGraceAwaitedMax = 30s;
 
 }  // namespace
 
@@ -70,23 +72,24 @@ Task<> Load::checker_main(Env& env) {
   User user(world_, env, client, record_);
   co_await nursery(env, [&](Nursery& children) {
     children.spawn(client.run());
-    return checker_loop(env, user);
+    return checker_loop(env, client, user);
   });
 }
 
-Task<> Load::checker_loop(Env& env, User& user) {
-  for (uint32_t i = 0; i < kTopDirectories; ++i)
-    co_await insist(env, user,
-                    {.client = kCheckerNumber,
-                     .act = Act::kMakeDirectory,
-                     .path = top_directory(i),
-                     .to = {},
-                     .parents = true},
-                    {});
+Task<> Load::checker_loop(Env& env, nodes::Client& client, User& user) {
+  for (uint32_t i = 0; i < kTopDirectories; ++i) {
+    Operation make;
+    make.client = kCheckerNumber;
+    make.act = Act::kMakeDirectory;
+    make.path = top_directory(i) + "/s0";
+    make.parents = true;
+    co_await insist(env, user, std::move(make), {});
+  }
   set_up_ = true;
   while (!verifying_) co_await env.sleep(kRetryPause);
   co_await try_everything(env, user);
   co_await read_everything(env, user);
+  if (scenario_.cluster.deletion_grace <= kGraceAwaitedMax) co_await await_no_garbage(env, client);
   verified_ = true;
 }
 
@@ -123,6 +126,15 @@ Task<> Load::try_everything(Env& env, User& user) {
   co_await insist(env, user, ask(Act::kList, "/d1"), {});
   co_await insist(env, user, ask(Act::kMakeDirectory, directory), {});
   co_await insist(env, user, ask(Act::kRemove, directory), {});
+}
+
+// Once nobody makes more of it, what was removed is gone from the chunk servers (P5).
+Task<> Load::await_no_garbage(Env& env, nodes::Client& client) {
+  for (;;) {
+    const auto status = co_await client.cluster_status();
+    if (status && status->counters.garbage_blocks == 0) co_return;
+    co_await env.sleep(1s);
+  }
 }
 
 Task<> Load::read_everything(Env& env, User& user) {

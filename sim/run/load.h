@@ -56,10 +56,11 @@ class Load {
   Task<> client_main(Env& env, size_t index);
   Task<> client_loop(Env& env, User& user, size_t index);
   Task<> checker_main(Env& env);
-  Task<> checker_loop(Env& env, User& user);
+  Task<> checker_loop(Env& env, nodes::Client& client, User& user);
   Task<> try_everything(Env& env, User& user);
   Task<> insist(Env& env, User& user, Operation operation, Buffer bytes);
   Task<> read_everything(Env& env, User& user);
+  Task<> await_no_garbage(Env& env, nodes::Client& client);
   bool load_is_over(const Workload& load) const;
 
   World& world_;

@@ -37,7 +37,10 @@ OperationSource::Drawn OperationSource::next() {
       break;
     case Act::kGet: operation.path = draw_file(); break;
     case Act::kStat: operation.path = random_.chance(1, 3) ? draw_directory() : draw_file(); break;
-    case Act::kList: operation.path = draw_directory(); break;
+    case Act::kList:
+      operation.path =
+          random_.chance(1, 2) ? top_directory(random_.below(kTopDirectories)) : draw_directory();
+      break;
     case Act::kMakeDirectory:
       operation.path = draw_directory();
       operation.parents = random_.chance(1, 3);

@@ -108,7 +108,7 @@ class Run {
                [&] { return cluster_.caught_up(); }))
       return;
     load_.verify();
-    await(kVerifiedWithin, "every kind of operation works and everything was read",
+    await(kVerifiedWithin, "every operation works, every file was read, no garbage is left",
           [&] { return load_.verified(); });
   }
 

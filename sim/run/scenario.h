@@ -51,8 +51,9 @@ struct Workload {
 };
 
 enum class FaultKind : uint8_t {
-  kKill,          // kill -9; again up after `duration`
-  kPowerLoss,     // no goodbye, unsynced bytes lost or torn; again up after `duration`
+  kKill,          // kill -9; again up after `duration`. With an amount n: at the node's n-th
+                  // operation on its disk from then
+  kPowerLoss,     // the same, but no goodbye, and unsynced bytes are lost or torn
   kPause,         // SIGSTOP
   kPartition,     // the victim and the others (or `peer`) do not hear each other
   kClog,          // its links are slow
@@ -78,6 +79,7 @@ struct Fault {
   Direction direction = Direction::kBoth;
   uint64_t amount = 0;
   std::optional<Duration> duration;  // absent: until the faults end
+  bool exempt = false;               // from the budget: part of a sequence that is drawn as a whole
 };
 
 struct Expectation {

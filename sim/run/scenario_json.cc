@@ -128,6 +128,7 @@ Fault read_fault(const json& from) {
   victim_of("kill", FaultKind::kKill);
   victim_of("power_loss", FaultKind::kPowerLoss);
   victim_of("pause", FaultKind::kPause);
+  read_number(from, "disk_operation", fault.amount);
   if (from.contains("partition")) read_partition(from.at("partition"), fault);
   if (from.contains("disk")) read_disk(from.at("disk"), fault);
   if (from.contains("reset")) {

@@ -160,7 +160,8 @@ static constexpr std::string_view kSchema = R"schema({
           "properties": {
             "at": {"$ref": "#/definitions/duration"},
             "kill": {"$ref": "#/definitions/node"},
-            "for": {"$ref": "#/definitions/duration"}
+            "for": {"$ref": "#/definitions/duration"},
+            "disk_operation": {"$ref": "#/definitions/count"}
           }
         },
         {
@@ -170,7 +171,8 @@ static constexpr std::string_view kSchema = R"schema({
           "properties": {
             "at": {"$ref": "#/definitions/duration"},
             "power_loss": {"$ref": "#/definitions/node"},
-            "for": {"$ref": "#/definitions/duration"}
+            "for": {"$ref": "#/definitions/duration"},
+            "disk_operation": {"$ref": "#/definitions/count"}
           }
         },
         {

@@ -91,6 +91,9 @@ const Trouble kTroubles[] = {
     {FaultKind::kPowerLoss, "chunk:any", 4, 500ms, 8s},
     {FaultKind::kPowerLoss, "all", 2, 100ms, 2s},
     {FaultKind::kPowerLoss, "metadata:all", 2, 100ms, 2s},
+    {FaultKind::kPowerLoss, "metadata:any", 4, 50ms, 2s, 1, 12},
+    {FaultKind::kPowerLoss, "chunk:any", 6, 50ms, 3s, 1, 40},
+    {FaultKind::kKill, "chunk:any", 4, 50ms, 3s, 1, 40},
     {FaultKind::kPause, "metadata:leader", 3, 200ms, 5s},
     {FaultKind::kPause, "metadata:any", 3, 200ms, 5s},
     {FaultKind::kPause, "chunk:any", 3, 200ms, 5s},
@@ -106,7 +109,7 @@ const Trouble kTroubles[] = {
     {FaultKind::kDiskErrors, "chunk:any", 3, 1s, 6s, 2'000, 200'000, 4},
     {FaultKind::kDiskSlow, "metadata:any", 2, 1s, 8s, 5, 60},
     {FaultKind::kDiskSlow, "chunk:any", 3, 1s, 8s, 5, 60},
-    {FaultKind::kDiskStall, "metadata:leader", 2, 500ms, 6s},
+    {FaultKind::kDiskStall, "metadata:any", 2, 500ms, 6s},
     {FaultKind::kDiskStall, "chunk:any", 2, 500ms, 6s},
     {FaultKind::kBitRot, "chunk:damaged", 4, 0s, 0s, 1, 8},
     {FaultKind::kSectorErrors, "chunk:damaged", 4, 0s, 0s, 1, 8},
@@ -137,6 +140,65 @@ void draw_trouble(const Trouble& trouble, Random random, std::vector<Fault>& fau
   }
 }
 
+// Sequences that chance alone would hardly bring together. They go beyond the budget in how many
+// servers are away, not in what is lost: no availability is demanded while faults last.
+class Sequence {
+ public:
+  Sequence(Random random, std::vector<Fault>& faults) : random_(random), faults_(faults) {
+    for (size_t i = 3; i > 1; --i) std::swap(servers_[i - 1], servers_[random_.below(i)]);
+    at_ = draw_duration(random_, kFaultsFrom + 1s, kFaultsUntil - 15s);
+  }
+
+  // A follower whose disk hangs is asked for its vote, and then the power fails everywhere.
+  void vote_on_a_hung_disk() {
+    add(FaultKind::kDiskStall, "metadata:follower", 0ms, 4s);
+    add(FaultKind::kKill, "metadata:leader", 50ms, draw_duration(random_, 1s, 4s));
+    add(FaultKind::kPowerLoss, "metadata:all", draw_duration(random_, 600ms, 2500ms), 100ms);
+  }
+  // One server lags; one that did not loses its disk; the third, which holds the rest, is away
+  // when the first two meet.
+  void return_with_a_blank_disk() {
+    const Duration lag = draw_duration(random_, 500ms, 3s);
+    add(FaultKind::kPartition, servers_[0], 0ms, lag);
+    add(FaultKind::kPowerLoss, servers_[2], lag - 100ms, draw_duration(random_, 2s, 6s));
+    add(FaultKind::kLostDisk, servers_[1], lag - 100ms, 100ms);
+  }
+  // Leaders come and go, each cut off with what it has not yet shared (Raft paper, figure 8).
+  void leaders_come_and_go() {
+    Duration when{};
+    for (uint64_t i = random_.between(3, 6); i > 0; --i) {
+      const auto kind = random_.chance(1, 2) ? FaultKind::kKill : FaultKind::kPartition;
+      add(kind, "metadata:leader", when, draw_duration(random_, 300ms, 1500ms));
+      when += draw_duration(random_, 400ms, 1500ms);
+    }
+  }
+
+ private:
+  void add(FaultKind kind, std::string victim, Duration after, Duration lasts) {
+    faults_.push_back({.at = at_ + after,
+                       .kind = kind,
+                       .victim = std::move(victim),
+                       .peer = {},
+                       .duration = lasts,
+                       .exempt = true});
+  }
+
+  Random random_;
+  std::vector<Fault>& faults_;
+  Duration at_;
+  std::string servers_[3] = {"meta-1", "meta-2", "meta-3"};
+};
+
+void draw_sequence(Random random, Scenario& scenario) {
+  if (scenario.cluster.metadata < 3) return;
+  Sequence sequence(random.fork("steps"), scenario.faults);
+  switch (random.below(8)) {
+    case 0: return sequence.vote_on_a_hung_disk();
+    case 1: return sequence.return_with_a_blank_disk();
+    case 2: return sequence.leaders_come_and_go();
+  }
+}
+
 }  // namespace
 
 Scenario draw_scenario(uint64_t seed) {
@@ -149,6 +211,7 @@ Scenario draw_scenario(uint64_t seed) {
   scenario.expect.operations_min = 300;
   scenario.cluster = draw_cluster(random.fork("cluster"));
   scenario.workload.push_back(draw_workload(random.fork("workload")));
+  draw_sequence(random.fork("sequence"), scenario);
   for (size_t i = 0; i < std::size(kTroubles); ++i)
     draw_trouble(kTroubles[i], random.fork("trouble", i), scenario.faults);
   std::ranges::sort(scenario.faults, {}, [](const Fault& fault) {

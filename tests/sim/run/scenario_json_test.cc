@@ -27,7 +27,7 @@ constexpr std::string_view kWhole = R"({
     {"at": "5s", "partition": {"isolate": "metadata:leader", "direction": "out"}, "for": "10s"},
     {"at": "6s", "partition": {"isolate": "chunk-2", "from": "client-8"}, "for": "10s"},
     {"at": "8s", "disk": {"node": "chunk-2", "fault": "bit-rot", "sectors": 20}},
-    {"at": "9s", "kill": "chunk-4", "for": "5s"},
+    {"at": "9s", "kill": "chunk-4", "disk_operation": 3, "for": "5s"},
     {"at": "10s", "power_loss": "all", "for": "100ms"},
     {"at": "11s", "pause": "meta-5", "for": "1s"},
     {"at": "12s", "clog": {"node": "meta-1", "latency": "200ms"}, "for": "1s"},
@@ -57,6 +57,7 @@ TEST_CASE("a scenario that says everything is read as it is meant") {
   CHECK(read->faults[2].kind == FaultKind::kBitRot);
   CHECK_EQ(read->faults[2].amount, 20);
   CHECK(!read->faults[2].duration);
+  CHECK_EQ(read->faults[3].amount, 3);
   CHECK(read->faults[4].kind == FaultKind::kPowerLoss);
   CHECK_EQ(read->faults[6].amount, 200);
   CHECK_EQ(read->faults[7].amount, 7);
