@@ -93,28 +93,37 @@ IN_BOTH_WORLDS("a node may be killed while another runs") {
 }
 
 // What a frame owns and those below it use.
+struct Uses {
+  int begun = 0;
+  int ended = 0;
+};
+
 struct Owned {
-  int& uses;
+  Uses& uses;
   std::string state = "alive";
   ~Owned() { state = "destroyed"; }
 };
 
-struct UsesAtEnd {
-  Owned& owned;
+class UsesAtEnd {
+ public:
+  explicit UsesAtEnd(Owned& owned) : owned_(owned) { ++owned_.uses.begun; }
   ~UsesAtEnd() {
-    CHECK_EQ(owned.state, "alive");
-    ++owned.uses;
+    CHECK_EQ(owned_.state, "alive");
+    ++owned_.uses.ended;
   }
+
+ private:
+  Owned& owned_;
 };
 
 Task<> use_until_end(Env& env, Owned& owned) {
-  const UsesAtEnd at_end{owned};
+  const UsesAtEnd at_end(owned);
   co_await env.sleep(1h);
 }
 
-Task<> own_and_use(Env& env, Owned& outer, int& uses, int depth);
+Task<> own_and_use(Env& env, Owned& outer, Uses& uses, int depth);
 
-Task<> spawn_users(Env& env, Nursery& children, Owned& outer, Owned& own, int& uses, int depth) {
+Task<> spawn_users(Env& env, Nursery& children, Owned& outer, Owned& own, Uses& uses, int depth) {
   children.spawn(use_until_end(env, own));
   if (depth > 0) {
     children.spawn(own_and_use(env, own, uses, depth - 1));
@@ -124,15 +133,15 @@ Task<> spawn_users(Env& env, Nursery& children, Owned& outer, Owned& own, int& u
   co_await env.sleep(1h);
 }
 
-Task<> own_and_use(Env& env, Owned& outer, int& uses, int depth) {
+Task<> own_and_use(Env& env, Owned& outer, Uses& uses, int depth) {
   Owned own{uses};
-  const UsesAtEnd at_end{outer};
+  const UsesAtEnd at_end(outer);
   co_await nursery(env, [&, depth](Nursery& children) {
     return spawn_users(env, children, outer, own, uses, depth);
   });
 }
 
-Task<> own_all(Env& env, int& uses, int depth) {
+Task<> own_all(Env& env, Uses& uses, int depth) {
   Owned own{uses};
   co_await own_and_use(env, own, uses, depth);
 }
@@ -141,19 +150,20 @@ IN_BOTH_WORLDS("a child's destructors may use what its parent's frame owns, in a
   for (int depth = 0; depth < 4; ++depth) {
     Node& node = world.add_node();
     // Places in the registry that were used before, so that parents do not come first.
-    int before = 0;
+    Uses before;
     world.run(node, nursery(node.env(), [&](Nursery& children) -> Task<> {
                 children.spawn(own_all(node.env(), before, 2));
-                return node.env().sleep(1ms);
+                return node.env().sleep(5ms);
               }));
-    CHECK(before > 0);
-    int uses = 0;
+    CHECK(before.begun > 0);
+    CHECK_EQ(before.begun, before.ended);
+    Uses uses;
     start_root(node.env(), own_all(node.env(), uses, depth), {});
-    world.run_for(2ms);
-    CHECK_EQ(uses, 0);
-    node.kill();
     const int nodes_of_tree = (2 << depth) - 1;
-    CHECK_EQ(uses, 3 * nodes_of_tree);
+    world.run_until([&] { return uses.begun == 3 * nodes_of_tree; });
+    CHECK_EQ(uses.ended, 0);
+    node.kill();
+    CHECK_EQ(uses.ended, uses.begun);
   }
 }
 
