@@ -22,7 +22,8 @@ struct ChunkNode::Parts {
                          .node = identity ? identity->node : NodeId(),
                          .store = identity ? identity->store : StoreId(),
                          .credentials = {}}),
-        metadata(env, rpc_client, {.servers = options.metadata}) {}
+        metadata(env, rpc_client,
+                 {.servers = options.metadata, .attempt_limit = 2 * options.heartbeat_interval}) {}
 
   struct Serving {
     Serving(Env& env, const ChunkNodeOptions& options, MetadataCalls& metadata,

@@ -72,6 +72,7 @@ Task<Result<MetadataAnswer>> MetadataCalls::attempt(Search& search, rpc::Method 
     if (parsed.error().is(Code::kUnknown)) ++search.doubtful_attempts;
     if (leader_ == to) leader_.reset();
     search.silent = to;
+    first_server_ = search.next_server % options_.servers.size();  // not this one again
     co_return fail(std::move(parsed).error());
   }
   if (body.has_redirect()) {

@@ -68,7 +68,7 @@ class MetadataCalls {
   rpc::Client& rpc_;
   const MetadataCallOptions options_;
   std::optional<Address> leader_;
-  size_t first_server_ = 0;  // where the next search begins, so that not all ask the same one
+  size_t first_server_ = 0;  // where the next search begins: anywhere, but behind a silent server
 };
 
 }  // namespace dogfs::nodes
