@@ -131,9 +131,13 @@ class Run {
 
   void check_write_gap(const History& history) {
     if (!scenario_.expect.write_gap_max) return;
-    std::vector<Instant> ends;
+    Instant load_ends;  // later come only the checks of the healed cluster
+    for (const Workload& workload : scenario_.workload)
+      load_ends = std::max(load_ends, Instant(workload.until));
+    std::vector<Instant> ends{load_ends};
     for (const Operation& operation : history.operations())
-      if (changes(operation.act) && operation.outcome == Outcome::kDone)
+      if (changes(operation.act) && operation.outcome == Outcome::kDone &&
+          operation.ended <= load_ends)
         ends.push_back(operation.ended);
     std::ranges::sort(ends);
     for (size_t i = 1; i < ends.size(); ++i)
