@@ -118,6 +118,7 @@ nodes::ClientOptions Cluster::client_options() const {
   nodes::ClientOptions options;
   options.metadata = metadata_addresses();
   options.cluster = kCluster;
+  options.operation_limit = shape_.operation_limit;
   return options;
 }
 

@@ -41,17 +41,32 @@ void add(Tally& tally, std::string name, uint64_t count) { tally[std::move(name)
 
 }  // namespace
 
-Injector::Injector(World& world, Cluster& cluster, const Scenario& scenario)
+Injector::Injector(World& world, Cluster& cluster, RaftWatch& watch, const Scenario& scenario)
     : world_(world),
       cluster_(cluster),
       scenario_(scenario),
       random_(world.random("injector")),
-      damaged_(cluster.chunk()[random_.below(cluster.chunk().size())]) {}
+      damaged_(cluster.chunk()[random_.below(cluster.chunk().size())]) {
+  watch.on_election([this] { elected(); });
+}
 
 void Injector::start() {
   for (const Fault& fault : scenario_.faults)
     world_.after(std::max(Duration{}, Instant(fault.at) - world_.now()),
-                 [this, &fault] { inject(fault); });
+                 [this, &fault] { arm_or_inject(fault); });
+}
+
+void Injector::arm_or_inject(const Fault& fault) {
+  if (fault.after_election)
+    armed_.push_back(&fault);
+  else
+    inject(fault);
+}
+
+// From inside the node that was elected: what comes, comes as an event of the world.
+void Injector::elected() {
+  for (const Fault* fault : std::exchange(armed_, {}))
+    world_.after(*fault->after_election, [this, fault] { inject(*fault); });
 }
 
 void Injector::inject(const Fault& fault) {

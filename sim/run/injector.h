@@ -18,11 +18,12 @@ namespace dogfs::sim {
 
 class Cluster;
 class Host;
+class RaftWatch;
 class World;
 
 class Injector {
  public:
-  Injector(World& world, Cluster& cluster, const Scenario& scenario);
+  Injector(World& world, Cluster& cluster, RaftWatch& watch, const Scenario& scenario);
 
   // Schedules every fault.
   void start();
@@ -39,6 +40,8 @@ class Injector {
     End end;
   };
 
+  void arm_or_inject(const Fault& fault);
+  void elected();
   void inject(const Fault& fault);
   void inject_into(const Fault& fault, Host& host);
   std::vector<Host*> victims(const std::string& name);
@@ -62,8 +65,9 @@ class Injector {
   Cluster& cluster_;
   const Scenario& scenario_;
   Random random_;
-  Host* damaged_;          // the one chunk server whose durable bytes may suffer
-  Host* blank_ = nullptr;  // the one metadata server that may lose its disk, once it has
+  Host* damaged_;                    // the one chunk server whose durable bytes may suffer
+  std::vector<const Fault*> armed_;  // wait for an election
+  Host* blank_ = nullptr;            // the one metadata server that may lose its disk, once it has
   std::map<uint64_t, Active> active_;
   std::map<std::pair<Host*, Host*>, int> blocks_;
   uint64_t next_number_ = 0;

@@ -16,9 +16,10 @@ class RaftWatch::Listener final : public metadata::RaftObserver {
   void stepped(const raft::Core& core) override {
     watch_.safety_.stepped({.member = core.self(), .role = core.role(), .term = core.term()},
                            core.log());
-    if (core.role() != raft::Role::kLeader || core.term() < watch_.leader_term_) return;
+    if (core.role() != raft::Role::kLeader || core.term() <= watch_.leader_term_) return;
     watch_.leader_ = host_;
     watch_.leader_term_ = core.term();
+    if (watch_.elected_) watch_.elected_();
   }
   void committed(GroupId, const raft::Member& member, const raft::Entry& entry) override {
     watch_.safety_.committed(member, entry);

@@ -2,6 +2,7 @@
 // RaftWatch: listens to the Raft host of each metadata server and feeds the oracles. Also knows
 // what the injector asks: who leads now. Owned by the run; outlives the world's processes.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +25,8 @@ class RaftWatch {
   const RaftSafety& safety() const { return safety_; }
   // The host whose member leads the highest term anybody led; none before the first election.
   const std::optional<std::string>& leader() const { return leader_; }
+  // Called, from inside the server, when somebody is first seen to lead a term.
+  void on_election(std::function<void()> elected) { elected_ = std::move(elected); }
   // How far the state machine of the host's server got, in its present life.
   LogIndex applied(const std::string& host) const;
   LogIndex committed() const { return LogIndex(safety_.ledger().size()); }
@@ -43,6 +46,7 @@ class RaftWatch {
   std::map<std::string, Seen> hosts_;
   std::optional<std::string> leader_;
   Term leader_term_;
+  std::function<void()> elected_;
   uint64_t recoveries_ = 0;
   uint64_t snapshots_restored_ = 0;
 };

@@ -35,10 +35,11 @@ class Run {
         watch_(violations_),
         cluster_(world_, scenario.cluster, watch_),
         load_(world_, cluster_, scenario_),
-        injector_(world_, cluster_, scenario_) {
+        injector_(world_, cluster_, watch_, scenario_) {
     if (options.trace) world_.trace().set_sink(options.trace_level, options.trace);
     NetworkOptions network;
     network.latency_max = scenario.cluster.latency_max;
+    network.timeout = scenario.cluster.connection_timeout;
     world_.fabric().set_options(network);
   }
 

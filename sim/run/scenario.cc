@@ -33,6 +33,8 @@ std::string describe(const Fault& fault) {
   if (fault.direction != Direction::kBoth)
     text += fault.direction == Direction::kIn ? " (in)" : " (out)";
   if (fault.amount > 0) text += fmt::format(" x{}", fault.amount);
+  if (fault.after_election)
+    text += fmt::format(" {}us after the next election", fault.after_election->count() / 1000);
   if (fault.duration) text += fmt::format(" for {}ms", to_ms(*fault.duration));
   return text;
 }

@@ -28,7 +28,9 @@ struct ClusterShape {
   uint64_t snapshot_after_bytes = 0;  // of log; 0: as the product has it
   Duration session_silence = 600s;
   Duration deletion_grace = 600s;
+  Duration operation_limit = 10s;  // of clients
   Duration latency_max = 500us;
+  Duration connection_timeout = 20s;  // that a sender retransmits into silence
   int32_t drift_ppm_max = 0;
   bool buggify = false;
 };
@@ -79,7 +81,9 @@ struct Fault {
   Direction direction = Direction::kBoth;
   uint64_t amount = 0;
   std::optional<Duration> duration;  // absent: until the faults end
-  bool exempt = false;               // from the budget: part of a sequence that is drawn as a whole
+  // Waits, from `at` on, for the next metadata server to be elected, and then this long.
+  std::optional<Duration> after_election;
+  bool exempt = false;  // from the budget: part of a sequence that is drawn as a whole
 };
 
 struct Expectation {

@@ -129,6 +129,8 @@ Fault read_fault(const json& from) {
   victim_of("power_loss", FaultKind::kPowerLoss);
   victim_of("pause", FaultKind::kPause);
   read_number(from, "disk_operation", fault.amount);
+  if (from.contains("after_election"))
+    fault.after_election = duration_of(from.at("after_election"));
   if (from.contains("partition")) read_partition(from.at("partition"), fault);
   if (from.contains("disk")) read_disk(from.at("disk"), fault);
   if (from.contains("reset")) {

@@ -161,7 +161,8 @@ static constexpr std::string_view kSchema = R"schema({
             "at": {"$ref": "#/definitions/duration"},
             "kill": {"$ref": "#/definitions/node"},
             "for": {"$ref": "#/definitions/duration"},
-            "disk_operation": {"$ref": "#/definitions/count"}
+            "disk_operation": {"$ref": "#/definitions/count"},
+            "after_election": {"$ref": "#/definitions/duration"}
           }
         },
         {
@@ -172,7 +173,8 @@ static constexpr std::string_view kSchema = R"schema({
             "at": {"$ref": "#/definitions/duration"},
             "power_loss": {"$ref": "#/definitions/node"},
             "for": {"$ref": "#/definitions/duration"},
-            "disk_operation": {"$ref": "#/definitions/count"}
+            "disk_operation": {"$ref": "#/definitions/count"},
+            "after_election": {"$ref": "#/definitions/duration"}
           }
         },
         {
@@ -182,7 +184,8 @@ static constexpr std::string_view kSchema = R"schema({
           "properties": {
             "at": {"$ref": "#/definitions/duration"},
             "pause": {"$ref": "#/definitions/node"},
-            "for": {"$ref": "#/definitions/duration"}
+            "for": {"$ref": "#/definitions/duration"},
+            "after_election": {"$ref": "#/definitions/duration"}
           }
         },
         {
@@ -192,7 +195,8 @@ static constexpr std::string_view kSchema = R"schema({
           "properties": {
             "at": {"$ref": "#/definitions/duration"},
             "partition": {"$ref": "#/definitions/partition"},
-            "for": {"$ref": "#/definitions/duration"}
+            "for": {"$ref": "#/definitions/duration"},
+            "after_election": {"$ref": "#/definitions/duration"}
           }
         },
         {
@@ -221,7 +225,8 @@ static constexpr std::string_view kSchema = R"schema({
           "properties": {
             "at": {"$ref": "#/definitions/duration"},
             "disk": {"$ref": "#/definitions/disk"},
-            "for": {"$ref": "#/definitions/duration"}
+            "for": {"$ref": "#/definitions/duration"},
+            "after_election": {"$ref": "#/definitions/duration"}
           }
         },
         {

@@ -35,6 +35,8 @@ ClusterShape draw_cluster(Random random) {
   if (random.chance(1, 2)) shape.snapshot_after_bytes = random.between(4 << 10, 64 << 10);
   if (random.chance(1, 4)) shape.session_silence = draw_duration(random, 4s, 20s);
   if (random.chance(1, 3)) shape.deletion_grace = draw_duration(random, 5s, 20s);
+  if (random.chance(1, 3)) shape.operation_limit = draw_duration(random, 500ms, 3s);
+  if (random.chance(1, 2)) shape.connection_timeout = draw_duration(random, 1s, 8s);
   if (random.chance(1, 5)) shape.latency_max = draw_duration(random, 2ms, 20ms);
   if (random.chance(1, 3)) shape.drift_ppm_max = static_cast<int32_t>(random.between(50, 5000));
   shape.buggify = random.chance(1, 2);
@@ -102,6 +104,7 @@ const Trouble kTroubles[] = {
     {FaultKind::kPartition, "metadata:any", 3, 500ms, 8s},
     {FaultKind::kPartition, "chunk:any", 3, 500ms, 8s},
     {FaultKind::kPartition, "client:any", 2, 500ms, 8s, 0, 0, 3},
+    {FaultKind::kKill, "client:any", 3, 100ms, 3s, 0, 0, 3},
     {FaultKind::kClog, "metadata:any", 3, 500ms, 6s, 20, 800},
     {FaultKind::kClog, "chunk:any", 3, 500ms, 6s, 20, 800},
     {FaultKind::kReset, "", 12, 0s, 0s, 1, 6},
@@ -135,7 +138,12 @@ void draw_trouble(const Trouble& trouble, Random random, std::vector<Fault>& fau
       fault.duration = draw_duration(random, trouble.duration_min, trouble.duration_max);
     if (trouble.amount_max > 0)
       fault.amount = random.between(trouble.amount_min, trouble.amount_max);
-    if (trouble.kind == FaultKind::kPartition) fault.direction = draw_direction(random);
+    if (trouble.kind == FaultKind::kPartition) {
+      fault.direction = draw_direction(random);
+      // From one other only, now and then: then the two disagree with everybody else.
+      if (random.chance(1, 3)) fault.peer = random.chance(1, 2) ? "metadata:any" : "chunk:any";
+    }
+    if (random.chance(1, 6)) fault.after_election = draw_duration(random, 0us, 5ms);
     faults.push_back(std::move(fault));
   }
 }
@@ -149,11 +157,14 @@ class Sequence {
     at_ = draw_duration(random_, kFaultsFrom + 1s, kFaultsUntil - 15s);
   }
 
-  // A follower whose disk hangs is asked for its vote, and then the power fails everywhere.
+  // A follower whose disk hangs is asked for its vote. Then the power fails everywhere, and whom it
+  // voted for comes back last.
   void vote_on_a_hung_disk() {
-    add(FaultKind::kDiskStall, "metadata:follower", 0ms, 4s);
-    add(FaultKind::kKill, "metadata:leader", 50ms, draw_duration(random_, 1s, 4s));
-    add(FaultKind::kPowerLoss, "metadata:all", draw_duration(random_, 600ms, 2500ms), 100ms);
+    const Duration failure = draw_duration(random_, 800ms, 2500ms);
+    add(FaultKind::kDiskStall, "metadata:follower", 0ms, failure + 50ms);
+    add(FaultKind::kKill, "metadata:leader", 50ms, draw_duration(random_, 500ms, 3s));
+    add(FaultKind::kPowerLoss, "metadata:leader", failure, draw_duration(random_, 2s, 4s));
+    add(FaultKind::kPowerLoss, "metadata:all", failure + 10ms, 100ms);
   }
   // One server lags; one that did not loses its disk; the third, which holds the rest, is away
   // when the first two meet.
@@ -163,7 +174,7 @@ class Sequence {
     add(FaultKind::kPowerLoss, servers_[2], lag - 100ms, draw_duration(random_, 2s, 6s));
     add(FaultKind::kLostDisk, servers_[1], lag - 100ms, 100ms);
   }
-  // Leaders come and go, each cut off with what it has not yet shared (Raft paper, figure 8).
+  // Leaders come and go.
   void leaders_come_and_go() {
     Duration when{};
     for (uint64_t i = random_.between(3, 6); i > 0; --i) {
@@ -172,15 +183,27 @@ class Sequence {
       when += draw_duration(random_, 400ms, 1500ms);
     }
   }
+  // Figure 8 of the Raft paper. A leader is cut off from its peers, not from its clients; so is the
+  // next, as soon as it is elected. The first returns, leads again, and loses power before what it
+  // writes in its new term is durable; then the second returns.
+  void entries_of_an_earlier_term() {
+    add(FaultKind::kPartition, "metadata:leader", 0ms, 1300ms).peer = "metadata:all";
+    Fault& second = add(FaultKind::kPartition, "metadata:leader", 100ms, 3s);
+    second.peer = "metadata:all";
+    second.after_election = draw_duration(random_, 0us, 200us);
+    add(FaultKind::kDiskStall, "metadata:leader", 1300ms, 300ms).after_election = 0us;
+    add(FaultKind::kPowerLoss, "metadata:leader", 1300ms, 100ms).after_election = 60ms;
+    add(FaultKind::kPowerLoss, "metadata:follower", 1300ms, 4s).after_election = 61ms;
+  }
 
  private:
-  void add(FaultKind kind, std::string victim, Duration after, Duration lasts) {
-    faults_.push_back({.at = at_ + after,
-                       .kind = kind,
-                       .victim = std::move(victim),
-                       .peer = {},
-                       .duration = lasts,
-                       .exempt = true});
+  Fault& add(FaultKind kind, std::string victim, Duration after, Duration lasts) {
+    return faults_.emplace_back(Fault{.at = at_ + after,
+                                      .kind = kind,
+                                      .victim = std::move(victim),
+                                      .peer = {},
+                                      .duration = lasts,
+                                      .exempt = true});
   }
 
   Random random_;
@@ -196,6 +219,7 @@ void draw_sequence(Random random, Scenario& scenario) {
     case 0: return sequence.vote_on_a_hung_disk();
     case 1: return sequence.return_with_a_blank_disk();
     case 2: return sequence.leaders_come_and_go();
+    case 3: return sequence.entries_of_an_earlier_term();
   }
 }
 
