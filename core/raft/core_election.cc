@@ -34,7 +34,7 @@ bool Core::may_campaign() const {
 }
 
 bool Core::hears_leader() const {
-  if (role() == Role::kLeader) return true;  // check_quorum() keeps this honest
+  if (role() == Role::kLeader) return true;  // quorum_is_active() keeps this honest
   return leader() && now_ - election_timer_start_ < options_.election_ticks;
 }
 

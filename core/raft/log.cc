@@ -135,7 +135,6 @@ void Log::compact(const SnapshotMeta& snapshot, uint64_t tail_entries) {
   }
   std::erase_if(configurations_, [&](const InForce& c) { return c.from <= snapshot.last.index; });
   configurations_.insert(configurations_.begin(), {snapshot.last.index, snapshot.configuration});
-  durable_ = std::max(durable_, snapshot.last.index);
 }
 
 void Log::restore(const SnapshotMeta& snapshot) {

@@ -299,6 +299,14 @@ TEST_CASE("an image alone restarts the member as it was") {
   CHECK_EQ(again.log().first_index(), LogIndex(3));
 }
 
+TEST_CASE("a compaction makes no entry durable: what a crash would forget is not acknowledged") {
+  Server server(1);
+  server.from(2, 1, append(0, 0, {entry(1, 1), entry(2, 1)}, 2));  // not on this disk yet
+  CHECK_EQ(server.core.step(Compact{server.core.snapshot_meta(LogIndex(2))}).messages.size(), 0u);
+  CHECK_EQ(answer_in(server.from(2, 1, append(2, 1, {}, 2))).match, LogIndex(0));
+  CHECK_EQ(answer_in(server.persisted()).match, LogIndex(2));
+}
+
 // --- Messages that no correct member sends ---
 
 uint64_t odd_number(Random& random) {
