@@ -94,7 +94,8 @@ TEST_CASE("two servers never share a data directory, and one that is asked to st
 TEST_CASE("a server that cannot run is named by up, with the end of its log") {
   const Cluster cluster({"--meta", "1", "--chunk", "3", "--policy", "rs-2-1"});
   CHECK_EQ(cluster.control({"down"}).exit_code, 0);
-  write_file(cluster.directory() + "/chunk-2/data/identity", "not what a chunk server wrote");
+  for (const char* copy : {"identity", "identity.copy"})
+    write_file(cluster.directory() + "/chunk-2/data/" + copy, "not what a chunk server wrote");
   const Outcome up = cluster.control({"up"});
   CHECK_EQ(up.exit_code, 1);
   CAPTURE(up.err);
