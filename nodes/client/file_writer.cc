@@ -144,6 +144,7 @@ Task<Result<void>> FileWriter::add(Nursery& children, Buffer batch) {
 }
 
 void FileWriter::keep(Block& block, Buffer batch) {
+  if (!block.kept) return;
   kept_bytes_ += batch.size();
   block.batches.push_back(std::move(batch));
   if (kept_bytes_ <= parts_.options.write_memory) return;
