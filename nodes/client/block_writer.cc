@@ -159,11 +159,17 @@ size_t BlockWriter::needed() const {
 Result<void> BlockWriter::check_enough() const {
   const size_t left = senders_.size() - count(ShardSender::State::kGivenUp);
   if (left >= needed()) return {};
-  std::string why;
-  for (const auto& sender : senders_)
-    if (sender->state() == ShardSender::State::kGivenUp) why = sender->failure().message;
-  return fail(Code::kUnavailable, "{} of {} chunk servers are left for a block, {} needed: {}",
-              left, senders_.size(), needed(), why);
+  Error why{Code::kUnavailable, "too few servers were live"};
+  size_t full = 0;
+  for (const auto& sender : senders_) {
+    if (sender->state() != ShardSender::State::kGivenUp) continue;
+    if (sender->failure().is(Code::kNoSpace)) ++full;
+    if (!why.is(Code::kNoSpace)) why = sender->failure();
+  }
+  const bool for_want_of_space = left + full >= needed();
+  return fail(for_want_of_space ? Code::kNoSpace : Code::kUnavailable,
+              "{} of {} chunk servers are left for a block, {} needed: {}", left, senders_.size(),
+              needed(), why.message);
 }
 
 metadata::CommittedBlock BlockWriter::committed() const {

@@ -41,12 +41,12 @@ class BlockWriter {
   static Task<> run(std::shared_ptr<BlockWriter> self);
 
   // The next bytes: whole stripes, but for the last of the block. Returns when the servers that
-  // count have room for more. kUnavailable: too few of them are left.
+  // count have room for more. kUnavailable: too few of them are left; kNoSpace: so it is because
+  // the disks of the others are full.
   Task<Result<void>> write(Buffer stripes);
   // No more bytes.
   void end();
-  // After end(): waits until the shards are durable, all of them or enough. kUnavailable as
-  // write().
+  // After end(): waits until the shards are durable, all of them or enough. Errors as write().
   Task<Result<metadata::CommittedBlock>> settle();
   void stop();
 

@@ -100,8 +100,7 @@ TEST_CASE("on full disks a put is refused for want of space, and nothing is left
   CHECK_FALSE(run_get(cluster, "/f").got);
   cluster.world.run_for(5s);
   CHECK_EQ(cluster.shards_on_disks(), before);
-  for (int i = 1; i <= 6; ++i)
-    CHECK_EQ(cluster.chunk(i).disk_image().list("shards")->size(), 1u);
+  for (int i = 1; i <= 6; ++i) CHECK_EQ(cluster.chunk(i).disk_image().list("shards")->size(), 1u);
   CHECK_EQ(code_of(run_put(cluster, "/small", pattern(2000, 1)).put), "ok");
 }
 
