@@ -76,6 +76,15 @@ Task<std::expected<Peer, Ending>> Connection::greet(Identity self) {
 }
 
 Task<std::expected<Peer, Ending>> Connection::welcome(Identity self) {
+  const Deadline limit(env_, stream_, options_.connect_limit);
+  auto peer = co_await answer_hello(std::move(self));
+  if (!peer && limit.expired())
+    co_return std::unexpected(Ending{
+        Reason::kSilent, fmt::format("no handshake within {} ms", to_ms(options_.connect_limit))});
+  co_return peer;
+}
+
+Task<std::expected<Peer, Ending>> Connection::answer_hello(Identity self) {
   auto peer = co_await read_hello(FrameType::kHello, self);
   if (!peer) {
     if (worth_telling(peer.error())) co_await turn_away(peer.error());

@@ -39,7 +39,7 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   // The handshake. If it fails on our judgement the peer has been told why, when that was possible.
-  // The caller limits the time.
+  // Who greets limits the time; a welcome ends by itself after Options::connect_limit.
   Task<std::expected<Peer, Ending>> greet(Identity self);
   Task<std::expected<Peer, Ending>> welcome(Identity self);
   // Says goodbye instead of a handshake.
@@ -53,6 +53,7 @@ class Connection {
 
  private:
   Task<std::expected<Peer, Ending>> read_hello(FrameType expected, Identity self);
+  Task<std::expected<Peer, Ending>> answer_hello(Identity self);
   Task<std::optional<Ending>> write_now(Outgoing frame);
   Task<> work(Nursery& children, Outbox& outbox, Receiver& receiver);
   Task<> read(Outbox& outbox, Receiver& receiver);

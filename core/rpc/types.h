@@ -46,7 +46,7 @@ struct Call {
 };
 
 struct Options {
-  Duration connect_limit = 2s;  // connect and handshake
+  Duration connect_limit = 2s;  // connect and handshake; of a server, the handshake
   Duration backoff_min = 50ms;  // after a failed connect; doubles, with jitter
   Duration backoff_max = 1s;
   Duration ping_after = 2s;                          // nothing heard for this long

@@ -203,6 +203,32 @@ TEST_CASE("a conversation cut anywhere does no harm") {
   CHECK(nodes.server->stats().calls == 1);
 }
 
+namespace {
+
+Task<> dawdle(Env& env, Address to, std::string bytes, Heard& heard) {
+  auto stream = co_await env.network().connect(std::move(to));
+  co_await asio::async_write(*stream, asio::buffer(bytes), asio::as_tuple(asio::use_awaitable));
+  co_await listen_to(env, *stream, heard);
+}
+
+}  // namespace
+
+TEST_CASE("a connection whose handshake does not come to an end is closed in time") {
+  for (const size_t said : {size_t{0}, size_t{1}, kHeaderBytes, good_hello().size() - 1}) {
+    Heard heard;
+    Nodes nodes(1);
+    nodes.serve(echo_setup(0ms));
+    nodes.run_client([&](Env& env, Client&) {
+      return dawdle(env, nodes.address, good_hello().substr(0, said), heard);
+    });
+    CHECK(nodes.finish(2 * nodes.options.connect_limit));
+    CHECK(heard.ended);
+    CHECK(heard.types.empty());
+    CHECK(nodes.server->connections() == 0);
+    CHECK(nodes.server->stats().endings[static_cast<size_t>(Reason::kSilent)] == 1);
+  }
+}
+
 TEST_CASE("random bytes after a handshake never get through") {
   Random random(3);
   Talks talks;
