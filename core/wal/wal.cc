@@ -72,10 +72,12 @@ Result<Wal::Ticket> Wal::append(GroupId group, std::vector<std::string> records)
     if (record.size() > limits::kWalRecordBytesMax ||
         kFrameHeaderBytes + kRecordHeaderBytes + record.size() > batch_bytes_max())
       return fail(Code::kTooLarge, "a log record of {} bytes", record.size());
-  keep_together(records);
   Ticket ticket;
   ticket.group_ = group;
   ticket.first_ = taken_.next();
+  ticket.last_ = taken_;
+  if (records.empty()) return ticket;  // a batch without records would be no marker, nor a batch
+  keep_together(records);
   for (const auto& record : records) {
     Batch& batch = batch_with_room(kRecordHeaderBytes + record.size());
     taken_ = taken_.next();

@@ -36,9 +36,10 @@ class Wal {
   // Writes, syncs, deletes; returns when the log has failed. Spawn it once.
   Task<> run();
 
-  // Takes records, in order, all or none. Errors: kTooLarge (a record over kWalRecordBytesMax, or
-  // too large for a segment), kUnavailable (the queue is full: wait for room()), kNoSpace (the
-  // group has not yet heard of earlier records that were refused), kIo (the log has failed).
+  // Takes records, in order, all or none; no records are durable at once. Errors: kTooLarge (a
+  // record over kWalRecordBytesMax, or too large for a segment), kUnavailable (the queue is full:
+  // wait for room()), kNoSpace (the group has not yet heard of earlier records that were refused),
+  // kIo (the log has failed).
   Result<Ticket> append(GroupId group, std::vector<std::string> records);
   // Waits until the ticket's records are durable: any loss of power leaves them there. kNoSpace:
   // they are not in the log (of more than one batch a prefix may be), nor is anything the group

@@ -274,6 +274,23 @@ TEST_CASE("a queue that is full pushes back until the disk has caught up") {
   play(rig, limits::kWalSegmentBytes, too_many);
 }
 
+Task<> nothing_to_say(Env& env, Nursery&, Wal& wal, Rig& rig) {
+  int durable = 0;
+  co_await append_and_wait(wal, rig.ledger, GroupId(1), {"before"}, durable);
+  co_await append_and_wait(wal, rig.ledger, GroupId(1), {}, durable);
+  co_await env.sleep(1ms);
+  CHECK_EQ(wal.last_durable(), Lsn(1));
+  co_await append_and_wait(wal, rig.ledger, GroupId(1), {"after"}, durable);
+  CHECK_EQ(durable, 3);
+}
+
+TEST_CASE("appending no records is durable at once and leaves nothing in the log") {
+  Rig rig(1);
+  play(rig, 2048, nothing_to_say);
+  rig.end_life(true);
+  check_sound(rig);
+}
+
 Task<> pinned(Env& env, Nursery&, Wal& wal, Rig& rig) {
   int durable = 0;
   co_await append_and_wait(wal, rig.ledger, GroupId(9), {"idle"}, durable);
