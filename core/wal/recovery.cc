@@ -151,6 +151,7 @@ Task<Result<void>> Recovery::secure_tail() {
   CO_TRY_VOID(co_await tail_.file->sync());
   recovered_.active = std::move(tail_.file);
   recovered_.end = scan_.end;
+  recovered_.marked = scan_.frames.empty() || scan_.frames.back().header.records == 0;
   co_return Result<void>();
 }
 

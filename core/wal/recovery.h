@@ -49,6 +49,7 @@ struct Recovered {
   std::unique_ptr<File> active;   // null when there is no segment yet
   uint64_t end = 0;               // of the active segment
   Lsn last;
+  bool marked = true;  // the log itself says that all up to `last` is durable
 };
 
 // Creates the directory if it is missing. Errors: kCorrupt (names segment, offset and LSN), kIo,

@@ -30,6 +30,7 @@ Wal::Wal(Env& env, Options options, Recovered recovered)
       end_(recovered.end),
       taken_(recovered.last),
       durable_(recovered.last),
+      marked_(recovered.marked),
       work_(env),
       room_(env) {}
 

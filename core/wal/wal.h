@@ -85,7 +85,7 @@ class Wal {
   uint64_t end_ = 0;  // of the active segment
   Lsn taken_;         // given to the latest record
   Lsn durable_;
-  bool marked_ = true;  // durable_ is written down in the log
+  bool marked_;  // durable_ is written down in the log
   std::deque<std::shared_ptr<Batch>> queue_;
   size_t queued_bytes_ = 0;
   std::map<GroupId, Lsn> refused_;  // from where on; the group has not heard of it yet

@@ -350,6 +350,21 @@ TEST_CASE("records refused by a full disk leave no gap within their group") {
   check_sound(rig);
 }
 
+TEST_CASE("damage of a batch is told from a torn tail even when power was cut before its marker") {
+  Rig rig(1);
+  play(rig, 2048, [](Env&, Nursery&, Wal& wal, Rig& r) -> Task<> {
+    int durable = 0;
+    co_await append_and_wait(wal, r.ledger, GroupId(1), {"promised"}, durable);
+  });
+  rig.end_life(true);  // with the marker unwritten, or at least unsynced
+  play(rig, 2048, [](Env& env, Nursery&, Wal&, Rig&) { return env.sleep(1ms); });
+  rig.end_life(false);
+  REQUIRE(rig.host.disk_image().rot("log/" + segment_name(1), kSegmentHeaderBytes + 50, 1));
+  live(rig);
+  REQUIRE(rig.ledger.open_error);
+  CHECK_EQ(rig.ledger.open_error->code, Code::kCorrupt);
+}
+
 // A log of a few segments on a durable disk.
 void prepare(Rig& rig) {
   live(rig, 4, 16384);
