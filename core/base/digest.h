@@ -25,9 +25,10 @@ class Digest {
       add(word);
       bytes.remove_prefix(8);
     }
+    if (bytes.empty()) return *this;  // and no memcpy: an empty view may have no address
     uint64_t tail = 0;
     std::memcpy(&tail, bytes.data(), bytes.size());
-    return bytes.empty() ? *this : add(tail);
+    return add(tail);
   }
   uint64_t value() const { return value_; }
   bool operator==(const Digest&) const = default;

@@ -106,6 +106,8 @@ TEST_CASE("an error keeps its code when context is added") {
 TEST_CASE("a digest depends on order and on field boundaries") {
   CHECK_NE(Digest().add("ab").add("c").value(), Digest().add("a").add("bc").value());
   CHECK_NE(Digest().add(1).add(2).value(), Digest().add(2).add(1).value());
+  CHECK_EQ(Digest().add(std::string_view()).value(), Digest().add("").value());
+  CHECK_NE(Digest().add(std::string_view()).value(), Digest().value());
 }
 
 }  // namespace
