@@ -167,20 +167,22 @@ void Tables::erase_outbox(Slot slot, OutboxKind kind, uint64_t id) {
   erase(key::outbox(slot, kind, id));
 }
 
-uint32_t Tables::erase_results(ClientId client, RequestId below) {
+uint32_t Tables::erase_range(const std::string& begin, const std::string& end) {
   std::vector<std::string> keys;
-  const std::string end = key::result(client, below);
-  for (auto at = rows_.seek(key::result(client, RequestId(0))); at.valid(); at.next()) {
-    if (at.key() >= end) break;
+  for (auto at = rows_.seek(begin); at.valid() && at.key() < end; at.next()) {
     keys.emplace_back(at.key());
   }
   for (const auto& key : keys) erase(key);
   return static_cast<uint32_t>(keys.size());
 }
 
+uint32_t Tables::erase_results(ClientId client, RequestId below) {
+  return erase_range(key::result(client, RequestId(0)), key::result(client, below));
+}
+
 void Tables::erase_session(ClientId client) {
-  erase_results(client, RequestId(UINT64_MAX));
-  erase(key::session(client));
+  const auto last_result = key::result(client, RequestId(UINT64_MAX));
+  erase_range(key::session(client), last_result + std::string(1, '\0'));
 }
 
 InodeId Tables::new_inode(Slot slot_number) {

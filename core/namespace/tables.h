@@ -79,7 +79,7 @@ class Tables {
   void erase_outbox(Slot slot, OutboxKind kind, uint64_t id);
   // With results below `below`; returns how many there were.
   uint32_t erase_results(ClientId client, RequestId below);
-  void erase_session(ClientId client);
+  void erase_session(ClientId client);  // with all its results
 
   // Fresh ids of a slot.
   InodeId new_inode(Slot slot);
@@ -97,6 +97,8 @@ class Tables {
  private:
   void write(const std::string& key, std::string_view value);
   void erase(const std::string& key);
+  // Rows with begin <= key < end; returns how many there were.
+  uint32_t erase_range(const std::string& begin, const std::string& end);
   void write_nodes_since(MapVersion before);
   // Adds (sign 1) or takes away (sign -1) what a row contributes to the derived parts.
   void account(std::string_view key, std::string_view value, int sign);

@@ -114,6 +114,19 @@ TEST_CASE("a session remembers a bounded number of answers, and forgets acknowle
   CHECK(check_invariants(fs.machine).has_value());
 }
 
+TEST_CASE("an expired session leaves nothing behind, whatever its requests were numbered") {
+  ClusterFixture fs;
+  const ClientId client = fs.new_client();
+  const auto rows = fs.machine.tables().rows().size();
+  REQUIRE_EQ(outcome(fs.apply(command(client, 1, 1, Remove{.path = "/none"}))), "not_found");
+  REQUIRE_EQ(outcome(fs.apply(command(client, UINT64_MAX, 1, Remove{.path = "/none"}))),
+             "not_found");
+  const auto open = fs.machine.sessions(ClientId(client.value - 1), 1).at(0);
+  REQUIRE_EQ(outcome(fs.lead(ExpireSession{.client = client, .epoch = open.epoch})), "ok");
+  CHECK_EQ(fs.machine.tables().rows().size(), rows - 1);
+  CHECK(check_invariants(fs.machine).has_value());
+}
+
 TEST_CASE("numbers that cannot be are invalid, and operations keep to their kind of session") {
   ClusterFixture fs;
   CHECK_EQ(outcome(fs.apply(command(fs.client, 0, 0, mkdir("/a")))), "invalid");
