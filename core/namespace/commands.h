@@ -153,7 +153,8 @@ struct CommitBlocks {
 enum class PublishCondition : uint8_t { kOverwrite = 1, kIfAbsent = 2 };
 
 // Links the upload at its path, whole, and drops the file that was there. The blocks committed so
-// far must cover [0, length); blocks allocated beyond are given back.
+// far must cover [0, length); blocks allocated beyond, at most limits::kRemoveStepMax, are given
+// back.
 struct Publish {
   FileHandle file;
   Epoch epoch;

@@ -40,6 +40,14 @@ uint64_t end_of(const std::vector<Extent>& extents) {
   return extents.empty() ? 0 : extents.back().file_offset + extents.back().length;
 }
 
+// Bounds the work of an entry that keeps only the first `kept` extents.
+Result<> check_given_back(const FileRow& row, size_t kept) {
+  const size_t given_back = row.extents.size() - kept;
+  if (given_back <= limits::kRemoveStepMax) return {};
+  return fail(Code::kTooLarge, "{} blocks to give back at once, {} are allowed", given_back,
+              limits::kRemoveStepMax);
+}
+
 // --- Allocation ---
 
 Result<> check_allocation(const Tables& tables, const FileRow& row,
@@ -71,10 +79,7 @@ Result<size_t> kept_extents(const Tables& tables, const FileRow& row, uint64_t f
     return fail(Code::kPrecondition, "blocks asked for at offset {}, where none begins or ends",
                 file_offset);
   }
-  if (row.extents.size() - kept > limits::kRemoveStepMax) {
-    return fail(Code::kTooLarge, "{} blocks to give back at once, {} are allowed",
-                row.extents.size() - kept, limits::kRemoveStepMax);
-  }
+  TRY_VOID(check_given_back(row, kept));
   for (size_t i = kept; i < row.extents.size(); ++i) {
     const auto block = tables.block(row.extents[i].block);
     CHECK(block.has_value(), "block {} of an upload is gone", row.extents[i].block);
@@ -287,6 +292,7 @@ Response apply(Tables& tables, const EntryContext& entry, const Publish& operati
   TRY(row, held_upload(tables, entry, operation.file, operation.epoch));
   TRY(target, check_target(tables, operation));
   TRY(used, check_content(tables, row, operation.length));
+  TRY_VOID(check_given_back(row, used));
   for (size_t i = used; i < row.extents.size(); ++i) {
     drop_block(tables, entry, row.extents[i].block);
   }

@@ -171,6 +171,24 @@ TEST_CASE("a last block may be shorter than allocated, and unused ones are given
   check_sound(fs);
 }
 
+TEST_CASE("publishing gives back a bounded number of unused blocks") {
+  ClusterFixture fs(2, "rep-1");
+  const auto upload = start(fs, "/f");
+  const std::vector<uint64_t> lengths(limits::kBlocksPerAllocation, 1);
+  uint64_t end = 0;
+  for (; end <= limits::kRemoveStepMax; end += lengths.size()) {
+    REQUIRE_EQ(outcome(allocate(fs, upload, end, lengths)), "ok");
+  }
+  CHECK_EQ(outcome(fs.publish(upload, "/f", 0)), "too_large");
+  CHECK_EQ(fs.machine.counters().garbage_blocks, 0u);
+  // Some go by being allocated anew, and the rest with the publishing.
+  REQUIRE_EQ(outcome(allocate(fs, upload, 500, {1})), "ok");
+  CHECK_EQ(fs.machine.counters().garbage_blocks, end - 500);
+  CHECK_EQ(outcome(fs.publish(upload, "/f", 0)), "ok");
+  CHECK_EQ(fs.machine.counters().garbage_blocks, end + 1);
+  check_sound(fs);
+}
+
 TEST_CASE("an allocation that does not fit the upload or the limits is refused") {
   ClusterFixture fs;
   const auto upload = start(fs, "/f");
