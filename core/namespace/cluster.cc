@@ -27,6 +27,13 @@ Result<> check_settings(const CreateCluster& operation) {
     return fail(Code::kInvalid, "cells of {} bytes: 1 to {} are allowed", operation.cell_bytes,
                 limits::kCellBytesMax);
   }
+  // Else no chunk server would take a replica of a full block, ever.
+  if (operation.block_bytes > limits::kCellsPerShardMax * operation.cell_bytes) {
+    return fail(
+        Code::kInvalid, "cells of {} bytes are too small for blocks of {}: need {} or more",
+        operation.cell_bytes, operation.block_bytes,
+        (operation.block_bytes + limits::kCellsPerShardMax - 1) / limits::kCellsPerShardMax);
+  }
   return {};
 }
 

@@ -47,6 +47,16 @@ TEST_CASE("impossible settings of a cluster are refused") {
            "invalid");
   CHECK_EQ(created([](CreateCluster& c) { c.cell_bytes = 0; }), "invalid");
   CHECK_EQ(created([](CreateCluster& c) { c.cell_bytes = limits::kCellBytesMax + 1; }), "invalid");
+  // A replica of a full block has a checksum for each cell, of which a shard keeps so many.
+  const auto with_cells_of_64 = [&](uint64_t block_bytes) {
+    return created([&](CreateCluster& c) {
+      c.cell_bytes = 64;
+      c.block_bytes = block_bytes;
+    });
+  };
+  CHECK_EQ(with_cells_of_64(64 * limits::kCellsPerShardMax), "ok");
+  CHECK_EQ(with_cells_of_64(64 * limits::kCellsPerShardMax + 1), "invalid");
+  CHECK_EQ(created([](CreateCluster& c) { c.cell_bytes = 1; }), "invalid");
 }
 
 TEST_CASE("a server that registers again keeps its id, and the map changes only if it did") {
