@@ -369,6 +369,46 @@ TEST_CASE("lists over their limits and enums that do not exist are refused") {
            Code::kInvalid);
 }
 
+TEST_CASE("the largest answers fit a frame, with room for what carries them") {
+  const std::string text(255, 'x');
+  constexpr uint32_t kLast = limits::kShardsMax - 1;
+  const auto policy = placement::Policy::parse("rs-16-16").value();
+  metadata::LocatedBlock block{.file_offset = UINT64_MAX,
+                               .length = limits::kBlockBytesMax,
+                               .block = BlockId(UINT64_MAX),
+                               .generation = Generation(UINT64_MAX),
+                               .placement_version = PlacementVersion(UINT64_MAX),
+                               .block_length = limits::kBlockBytesMax,
+                               .policy = policy};
+  block.shards.assign(limits::kShardsMax, {.index = kLast,
+                                           .node = NodeId(UINT32_MAX),
+                                           .address = text,
+                                           .state = placement::NodeState::kGone,
+                                           .checksum = UINT32_MAX});
+  metadata::FileLocation location{.length = UINT64_MAX, .cell_bytes = UINT32_MAX};
+  location.blocks.assign(limits::kBlocksPerLocation, block);
+  metadata::Listing listing;
+  listing.entries.assign(limits::kListPageMax, {.name = text,
+                                                .attributes = {.id = InodeId(UINT64_MAX),
+                                                               .home = InodeId(UINT64_MAX),
+                                                               .length = UINT64_MAX,
+                                                               .blocks = UINT32_MAX,
+                                                               .modified = WallTime{-1}}});
+  placement::MapChanges map{.version = MapVersion(UINT64_MAX), .full = true};
+  map.nodes.assign(limits::kNodesMax, {.id = NodeId(UINT32_MAX),
+                                       .name = text,
+                                       .store = StoreId(UINT64_MAX),
+                                       .address = text,
+                                       .zone = text,
+                                       .disks = UINT32_MAX,
+                                       .capacity_bytes = UINT64_MAX,
+                                       .used_bytes = UINT64_MAX,
+                                       .changed = MapVersion(UINT64_MAX)});
+  for (const Answer& answer : {Answer(location), Answer(listing), Answer(map)}) {
+    CHECK_LE(encode_answer(answer).size(), limits::kFrameMessageBytesMax - limits::kKiB);
+  }
+}
+
 TEST_CASE("a located block that contradicts itself is refused") {
   Random random(3);
   const auto refusal = [&](auto change) {
