@@ -168,6 +168,36 @@ void check_names(const Cluster& cluster) {
   CHECK_EQ(cluster.dogfs({"stat", "/rep/file"}).exit_code, 3);
 }
 
+// A stream that is closed or full is told of, and nobody else's file or connection is taken for it.
+void check_streams(const Cluster& cluster) {
+  struct Row {
+    Arguments arguments;
+    std::vector<int> closed;
+    std::string output;
+    std::string said;
+  };
+  CHECK_EQ(cluster.put("/streams", "bytes").exit_code, 0);
+  const std::vector<Row> table = {
+      {{"put", "-", "/closed"}, {0}, "", "standard input: Bad file descriptor"},
+      {{"cat", "/streams"}, {0, 1}, "", "standard output: Bad file descriptor"},
+      {{"ls", "/"}, {0, 1}, "", "standard output: Bad file descriptor"},
+      {{"ls", "/"}, {}, "/dev/full", "standard output: No space left on device"},
+      {{"stat", "/streams", "--json"}, {}, "/dev/full", "standard output: No space left"},
+  };
+  for (const auto& row : table) {
+    const Outcome outcome = cluster.dogfs(
+        row.arguments,
+        {.output = row.output, .closed = row.closed, .limit = std::chrono::seconds(10)});
+    CAPTURE(row.arguments[0]);
+    CAPTURE(outcome.err);
+    CHECK_EQ(outcome.exit_code, 1);
+    CHECK(outcome.err.find(row.said) != std::string::npos);
+  }
+  const RunOptions none{.closed = {0, 1, 2}, .limit = std::chrono::seconds(10)};
+  CHECK_EQ(cluster.dogfs({"cat", "/streams"}, none).exit_code, 1);
+  CHECK_EQ(cluster.dogfs({"stat", "/closed"}).exit_code, 3);
+}
+
 // A file that never ends; the program is told to stop while it stores it.
 void check_signals(const Cluster& cluster) {
   for (const int signal : {SIGINT, SIGTERM}) {
@@ -195,6 +225,7 @@ TEST_CASE("files go in and come out, and every mistake has its own answer") {
   check_errors(cluster);
   check_json(cluster);
   check_names(cluster);
+  check_streams(cluster);
   check_signals(cluster);
 }
 

@@ -75,8 +75,10 @@ Running::Running(const Scratch& scratch, const Arguments& arguments, const RunOp
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_addopen(&files, 0, (name_ + ".in").c_str(), O_RDONLY, 0);
   const int create = O_WRONLY | O_CREAT | O_TRUNC;
-  posix_spawn_file_actions_addopen(&files, 1, (name_ + ".out").c_str(), create, 0600);
+  const std::string output = options.output.empty() ? name_ + ".out" : options.output;
+  posix_spawn_file_actions_addopen(&files, 1, output.c_str(), create, 0600);
   posix_spawn_file_actions_addopen(&files, 2, (name_ + ".err").c_str(), create, 0600);
+  for (const int fd : options.closed) posix_spawn_file_actions_addclose(&files, fd);
   Arguments all{DOGFS_PROGRAM};
   all.insert(all.end(), arguments.begin(), arguments.end());
   const auto environment = environment_of(scratch.path(), options.environment);

@@ -27,6 +27,8 @@ struct Outcome {
 struct RunOptions {
   std::string input;               // on standard input
   std::string environment;         // one more variable, as in "A=b"
+  std::string output;              // standard output goes into this file instead
+  std::vector<int> closed;         // standard streams that it is started without
   std::chrono::seconds limit{60};  // then it is killed
 };
 

@@ -7,6 +7,8 @@
 #include <string>
 
 #include <CLI/CLI.hpp>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "tools/dogfs/bench/bench_commands.h"
 #include "tools/dogfs/cluster_commands.h"
@@ -17,6 +19,13 @@
 
 namespace dogfs::tool {
 namespace {
+
+// A standard stream that the program was started without would be the next file or connection that
+// it opens. Opened the wrong way round instead, every use of it fails.
+void occupy_standard_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) == -1) (void)::open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
 
 // Every flag --some-thing is also the variable DOGFS_SOME_THING.
 void name_variables(CLI::App& app) {
@@ -46,6 +55,7 @@ int wrong_usage(const CLI::App& app, const CLI::ParseError& wrong, Output& outpu
 }
 
 int run(int argc, char** argv) {
+  occupy_standard_streams();
   Output output;
   CLI::App app("DogFS: a distributed file and object store", "dogfs");
   app.require_subcommand(1);

@@ -1,6 +1,7 @@
 #include "tools/dogfs/output.h"
 
-#include <cstdio>
+#include <cerrno>
+#include <cstring>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -16,25 +17,27 @@ void Output::object(const nlohmann::json& value) {
 }
 
 void Output::write_json(const nlohmann::json& value) {
-  FILE* out = stdout_taken_ ? stderr : stdout;
   // Names are bytes; what is not UTF-8 is shown with replacement characters.
-  fmt::print(out, "{}\n", value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-  std::fflush(out);
+  write(stdout_taken_ ? stderr : stdout,
+        value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+void Output::write(std::FILE* out, std::string_view text) {
+  const bool written = std::fwrite(text.data(), 1, text.size(), out) == text.size() &&
+                       std::fputc('\n', out) != EOF && std::fflush(out) == 0;
+  if (written || exit_code_ != kOk) return;
+  exit_code_ = kFailed;
+  if (out == stdout) std::fprintf(stderr, "dogfs: standard output: %s\n", std::strerror(errno));
 }
 
 void Output::line(std::string_view text) {
-  if (json_) return;
-  fmt::print("{}\n", text);
-  std::fflush(stdout);
+  if (!json_) write(stdout, text);
 }
 
 void Output::error(const Error& error) {
   const int code = tool::exit_code(error.code);
   if (exit_code_ == kOk) exit_code_ = code;
-  if (!json_) {
-    fmt::print(stderr, "dogfs: {}\n", error.message);
-    return;
-  }
+  if (!json_) return write(stderr, fmt::format("dogfs: {}", error.message));
   write_json(
       {{"error",
         {{"code", code_name(error.code)}, {"message", error.message}, {"exit_code", code}}}});

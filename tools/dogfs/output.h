@@ -1,8 +1,9 @@
 #pragma once
 // Output: how a command answers. For a person, plain text on stdout and errors on stderr; with
 // --json, one JSON object a line on stdout, errors included. Carries the exit code of the first
-// error to the end of main(). Lives in main(); one thread.
+// error to the end of main(); an answer that cannot be written is one. Lives in main(); one thread.
 
+#include <cstdio>
 #include <string_view>
 
 #include <nlohmann/json_fwd.hpp>
@@ -36,6 +37,7 @@ class Output {
 
  private:
   void write_json(const nlohmann::json& value);
+  void write(std::FILE* out, std::string_view text);
 
   bool json_ = false;
   bool stdout_taken_ = false;
