@@ -53,13 +53,12 @@ Task<Result<BlockBytes>> BlockReader::read(ec::ByteRange range) {
         co_return co_await assemble(std::move(*plan), progress);
       if (parts_.env.now() < progress.deadline) continue;
     }
-    const bool hopeless =
-        block_.shards.size() - damaged_.size() - missing_.size() < layout_.shape().k;
+    const bool hopeless = block_.shards.size() - lost_.size() < layout_.shape().k;
     if (hopeless || parts_.env.now() + kRetryPause >= progress.deadline) co_return fail(too_few());
     // All that are left were slow or out of reach: ask them again, and wait for longer.
     co_await parts_.env.sleep(kRetryPause);
     progress.slow.clear();
-    progress.limit *= 2;
+    progress.limit = std::min(2 * progress.limit, parts_.options.read_limit);
   }
 }
 
@@ -69,8 +68,7 @@ std::vector<uint32_t> BlockReader::candidates(const Progress& progress) const {
   std::vector<uint32_t> sound;
   std::vector<uint32_t> doubtful;
   for (const auto& shard : block_.shards) {
-    if (damaged_.contains(shard.index) || missing_.contains(shard.index)) continue;
-    if (progress.slow.contains(shard.index)) continue;
+    if (lost_.contains(shard.index) || progress.slow.contains(shard.index)) continue;
     const bool silent = shard.state == placement::NodeState::kSuspect ||
                         shard.state == placement::NodeState::kDead ||
                         shard.state == placement::NodeState::kGone;
@@ -151,12 +149,12 @@ void BlockReader::failed(Progress& progress, const metadata::LocatedShard& shard
   parts_.env.log().info("shard {} of block {} at node {}: {}", shard.index, block_.block,
                         shard.node, error);
   if (error.is(Code::kNotFound)) {
-    missing_.insert(shard.index);
+    lost_.emplace(shard.index, Loss::kMissing);
   } else if (error.is(Code::kUnavailable) || error.is(Code::kUnknown)) {
     progress.slow.insert(shard.index);
     parts_.health.failed(shard.node, parts_.env.now());
   } else {
-    damaged_.insert(shard.index);
+    lost_.emplace(shard.index, Loss::kDamaged);
   }
 }
 
@@ -195,20 +193,24 @@ BlockBytes BlockReader::slices(ec::ByteRange range, const Progress& progress) co
   return out;
 }
 
+size_t BlockReader::count(Loss loss) const {
+  return static_cast<size_t>(
+      std::ranges::count_if(lost_, [loss](const auto& each) { return each.second == loss; }));
+}
+
 Error BlockReader::too_few() const {
   const uint32_t k = layout_.shape().k;
-  const size_t lost = damaged_.size() + missing_.size();
   size_t reachable = 0;
   for (const auto& shard : block_.shards)
-    if (!damaged_.contains(shard.index) && !missing_.contains(shard.index) &&
-        !parts_.health.doubtful(shard.node, parts_.env.now()))
+    if (!lost_.contains(shard.index) && !parts_.health.doubtful(shard.node, parts_.env.now()))
       ++reachable;
-  const bool damaged = block_.shards.size() - lost < k && !damaged_.empty();
-  return {damaged ? Code::kCorrupt : Code::kUnavailable,
+  const size_t damaged = count(Loss::kDamaged);
+  const bool for_good = block_.shards.size() - lost_.size() < k && damaged > 0;
+  return {for_good ? Code::kCorrupt : Code::kUnavailable,
           fmt::format("block {} cannot be read: {} of its {} shards can be, {} are needed; {} are "
                       "damaged, {} missing",
-                      block_.block, reachable, layout_.shape().shard_count(), k, damaged_.size(),
-                      missing_.size())};
+                      block_.block, reachable, layout_.shape().shard_count(), k, damaged,
+                      count(Loss::kMissing))};
 }
 
 const metadata::LocatedShard* BlockReader::shard(uint32_t index) const {

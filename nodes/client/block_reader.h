@@ -55,9 +55,10 @@ class BlockReader {
 
   const metadata::LocatedBlock& block() const { return block_; }
   // A server said that it has not got its shard: the location may be out of date.
-  bool misplaced() const { return !missing_.empty(); }
+  bool misplaced() const { return count(Loss::kMissing) > 0; }
 
  private:
+  enum class Loss { kMissing, kDamaged };
   // What one read has got so far.
   struct Progress {
     std::map<uint32_t, std::pair<ec::ByteRange, Buffer>> fetched;  // by shard
@@ -76,6 +77,7 @@ class BlockReader {
   void failed(Progress& progress, const metadata::LocatedShard& shard, const Error& error);
   Task<Result<BlockBytes>> assemble(ec::ReadPlan plan, Progress& progress);
   BlockBytes slices(ec::ByteRange range, const Progress& progress) const;
+  size_t count(Loss loss) const;
   Error too_few() const;
   const metadata::LocatedShard* shard(uint32_t index) const;
 
@@ -83,8 +85,7 @@ class BlockReader {
   const metadata::LocatedBlock block_;
   const ec::StripeLayout layout_;
   const std::shared_ptr<const ec::Codec> codec_;
-  std::set<uint32_t> damaged_;  // of no use for this get
-  std::set<uint32_t> missing_;
+  std::map<uint32_t, Loss> lost_;  // shards of no use for this get
 };
 
 }  // namespace dogfs::nodes
