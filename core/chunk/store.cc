@@ -260,8 +260,12 @@ Task<Result<std::shared_ptr<OpenShard>>> Store::open_shard(ShardName name) {
   co_return opened;
 }
 
-Task<Result<Buffer>> Store::read(ShardName name, uint64_t offset, size_t length) {
+Task<Result<Buffer>> Store::read(ShardName name, uint64_t offset, size_t length,
+                                 std::optional<uint32_t> checksum) {
   CO_TRY(shard, co_await open_shard(name));
+  if (checksum && *checksum != shard->facts().checksum)
+    co_return fail(Code::kCorrupt, "{} is stale: its checksum is {:08x}, not {:08x}",
+                   describe(name), shard->facts().checksum, *checksum);
   co_return co_await OpenShard::read(shard, offset, length);
 }
 

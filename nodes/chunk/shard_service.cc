@@ -1,5 +1,7 @@
 #include "nodes/chunk/shard_service.h"
 
+#include <optional>
+
 #include "core/chunk/store.h"
 #include "core/proto/chunk.pb.h"
 #include "core/rpc/server.h"
@@ -80,8 +82,11 @@ ShardService::Answered<proto::ShardReadReply> ShardService::read(proto::ShardRea
   if (request.length() > limits::kShardReadBytesMax)
     co_return fail(Code::kTooLarge, "a read of {} bytes; the most is {}", request.length(),
                    limits::kShardReadBytesMax);
+  std::optional<uint32_t> checksum;
+  if (request.has_checksum()) checksum = request.checksum();
   rpc::Answer<proto::ShardReadReply> answer;
-  CO_TRY(bytes, co_await store_.read(name_of(request.name()), request.offset(), request.length()));
+  CO_TRY(bytes, co_await store_.read(name_of(request.name()), request.offset(), request.length(),
+                                     checksum));
   answer.bulk = std::move(bytes);
   co_return answer;
 }

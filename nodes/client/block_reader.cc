@@ -131,6 +131,7 @@ Task<> BlockReader::fetch(Progress& progress, ec::ShardRead read) {
   request.mutable_name()->set_generation(block_.generation.value);
   request.set_offset(read.range.offset);
   request.set_length(read.range.length);
+  request.set_checksum(shard->checksum);
   const Duration left = progress.deadline - parts_.env.now();
   auto reply = co_await parts_.rpc.call(*address, rpc::Method::kShardRead, rpc::serialize(request),
                                         std::min(progress.limit, left));

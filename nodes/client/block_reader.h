@@ -3,8 +3,8 @@
 // any k of the others when one does not. An error of one server never ends a read while k shards
 // can be read. Shared by the reads of one get; remembers which shards are of no use. One thread.
 //
-// Every byte was checked against its cell's checksum by the chunk server that sent it, and against
-// the frame's on arrival.
+// Every byte was checked against its cell's checksum by the chunk server that sent it, and that
+// one by way of the shard's checksum in the block's row; and against the frame's on arrival.
 
 #include <map>
 #include <memory>

@@ -119,6 +119,18 @@ TEST_CASE("a flipped bit anywhere in the file is found") {
   world.run(flip_every_bit);
 }
 
+Task<> read_stale(Env& env) {
+  const auto store = co_await format_and_open(env);
+  const auto facts = (co_await put(*store, shard_name(1), kReplicas, "the bytes")).value();
+  CHECK_EQ((co_await store->read(shard_name(1), 0, 3, facts.checksum)).value().text(), "the");
+  CHECK_EQ(code_of(co_await store->read(shard_name(1), 0, 3, facts.checksum ^ 1)), Code::kCorrupt);
+}
+
+TEST_CASE("a shard that is not the one which its reader knows is not read") {
+  StoreWorld world;
+  world.run(read_stale);
+}
+
 Task<> damage_one_cell(Env& env) {
   const auto writing = co_await format_and_open(env);
   const ShardName name = shard_name(1);

@@ -1,4 +1,5 @@
 #include "nodes/client/client.h"
+#include "sim/world/disk_content.h"
 
 #include "tests/nodes/local_cluster.h"
 
@@ -50,6 +51,39 @@ TEST_CASE("a get waits for its servers as long as it may, however often they ref
   REQUIRE(cluster.finish(20s));
   CHECK_EQ(outcome.code, "ok");
   CHECK((outcome.bytes == bytes));
+}
+
+// The first shard of a disk becomes that of the other disk, which has the same name.
+void replace_shard(sim::Host& host, sim::Host& other) {
+  const std::string path = "shards/" + host.disk_image().list("shards")->front().name;
+  const std::string* bytes = other.disk_image().durable_bytes(path);
+  REQUIRE(bytes != nullptr);
+  const auto file = *host.disk_image().open(path, OpenMode::kWrite);
+  REQUIRE(host.disk_image().write(file, 0, Buffer::copy(*bytes)));
+  host.disk_image().sync(file, host.disk_image().sync_mark(file));
+}
+
+TEST_CASE("a stale shard, whole but not what the block's row says, is rebuilt, not believed") {
+  for (const char* policy : {"rs-4-2", "rep-3"}) {
+    CAPTURE(policy);
+    LocalCluster cluster({.policy = policy});
+    LocalCluster twin({.policy = policy});  // gives the same block the same servers
+    const auto bytes = pattern(kMiB, 1);
+    store(cluster, "/f", bytes);
+    store(twin, "/f", pattern(kMiB, 2));
+    for (int i = 1, stale = 0; i <= 6 && stale < 2; ++i) {
+      if (cluster.chunk(i).disk_image().list("shards")->empty()) continue;
+      cluster.chunk(i).crash();
+      replace_shard(cluster.chunk(i), twin.chunk(i));
+      cluster.chunk(i).boot();
+      ++stale;
+    }
+    cluster.world.run_for(3s);
+    Outcome outcome;
+    REQUIRE(cluster.run([&](Env&, Client& client) { return get(client, "/f", outcome); }));
+    CHECK_EQ(outcome.code, "ok");
+    CHECK((outcome.bytes == bytes));
+  }
 }
 
 }  // namespace
