@@ -52,8 +52,9 @@ class Store {
                                                    uint64_t expected_bytes);
 
   // `length` bytes at `offset`, every touched cell verified. kNotFound, kCorrupt naming the cell,
-  // kInvalid beyond the end, kTooLarge above kShardReadBytesMax, kUnsupported, kIo. With `checksum`,
-  // that of the whole shard as the reader knows it, also kCorrupt for a shard with another.
+  // kInvalid beyond the end, kTooLarge above kShardReadBytesMax, kUnsupported, kIo. With
+  // `checksum`, that of the whole shard as the reader knows it, also kCorrupt for a shard with
+  // another.
   Task<Result<Buffer>> read(ShardName name, uint64_t offset, size_t length,
                             std::optional<uint32_t> checksum = {});
   // The footer, read when not yet known. kNotFound, kCorrupt, kUnsupported, kIo.

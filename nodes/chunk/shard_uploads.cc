@@ -18,13 +18,27 @@ class ShardUploads::Upload {
       : name(n), cell_bytes(cell), writer(std::move(w)), last_heard(env.now()), changed(env) {}
 
   // True when there is something for its task to do.
-  bool has_work() const { return over || failure || queue.contains(written) || end; }
-  bool ended() const { return over || finished; }
+  bool has_work() const { return over || queue.contains(written) || end; }
+  bool ended() const { return over || finished || failure; }
+  // These bytes were brought by an earlier call.
+  bool has_heard(uint64_t offset, size_t length) const {
+    if (offset < written) return length <= written - offset;
+    const auto found = queue.find(offset);
+    return found != queue.end() && found->second.size() == length;
+  }
+  bool overlaps(uint64_t offset, size_t length) const {
+    const auto behind = queue.lower_bound(offset);
+    if (behind != queue.end() && behind->first - offset < length) return true;
+    if (behind == queue.begin()) return false;
+    const auto& [start, bytes] = *std::prev(behind);
+    return offset - start < bytes.size();
+  }
 
   const chunk::ShardName name;
   const uint32_t cell_bytes;
   std::unique_ptr<chunk::ShardWriter> writer;
-  std::map<uint64_t, Buffer> queue;  // by offset, from `written` on
+  // By offset, from `written` on, what is being written included; none overlaps another.
+  std::map<uint64_t, Buffer> queue;
   uint64_t written = 0;
   std::optional<chunk::ShardEnd> end;  // finish was asked for
   std::optional<Result<chunk::ShardFacts>> finished;
@@ -58,7 +72,7 @@ Task<> ShardUploads::keep(Nursery& children) {
 void ShardUploads::give_up_silent() {
   for (auto each = uploads_.begin(); each != uploads_.end();) {
     Upload& upload = *each->second;
-    const bool busy = upload.end && !upload.finished;
+    const bool busy = upload.end && !upload.ended();
     if (busy || env_.now() - upload.last_heard < silence_) {
       ++each;
       continue;
@@ -104,8 +118,11 @@ Result<void> ShardUploads::enqueue(Upload& upload, uint64_t offset, Buffer bytes
     return fail(Code::kInvalid, "{} bytes at {}: not cells of {}", bytes.size(), offset,
                 upload.cell_bytes);
   if (upload.end) return fail(Code::kInvalid, "bytes at {} after the end", offset);
-  if (offset < upload.written || upload.queue.contains(offset)) return {};  // said again
-  if (offset + bytes.size() - upload.written > limits::kUploadWindowBytes)
+  if (upload.has_heard(offset, bytes.size())) return {};
+  if (offset < upload.written || upload.overlaps(offset, bytes.size()))
+    return fail(Code::kInvalid, "{} bytes at {} overlap others", bytes.size(), offset);
+  const uint64_t ahead = offset - upload.written;
+  if (ahead > limits::kUploadWindowBytes || bytes.size() > limits::kUploadWindowBytes - ahead)
     return fail(Code::kInvalid, "bytes at {}, more than {} ahead of {}", offset,
                 limits::kUploadWindowBytes, upload.written);
   if (queued_bytes_ + bytes.size() > limits::kUploadQueueBytesMax)
@@ -134,7 +151,7 @@ Task<Result<chunk::ShardFacts>> ShardUploads::finish(uint64_t number, chunk::Sha
     upload->end = end;
     upload->changed.notify();
   }
-  while (!upload->ended() && !upload->failure) co_await upload->changed.wait();
+  while (!upload->ended()) co_await upload->changed.wait();
   upload->last_heard = env_.now();
   if (upload->finished) co_return *upload->finished;
   if (upload->failure) co_return fail(*upload->failure);
@@ -168,7 +185,7 @@ Task<> ShardUploads::work(std::shared_ptr<Upload> upload) {
       upload.writer.reset();
     }
   } leave{*this, *upload};
-  while (!upload->ended() && !upload->failure) {
+  while (!upload->ended()) {
     while (!upload->has_work()) co_await upload->changed.wait();
     if (upload->over) {
       co_await upload->writer->abort();
@@ -181,19 +198,20 @@ Task<> ShardUploads::work(std::shared_ptr<Upload> upload) {
   }
 }
 
-// Writes what has arrived next, cell by cell.
+// Writes what has arrived next, cell by cell. It counts as queued until all of it is written.
 Task<> ShardUploads::write_queued(Upload& upload) {
-  auto next = upload.queue.extract(upload.written);
-  const Buffer bytes = std::move(next.mapped());
-  queued_bytes_ -= bytes.size();
+  const Buffer bytes = upload.queue.at(upload.written);
   for (size_t at = 0; at < bytes.size(); at += upload.cell_bytes) {
     const size_t length = std::min<size_t>(upload.cell_bytes, bytes.size() - at);
     auto written = co_await upload.writer->append(bytes.slice(at, length));
     if (!written) {
       upload.failure = std::move(written).error();
+      co_await upload.writer->abort();
       co_return;
     }
   }
+  upload.queue.erase(upload.written);
+  queued_bytes_ -= bytes.size();
   upload.written += bytes.size();
 }
 

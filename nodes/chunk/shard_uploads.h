@@ -43,8 +43,9 @@ class ShardUploads {
   Task<Result<uint64_t>> begin(chunk::ShardName name, chunk::StripeShape shape,
                                uint64_t expected_bytes);
   // Returns when the bytes and all before them are written (not yet durable). kNotFound: there is
-  // no such upload (any more), begin again; kInvalid: not whole cells, or beyond the window;
-  // kUnavailable: too much is queued; errors as ShardWriter::append, for this and all later calls.
+  // no such upload (any more), begin again; kInvalid: not whole cells, overlapping others, or
+  // beyond the window; kUnavailable: too much is queued; errors as ShardWriter::append, for this
+  // and all later calls.
   Task<Result<void>> write(uint64_t upload, uint64_t offset, Buffer bytes);
   // Makes the shard durable. Errors as ShardWriter::finish, which end the upload; kNotFound.
   Task<Result<chunk::ShardFacts>> finish(uint64_t upload, chunk::ShardEnd end);

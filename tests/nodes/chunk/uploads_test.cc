@@ -115,6 +115,7 @@ Task<> cancelled_call(Env& env, chunk::Store&, ShardUploads& uploads) {
   };
   co_await nursery(env, body);
   CHECK_EQ(code_of(co_await uploads.write(*upload, 0, cells(shard, 0, 2))), "ok");
+  CHECK_EQ(uploads.queued_bytes(), 0u);
   CHECK_EQ(code_of(co_await uploads.finish(*upload, end_of(shard))), "ok");
 }
 
@@ -178,7 +179,84 @@ TEST_CASE("what cannot be is refused, and a shard with another checksum is not k
   UploadsWorld().run(wrong);
 }
 
-Task<> failing(sim::Host& host, ShardUploads& uploads) {
+// Sends the first window of a shard of large cells.
+Task<> send_window(ShardUploads& uploads, uint64_t upload, Buffer window,
+                   std::vector<std::string>& codes) {
+  codes.push_back(code_of(co_await uploads.write(upload, 0, std::move(window))));
+}
+
+Task<> fill_queue(Nursery& children, Env& env, sim::Host& host, ShardUploads& uploads) {
+  constexpr chunk::StripeShape kLarge{2, 1, limits::kCellBytesMax};
+  constexpr size_t kFull = limits::kUploadQueueBytesMax / limits::kUploadWindowBytes;
+  const Buffer window = Buffer::copy(std::string(limits::kUploadWindowBytes, 'w'));
+  std::vector<uint64_t> numbers;
+  for (uint64_t block = 1; block <= kFull + 3; ++block) {
+    const auto upload = co_await uploads.begin({BlockId(block), 0, Generation(1)}, kLarge, 0);
+    REQUIRE(upload.has_value());
+    numbers.push_back(*upload);
+  }
+  host.disk_model().stall_until(kNever);
+  std::vector<std::string> codes;
+  for (const uint64_t number : numbers) children.spawn(send_window(uploads, number, window, codes));
+  co_await env.sleep(5s);
+  CHECK((codes == std::vector<std::string>(3, "unavailable")));
+  CHECK_EQ(uploads.queued_bytes(), limits::kUploadQueueBytesMax);
+  host.disk_model().stall_until(Instant{});
+  co_await children.join();
+  CHECK_EQ(std::ranges::count(codes, "ok"), static_cast<ptrdiff_t>(kFull));
+  CHECK_EQ(uploads.queued_bytes(), 0u);
+}
+
+TEST_CASE("bytes that wait for a stalled disk, those that it is at included, are bounded") {
+  UploadsWorld world;
+  world.run([&](Env& env, chunk::Store&, ShardUploads& uploads) {
+    return nursery(
+        env, [&](Nursery& children) { return fill_queue(children, env, world.host(), uploads); });
+  });
+}
+
+Task<> at_the_end_of_numbers(Env&, chunk::Store&, ShardUploads& uploads) {
+  const auto shard = pattern(2 * kCell, 1);
+  const auto upload = co_await uploads.begin(kName, kShape, 0);
+  REQUIRE(upload.has_value());
+  for (const uint64_t cells_before_end : {1, 2}) {
+    const uint64_t offset = 0 - cells_before_end * kCell;
+    CHECK_EQ(code_of(co_await uploads.write(*upload, offset, cells(shard, 0, 1))), "invalid");
+    CHECK_EQ(code_of(co_await uploads.write(*upload, offset, cells(shard, 0, 2))), "invalid");
+  }
+  CHECK_EQ(uploads.queued_bytes(), 0u);
+}
+
+TEST_CASE("an offset near the end of numbers is beyond the window, too") {
+  UploadsWorld().run(at_the_end_of_numbers);
+}
+
+Task<> overlapping(Env& env, chunk::Store& store, ShardUploads& uploads) {
+  const auto shard = pattern(4 * kCell, 1);
+  const auto upload = co_await uploads.begin(kName, kShape, 0);
+  REQUIRE(upload.has_value());
+  CHECK_EQ(code_of(co_await uploads.write(*upload, 0, cells(shard, 0, 2))), "ok");
+  CHECK_EQ(code_of(co_await uploads.write(*upload, kCell, cells(shard, 1, 2))), "invalid");
+  std::vector<uint64_t> order;
+  const auto body = [&](Nursery& children) -> Task<> {
+    children.spawn(write_one(uploads, *upload, 3 * kCell, cells(shard, 3, 1), order));
+    co_await env.sleep(1ms);
+    CHECK_EQ(code_of(co_await uploads.write(*upload, 2 * kCell, cells(shard, 2, 2))), "invalid");
+    CHECK_EQ(code_of(co_await uploads.write(*upload, 3 * kCell, cells(shard, 2, 2))), "invalid");
+    CHECK_EQ(code_of(co_await uploads.write(*upload, 2 * kCell, cells(shard, 2, 1))), "ok");
+    co_await children.join();
+  };
+  co_await nursery(env, body);
+  CHECK_EQ(uploads.queued_bytes(), 0u);
+  CHECK_EQ(code_of(co_await uploads.finish(*upload, end_of(shard))), "ok");
+  CHECK_EQ((co_await store.read(kName, 0, shard.size()))->text(), shard);
+}
+
+TEST_CASE("bytes that overlap others are refused, and disturb nothing") {
+  UploadsWorld().run(overlapping);
+}
+
+Task<> failing(Env& env, sim::Host& host, chunk::Store& store, ShardUploads& uploads) {
   const auto shard = pattern(3 * kCell, 1);
   const auto upload = co_await uploads.begin(kName, kShape, 0);
   REQUIRE(upload.has_value());
@@ -186,12 +264,18 @@ Task<> failing(sim::Host& host, ShardUploads& uploads) {
   CHECK_EQ(code_of(co_await uploads.write(*upload, 0, cells(shard, 0, 1))), "io");
   CHECK_EQ(code_of(co_await uploads.write(*upload, 0, cells(shard, 0, 1))), "io");
   CHECK_EQ(code_of(co_await uploads.finish(*upload, end_of(shard))), "io");
+  // Nothing of it stays: not the file, and after the silence not what is told.
+  CHECK_EQ(store.writer_count(), 0u);
+  co_await env.sleep(1s);
+  CHECK_EQ(host.disk_image().list("shards")->size(), 0u);
+  co_await env.sleep(14s);
+  CHECK_EQ(uploads.count(), 0u);
 }
 
-TEST_CASE("a disk that fails is told to every later call of the upload") {
+TEST_CASE("a disk that fails is told to every later call of the upload, and keeps nothing") {
   UploadsWorld world;
-  world.run([&world](Env&, chunk::Store&, ShardUploads& uploads) {
-    return failing(world.host(), uploads);
+  world.run([&world](Env& env, chunk::Store& store, ShardUploads& uploads) {
+    return failing(env, world.host(), store, uploads);
   });
 }
 
