@@ -31,7 +31,10 @@ class Channel::Pending {
   Pending& operator=(const Pending&) = delete;
 
   // True if the request was not written, and now never will be.
-  bool withdraw() { return channel_.outbox_.withdraw(ticket_); }
+  bool withdraw() {
+    withdrawn_ = withdrawn_ || channel_.outbox_.withdraw(ticket_);
+    return withdrawn_;
+  }
   void finish(Result<Reply> outcome) {
     if (result) return;
     result.emplace(std::move(outcome));
@@ -46,6 +49,7 @@ class Channel::Pending {
   Channel& channel_;
   const uint64_t id_;
   Outbox::Ticket ticket_ = 0;
+  bool withdrawn_ = false;
 };
 
 Channel::Channel(Env& env, Address address, Identity& identity, const Options& options,

@@ -103,6 +103,35 @@ TEST_CASE("a stalled connection still answers pings and small control frames") {
 
 namespace {
 
+Task<> give_up_unsent(Nursery& children, Env& env, Client& client, Address to, Tally& tally) {
+  for (uint64_t i = 0; i < 40; ++i) children.spawn(move_bulk(client, to, limits::kMiB, i, tally));
+  co_await env.sleep(500ms);
+  const uint64_t sent = client.stats().frames_sent;
+  const auto reply = co_await client.call(to, kEcho, {}, 100ms);
+  CHECK((!reply && reply.error().is(Code::kUnavailable)));
+  co_await env.sleep(100ms);
+  CHECK(client.stats().frames_sent == sent);
+  ++tally.bad;
+}
+
+}  // namespace
+
+TEST_CASE("of a call that was never sent the server does not hear, not even a cancel") {
+  Tally tally;
+  Gate gate;
+  Nodes nodes(4);
+  nodes.serve(gate_setup(gate));
+  nodes.run_client([&](Env& env, Client& client) {
+    return nursery(env, [&](Nursery& children) {
+      return give_up_unsent(children, env, client, nodes.address, tally);
+    });
+  });
+  CHECK(nodes.finish(5s));
+  CHECK(tally.bad == 1);
+}
+
+namespace {
+
 Task<> cancel_many(Nursery& children, Env& env, Client& client, Address to, Tally& tally) {
   const Buffer bulk = pattern(limits::kMiB, 1);
   // More than the windows several times over, cancelled in all stages: half of the requests while
