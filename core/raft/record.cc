@@ -213,10 +213,19 @@ LogPosition Replay::last() const {
 Result<> Replay::add(const RecordBody& body) {
   if (const auto* entries = std::get_if<std::vector<Entry>>(&body)) return add_entries(*entries);
   if (const auto* snapshot = std::get_if<SnapshotMeta>(&body)) return add_snapshot(*snapshot);
-  const auto& hard_state = std::get<HardState>(body);
-  if (hard_state.term < state_.hard_state.term) {
-    return fail(Code::kCorrupt, "raft log goes back from term {} to {}", state_.hard_state.term,
+  return add_hard_state(std::get<HardState>(body));
+}
+
+Result<> Replay::add_hard_state(const HardState& hard_state) {
+  const HardState& before = state_.hard_state;
+  if (hard_state.term < before.term) {
+    return fail(Code::kCorrupt, "raft log goes back from term {} to {}", before.term,
                 hard_state.term);
+  }
+  if (hard_state.term == before.term && before.voted_for &&
+      hard_state.voted_for != before.voted_for) {
+    return fail(Code::kCorrupt, "raft log votes twice in term {}, for {} and {}", before.term,
+                before.voted_for, hard_state.voted_for);
   }
   state_.hard_state = hard_state;
   return {};
@@ -253,6 +262,10 @@ Result<> Replay::add_snapshot(const SnapshotMeta& snapshot) {
   const LogPosition before = state_.snapshot.last;
   if (snapshot.last.index < before.index) {
     return fail(Code::kCorrupt, "raft log goes back from snapshot {} to {}", before, snapshot.last);
+  }
+  if (snapshot.last.term > state_.hard_state.term) {
+    return fail(Code::kCorrupt, "raft snapshot {} is beyond term {}", snapshot.last,
+                state_.hard_state.term);
   }
   auto& entries = state_.entries;
   const uint64_t covered =

@@ -47,13 +47,14 @@ Result<SnapshotMeta> decode_snapshot_meta(ByteView bytes);
 // image (Core::image) was written after them.
 class Replay {
  public:
-  // kCorrupt when the record cannot follow those before it (a gap, a term that goes backwards): the
-  // log is damaged, and this member must not vote with it.
+  // kCorrupt when the record cannot follow those before it (a gap, a term that goes backwards, a
+  // second vote): the log is damaged, and this member must not vote with it.
   Result<> add(const RecordBody& body);
   Recovered take() && { return std::move(state_); }
   const Recovered& state() const { return state_; }
 
  private:
+  Result<> add_hard_state(const HardState& hard_state);
   Result<> add_entries(const std::vector<Entry>& entries);
   Result<> add_snapshot(const SnapshotMeta& snapshot);
   LogPosition last() const;

@@ -134,7 +134,12 @@ TEST_CASE("replay refuses what cannot follow: the log is damaged") {
   CHECK_EQ(replayed_terms({hard, entries(1, {2, 1})}), "corrupt");  // a term goes down
   CHECK_EQ(replayed_terms({hard, entries(1, {2}), entries(2, {1})}), "corrupt");
   CHECK_EQ(replayed_terms({entries(1, {1})}), "corrupt");  // beyond the own term
+  CHECK_EQ(replayed_terms({hard, snapshot(5, 10)}), "corrupt");
   CHECK_EQ(replayed_terms({hard, HardState{Term(8), {}}}), "corrupt");
+  const HardState voted{Term(9), member(1)};
+  CHECK_EQ(replayed_terms({hard, voted, voted}), "0@0:");
+  CHECK_EQ(replayed_terms({voted, HardState{Term(9), member(2)}}), "corrupt");  // a second vote
+  CHECK_EQ(replayed_terms({voted, hard}), "corrupt");
   CHECK_EQ(replayed_terms({hard, snapshot(5, 1), snapshot(4, 1)}), "corrupt");
   CHECK_EQ(replayed_terms({hard, snapshot(5, 1), entries(5, {1})}), "corrupt");  // was committed
 }
