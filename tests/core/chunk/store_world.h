@@ -51,16 +51,24 @@ class DiskWatch {
     return decide ? decide(number, act) : std::nullopt;
   }
   uint64_t operations() const { return operations_; }
+  // The next operation of this kind waits for the event before it begins.
+  void hold_next(Act act, Event& until) { held_ = {act, &until}; }
+  Event* held(Act act) {
+    return held_.second != nullptr && held_.first == act ? std::exchange(held_.second, nullptr)
+                                                         : nullptr;
+  }
   // While a test looks at the store, nothing is counted and nothing fails.
   void pause(bool paused) { paused_ = paused; }
 
  private:
   uint64_t operations_ = 0;
   bool paused_ = false;
+  std::pair<Act, Event*> held_{};
 };
 
 template <class T>
 Task<Result<T>> watched(DiskWatch& watch, Act act, Task<Result<T>> operation) {
+  if (Event* until = watch.held(act)) co_await until->wait();
   const auto fault = watch.next(act);
   if (fault && !fault->happens) co_return fail(fault->error);
   auto result = co_await std::move(operation);
