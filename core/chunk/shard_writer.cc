@@ -15,12 +15,12 @@ ShardWriter::ShardWriter(Store& store, ShardName name, StripeShape shape, uint64
       temporary_(temporary_name(name, store.next_temporary_++)),
       checksum_(store.identity_of(name)),
       reserved_bytes_(expected_bytes) {
-  ++store_.writers_;
+  store_.writers_.push_back(this);
   store_.reserved_bytes_ += reserved_bytes_;
 }
 
 ShardWriter::~ShardWriter() {
-  --store_.writers_;
+  std::erase(store_.writers_, this);
   store_.reserved_bytes_ -= reserved_bytes_;
   if (has_file_) store_.abandoned_.push_back(temporary_);
 }
@@ -86,7 +86,7 @@ Task<Result<ShardFacts>> ShardWriter::finish_file(ShardEnd end) {
   // A file whose sync failed is thrown away: a second sync would prove nothing about it.
   if (!MUTANT("M17")) CO_TRY_VOID(co_await file_->sync());
   file_.reset();
-  CO_TRY_VOID(co_await store_.publish(temporary_, facts));
+  CO_TRY_VOID(co_await store_.publish(*this, facts));
   co_return facts;
 }
 

@@ -38,8 +38,8 @@ class ShardWriter {
 
   // Makes the shard durable, then acknowledges it. kInvalid if the bytes written are not a shard of
   // such a block; kCorrupt if they are not what the sender sent; kPrecondition if a higher
-  // generation has come; kExists if this generation is here with other bytes (with the same bytes
-  // it is replaced: finishing twice is harmless); kNoSpace; kIo.
+  // generation has come or it was removed meanwhile; kExists if this generation is here with other
+  // bytes (with the same bytes it is replaced: finishing twice is harmless); kNoSpace; kIo.
   Task<Result<ShardFacts>> finish(ShardEnd end);
 
   // Removes the file now.
@@ -64,6 +64,7 @@ class ShardWriter {
   std::vector<uint32_t> cell_checksums_;
   uint64_t reserved_bytes_ = 0;
   bool usable_ = false;   // false while a call is under way, so that a cancelled one leaves it so
+  bool wanted_ = true;    // false: the shard was removed while it was written
   bool has_file_ = true;  // there may be a temporary file
 };
 

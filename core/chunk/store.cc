@@ -157,7 +157,7 @@ Task<Result<void>> Store::recover() {
   CO_TRY(entries, co_await env_.disk().list(directory_));
   for (const DirectoryEntry& entry : entries) {
     if (const auto name = parse_file_name(entry.name)) {
-      shards_.emplace(*name, std::nullopt);
+      shards_.emplace(*name, Entry());
     } else if (const auto number = parse_temporary_name(entry.name)) {
       abandoned_.push_back(entry.name);
       next_temporary_ = std::max(next_temporary_, *number + 1);
@@ -193,8 +193,8 @@ Result<void> Store::check_begin(const ShardName& name, const StripeShape& shape)
     return fail(Code::kInvalid, "{} of {}", describe(name), shape.shard_count());
   if (superseded(name))
     return fail(Code::kPrecondition, "a higher generation than {} is here", describe(name));
-  if (writers_ >= limits::kShardWritersMax)
-    return fail(Code::kUnavailable, "{} shards are being written; try again", writers_);
+  if (writers_.size() >= limits::kShardWritersMax)
+    return fail(Code::kUnavailable, "{} shards are being written; try again", writers_.size());
   return {};
 }
 
@@ -228,17 +228,19 @@ Task<Result<void>> Store::rename_durably(std::string temporary, ShardName name) 
   co_return co_await directory_sync_.sync(before);
 }
 
-Task<Result<void>> Store::publish(std::string temporary, ShardFacts facts) {
+Task<Result<void>> Store::publish(ShardWriter& writer, ShardFacts facts) {
   const ShardName name = facts.name;
   while (busy_.contains(name)) co_await idle_.wait();
   const Turn turn(*this, name);
+  if (!writer.wanted_)
+    co_return fail(Code::kPrecondition, "{} was removed while it was written", describe(name));
   if (superseded(name))
     co_return fail(Code::kPrecondition, "a higher generation than {} is here", describe(name));
   CO_TRY_VOID(co_await check_same_content(facts));
-  const auto renamed = co_await rename_durably(temporary, name);
+  const auto renamed = co_await rename_durably(writer.temporary_, name);
   open_shards_.drop(name);
   if (renamed) {
-    shards_[name] = facts;
+    shards_[name] = {++last_writing_, facts};
   } else if (!shards_.contains(name)) {
     // It may have its name, but not for sure: not acknowledged, so not kept. When it took the place
     // of the same shard, the old one or this one is there, and either will do.
@@ -248,16 +250,26 @@ Task<Result<void>> Store::publish(std::string temporary, ShardFacts facts) {
 }
 
 Task<Result<std::shared_ptr<OpenShard>>> Store::open_shard(ShardName name) {
-  if (!shards_.contains(name)) co_return fail(Code::kNotFound, "{} is not here", describe(name));
-  if (auto known = open_shards_.find(name)) co_return known;
+  const auto known = shards_.find(name);
+  if (known == shards_.end()) co_return fail(Code::kNotFound, "{} is not here", describe(name));
+  if (auto open = open_shards_.find(name)) co_return open;
+  const uint64_t writing = known->second.writing;
   CO_TRY(opened, co_await OpenShard::open(env_.disk(), path(file_name(name)), identity_of(name)));
   // Meanwhile it may have been removed or replaced: then this read may see the old file, but later
   // ones must not.
-  if (const auto found = shards_.find(name); found != shards_.end() && !busy_.contains(name)) {
-    found->second = opened->facts();
+  if (Entry* entry = unchanged(name, writing)) {
+    entry->facts = opened->facts();
     open_shards_.insert(opened);
   }
   co_return opened;
+}
+
+// The shard's entry, if its file is still what it was at that writing and nobody is about to change
+// that; else null.
+Store::Entry* Store::unchanged(const ShardName& name, uint64_t writing) {
+  const auto found = shards_.find(name);
+  const bool same = found != shards_.end() && found->second.writing == writing;
+  return same && !busy_.contains(name) ? &found->second : nullptr;
 }
 
 Task<Result<Buffer>> Store::read(ShardName name, uint64_t offset, size_t length,
@@ -272,10 +284,11 @@ Task<Result<Buffer>> Store::read(ShardName name, uint64_t offset, size_t length,
 Task<Result<ShardFacts>> Store::stat(ShardName name) {
   const auto known = shards_.find(name);
   if (known == shards_.end()) co_return fail(Code::kNotFound, "{} is not here", describe(name));
-  if (known->second) co_return *known->second;
+  if (known->second.facts) co_return *known->second.facts;
+  const uint64_t writing = known->second.writing;
   CO_TRY(facts,
          co_await OpenShard::read_facts(env_.disk(), path(file_name(name)), identity_of(name)));
-  if (const auto found = shards_.find(name); found != shards_.end()) found->second = facts;
+  if (Entry* entry = unchanged(name, writing)) entry->facts = facts;
   co_return facts;
 }
 
@@ -304,16 +317,21 @@ Task<std::vector<Store::Listed>> Store::list(ShardName after, size_t count) {
 }
 
 Task<Result<void>> Store::remove(ShardName name) {
+  for (ShardWriter* writer : writers_)
+    if (writer->name() == name) writer->wanted_ = false;
   while (busy_.contains(name)) co_await idle_.wait();
-  if (!shards_.contains(name)) co_return fail(Code::kNotFound, "{} is not here", describe(name));
+  const auto known = shards_.find(name);
+  if (known == shards_.end()) co_return fail(Code::kNotFound, "{} is not here", describe(name));
   const Turn turn(*this, name);
   const auto before = directory_sync_.mark();
   open_shards_.drop(name);
-  shards_[name].reset();  // after an error it may be here or not: a listing looks again
+  known->second.facts.reset();  // after an error it may be here or not: a listing looks again
   const auto removed = co_await env_.disk().remove(path(file_name(name)));
   if (!removed && !removed.error().is(Code::kNotFound)) co_return removed;
+  // It stays known until it is gone for good, so that removing it again syncs again.
+  CO_TRY_VOID(co_await directory_sync_.sync(before));
   shards_.erase(name);
-  co_return co_await directory_sync_.sync(before);
+  co_return Result<void>();
 }
 
 Task<Result<Space>> Store::space() {

@@ -70,18 +70,24 @@ class Store {
   // is the end. The first call gives a default ShardName.
   Task<std::vector<Listed>> list(ShardName after, size_t count);
 
-  // Removes exactly this generation, durably. kNotFound; kIo: it may be here or gone, now and after
-  // a restart; try again.
+  // Removes exactly this generation, durably; writers of it that have not finished will not
+  // (kPrecondition). kNotFound; kIo: it may be here or gone, now and after a restart; try again, it
+  // is listed until it is surely gone.
   Task<Result<void>> remove(ShardName name);
 
   size_t shard_count() const { return shards_.size(); }
-  size_t writer_count() const { return writers_; }
+  size_t writer_count() const { return writers_.size(); }
   // Of the disk, less what writers have reserved.
   Task<Result<Space>> space();
 
  private:
   friend class ShardWriter;
   class Turn;
+  // What is known of a shard that is here.
+  struct Entry {
+    uint64_t writing = 0;             // tells apart what was written under this name, one by one
+    std::optional<ShardFacts> facts;  // once known
+  };
 
   Store(Env& env, std::string directory, StoreIdentity identity);
   std::string path(std::string_view file) const;
@@ -91,9 +97,11 @@ class Store {
   Task<Result<void>> recover();
   Task<> sweep();
   Task<Result<std::shared_ptr<OpenShard>>> open_shard(ShardName name);
+  Entry* unchanged(const ShardName& name, uint64_t writing);
   Task<Result<void>> check_same_content(ShardFacts facts);
-  // Gives a synced temporary file its name. The temporary file is gone afterwards.
-  Task<Result<void>> publish(std::string temporary, ShardFacts facts);
+  // Gives the writer's file, which is synced, its name. An error: it may have it or not, and is
+  // not acknowledged.
+  Task<Result<void>> publish(ShardWriter& writer, ShardFacts facts);
   Task<Result<void>> rename_durably(std::string temporary, ShardName name);
   Task<> discard(std::string file);
 
@@ -101,15 +109,15 @@ class Store {
   const std::string directory_;
   const StoreIdentity identity_;
   DirectorySync directory_sync_;
-  // The shards, with their facts once known.
-  std::map<ShardName, std::optional<ShardFacts>> shards_;
+  std::map<ShardName, Entry> shards_;
+  uint64_t last_writing_ = 0;
   OpenShards open_shards_;
   std::set<ShardName> busy_;            // being published or removed: one task at a time
   Event idle_;                          // notified when busy_ shrinks
   std::vector<std::string> abandoned_;  // files of writers that were dropped, to be removed
   uint64_t next_temporary_ = 0;
   uint64_t reserved_bytes_ = 0;
-  size_t writers_ = 0;
+  std::vector<ShardWriter*> writers_;
 };
 
 }  // namespace dogfs::chunk
