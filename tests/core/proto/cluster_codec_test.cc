@@ -46,6 +46,24 @@ TEST_CASE("a node that cannot be is refused") {
   CHECK_FALSE(decode(message));
 }
 
+TEST_CASE("text that is no UTF-8 gets an error of its own, not a broken message") {
+  RegisterRequest request;
+  request.set_name("chunk-\xff");
+  request.set_address("\xff:1");
+  request.set_zone("\xff");
+  RegisterRequest received;
+  CHECK(received.ParseFromString(request.SerializeAsString()));
+  MapChanges message;
+  encode({MapVersion(9), false, {some_node()}}, message);
+  message.mutable_nodes(0)->set_zone("\xff");
+  MapChanges changes;
+  REQUIRE(changes.ParseFromString(message.SerializeAsString()));
+  const auto refused = decode(changes);
+  REQUIRE_FALSE(refused);
+  CHECK_EQ(refused.error().code, Code::kInvalid);
+  CHECK(refused.error().message.contains("zone"));
+}
+
 TEST_CASE("a registration names a kind and a disk, and failed disks do not count") {
   RegisterRequest request;
   request.set_name("chunk-1");
