@@ -1,8 +1,13 @@
 // Server processes and the commands that run them.
 
 #include <csignal>
+#include <filesystem>
+#include <memory>
 
+#include <arpa/inet.h>
 #include <nlohmann/json.hpp>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "tests/process/cluster.h"
 
@@ -16,6 +21,37 @@ size_t count_done(const Outcome& outcome, const std::string& what) {
   for (const auto& line : outcome.lines())
     if (line.value("done", "").starts_with(what)) ++count;
   return count;
+}
+
+// Somebody else who listens on a port of loopback.
+class Squatter {
+ public:
+  explicit Squatter(uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const int reuse = 1;
+    ::setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE_EQ(::bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    REQUIRE_EQ(::listen(socket_, 8), 0);
+  }
+  ~Squatter() { ::close(socket_); }
+  Squatter(const Squatter&) = delete;
+  Squatter& operator=(const Squatter&) = delete;
+
+ private:
+  int socket_;
+};
+
+uint16_t port_of(const Cluster& cluster, const std::string& node) {
+  for (const auto& line : cluster.control({"status", "--json"}).lines())
+    if (line.value("name", "") == node) {
+      const std::string address = line.at("address");
+      return static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
+    }
+  FAIL("no server ", node);
+  return 0;
 }
 
 }  // namespace
@@ -101,6 +137,67 @@ TEST_CASE("a server that cannot run is named by up, with the end of its log") {
   CAPTURE(up.err);
   CHECK(up.err.find("chunk-2 ended") != std::string::npos);
   CHECK(up.err.find("identity") != std::string::npos);
+  // Not with the words of its life before.
+  CHECK(up.err.find("ended as asked") == std::string::npos);
+}
+
+TEST_CASE("a server whose port somebody took is not said to have started") {
+  const Cluster cluster({"--meta", "1", "--chunk", "3", "--policy", "rs-2-1"});
+  const uint16_t port = port_of(cluster, "chunk-1");
+  cluster.kill("chunk-1");
+  {
+    const Squatter squatter(port);
+    for (const Arguments& command : {Arguments{"start", "chunk-1"}, Arguments{"up"}}) {
+      const Outcome refused = cluster.control(command);
+      CAPTURE(refused.err);
+      CHECK_EQ(refused.exit_code, 4);
+      CHECK(refused.err.find(std::to_string(port)) != std::string::npos);
+    }
+  }
+  CHECK_EQ(cluster.control({"start", "chunk-1"}).exit_code, 0);
+}
+
+TEST_CASE("a server whose process id cannot be written down is not left running") {
+  const Cluster cluster({"--meta", "1", "--chunk", "3", "--policy", "rs-2-1"});
+  cluster.kill("chunk-1");
+  const std::string pid = cluster.directory() + "/chunk-1/pid";
+  std::filesystem::remove(pid);
+  std::filesystem::create_directory(pid);
+  const Outcome refused = cluster.control({"start", "chunk-1"});
+  CAPTURE(refused.err);
+  CHECK_EQ(refused.exit_code, 2);
+  CHECK(refused.err.find(pid) != std::string::npos);
+  std::filesystem::remove(pid);
+  CHECK_EQ(cluster.control({"start", "chunk-1"}).exit_code, 0);
+  CHECK_EQ(cluster.pids().size(), 4);
+}
+
+TEST_CASE("of many who bring up a new cluster at once, the cluster becomes one of them's") {
+  const Scratch scratch;
+  const std::string directory = scratch / "cluster";
+  struct Stop {
+    const Scratch& scratch;
+    const std::string& directory;
+    ~Stop() { (void)run(scratch, {"cluster", "down", "--dir", directory}); }
+  } stop{scratch, directory};
+  std::vector<std::unique_ptr<Running>> all;
+  for (int i = 0; i < 6; ++i)
+    all.push_back(
+        std::make_unique<Running>(scratch, Arguments{"cluster", "up", "--dir", directory, "--meta",
+                                                     "1", "--chunk", "1", "--policy", "rep-1"}));
+  int came_up = 0;
+  for (auto& one : all) {
+    const Outcome outcome = one->wait();
+    CAPTURE(outcome.err);
+    CHECK((outcome.exit_code == 0 || outcome.exit_code == 4 || outcome.exit_code == 6));
+    came_up += outcome.exit_code == 0 ? 1 : 0;
+  }
+  CHECK(came_up >= 1);
+  const auto cluster_of = [&](const std::string& file) {
+    return nlohmann::json::parse(read_file(directory + file)).at("cluster");
+  };
+  for (const char* server : {"/meta-1", "/chunk-1"})
+    CHECK_EQ(cluster_of(std::string(server) + "/server.json"), cluster_of("/cluster.json"));
 }
 
 }  // namespace dogfs::test

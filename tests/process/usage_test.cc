@@ -62,6 +62,8 @@ TEST_CASE("an impossible cluster is refused before a server starts") {
       {{"cluster", "up", "--dir", "SCRATCH", "--policy", "rs-9"}, 2, "rs-9"},
       {{"cluster", "up", "--dir", "/proc/no"}, 3, "/proc/no"},
       {{"cluster", "up", "--dir", "/usr"}, 4, "empty directory"},
+      {{"cluster", "up", "--dir", "/etc/hostname"}, 4, "/etc/hostname is not a directory"},
+      {{"cluster", "up", "--dir", "/tmp/dogfs-\xff"}, 2, "UTF-8"},
   });
 }
 

@@ -3,16 +3,12 @@
 #include <csignal>
 #include <thread>
 
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "core/env/env.h"
 #include "tools/dogfs/client_session.h"
 #include "tools/dogfs/cluster_target.h"
 #include "tools/dogfs/cluster_view.h"
 #include "tools/dogfs/directory_lock.h"
-#include "tools/dogfs/output.h"
+#include "tools/dogfs/port.h"
 
 namespace dogfs::tool {
 namespace {
@@ -20,19 +16,8 @@ namespace {
 constexpr Duration kListenLimit = 20s;
 constexpr Duration kWholeLimit = 40s;
 constexpr Duration kStopLimit = 10s;
+constexpr Duration kVacateLimit = 2s;
 constexpr Duration kLook = 20ms;
-
-// Whether somebody takes connections on this port of loopback.
-bool listens(uint16_t port) {
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const bool taken = ::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-  ::close(socket);
-  return taken;
-}
 
 std::unexpected<Error> ended(const LocalCluster& cluster, const LocalNode& node) {
   return fail(Code::kIo, "{} ended; the end of {}:\n{}", node.name,
@@ -40,10 +25,26 @@ std::unexpected<Error> ended(const LocalCluster& cluster, const LocalNode& node)
               cluster.process(node).log_tail());
 }
 
+// A server that was killed a moment ago may still be about to leave its port.
+Result<void> wait_until_vacated(const LocalNode& node) {
+  for (Duration waited{}; !port_is_free(node.address.port); waited += kLook) {
+    if (waited >= kVacateLimit)
+      return fail(Code::kExists, "{} cannot start: another process listens on its address {}",
+                  node.name, node.address.to_string());
+    std::this_thread::sleep_for(kLook);
+  }
+  return {};
+}
+
+Result<void> start_process(LocalCluster& cluster, const LocalNode& node) {
+  if (!cluster.process(node).running()) TRY_VOID(wait_until_vacated(node));
+  return cluster.start(node);
+}
+
 Result<void> wait_until_listening(const LocalCluster& cluster, const LocalNode& node) {
   for (Duration waited{}; waited < kListenLimit; waited += kLook) {
     if (!cluster.process(node).running()) return ended(cluster, node);
-    if (listens(node.address.port)) return {};
+    if (port_answers(node.address.port)) return {};
     std::this_thread::sleep_for(kLook);
   }
   return fail(Code::kDeadline, "{} does not listen on {} after {} ms; see {}", node.name,
@@ -77,7 +78,7 @@ Result<void> bring_up(LocalCluster& cluster, const Report& report) {
       report(node, fmt::format("runs already, process {}", *pid));
       continue;
     }
-    TRY_VOID(cluster.start(node));
+    TRY_VOID(start_process(cluster, node));
     report(node, fmt::format("started on {}", node.address.to_string()));
   }
   for (const auto& node : cluster.nodes()) TRY_VOID(wait_until_listening(cluster, node));
@@ -95,7 +96,7 @@ Result<void> bring_up(LocalCluster& cluster, const Report& report) {
 
 Result<void> start_server(LocalCluster& cluster, const LocalNode& node) {
   TRY(lock, DirectoryLock::take(cluster.directory()));
-  TRY_VOID(cluster.start(node));
+  TRY_VOID(start_process(cluster, node));
   return wait_until_listening(cluster, node);
 }
 

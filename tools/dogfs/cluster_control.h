@@ -16,9 +16,10 @@ namespace dogfs::tool {
 using Report = std::function<void(const LocalNode& node, const std::string& done)>;
 
 // Starts what does not run and waits until a leader stands and every server is live. When a server
-// fails the error carries the end of its log. Servers that were started stay up.
+// fails the error carries the end of its log. kExists: somebody else listens where a server should.
+// Servers that were started stay up.
 Result<void> bring_up(LocalCluster& cluster, const Report& report);
-// Starts one server and waits until it listens. kExists when it runs.
+// Starts one server and waits until it listens. kExists when it runs or its address is taken.
 Result<void> start_server(LocalCluster& cluster, const LocalNode& node);
 // SIGKILL. kPrecondition when it does not run.
 Result<void> kill_server(const LocalCluster& cluster, const LocalNode& node);

@@ -4,14 +4,15 @@
 #include <fstream>
 #include <random>
 
-#include <arpa/inet.h>
 #include <nlohmann/json.hpp>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "core/base/limits.h"
+#include "core/namespace/path.h"
 #include "core/placement/policy.h"
+#include "tools/dogfs/directory_lock.h"
+#include "tools/dogfs/port.h"
 #include "tools/dogfs/system_error.h"
+#include "tools/dogfs/text_file.h"
 
 namespace dogfs::tool {
 namespace fs = std::filesystem;
@@ -28,45 +29,17 @@ uint64_t random_id() {
   return id == 0 ? 1 : id;
 }
 
-// Whether nobody listens on this port of loopback now.
-bool port_is_free(uint16_t port) {
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int reuse = 1;
-  ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const bool free = ::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-  ::close(socket);
-  return free;
-}
-
-// Ports for `count` servers. Below the range from which outgoing connections take theirs (32768 and
-// up on Linux), or a restarted server could find its port taken.
-Result<std::vector<uint16_t>> free_ports(size_t count) {
-  constexpr uint32_t kLow = 20'000;
-  constexpr uint32_t kHigh = 32'000;
-  std::vector<uint16_t> ports;
-  const uint32_t start = static_cast<uint32_t>(random_id() % (kHigh - kLow));
-  for (uint32_t i = 0; i < kHigh - kLow && ports.size() < count; ++i) {
-    const auto port = static_cast<uint16_t>(kLow + (start + i) % (kHigh - kLow));
-    if (port_is_free(port)) ports.push_back(port);
-  }
-  if (ports.size() < count)
-    return fail(Code::kUnavailable, "no {} free ports between {} and {}", count, kLow, kHigh);
-  return ports;
-}
-
 Result<void> write_file(const fs::path& path, const json& value) {
-  const fs::path temporary = path.string() + ".new";
-  std::ofstream out(temporary, std::ios::trunc);
-  out << value.dump(2) << '\n';
-  out.close();
-  std::error_code error;
-  if (out) fs::rename(temporary, path, error);
-  if (!out || error) return fail(Code::kIo, "cannot write {}", path.string());
-  return {};
+  return replace_file(path, value.dump(2) + '\n');
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const size_t length = metadata::utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
 }
 
 fs::path normal(const fs::path& directory) {
@@ -94,6 +67,19 @@ Result<void> check_shape(const LocalClusterShape& shape) {
   return {};
 }
 
+// Makes it if it is missing.
+Result<void> prepare_directory(const fs::path& directory) {
+  if (!is_utf8(directory.string()))  // JSON files have to name it
+    return fail(Code::kInvalid, "the directory {} is not UTF-8",
+                metadata::shown(directory.string()));
+  std::error_code error;
+  if (fs::exists(directory, error) && !fs::is_directory(directory, error))
+    return fail(Code::kExists, "{} is not a directory", directory.string());
+  fs::create_directories(directory, error);
+  if (error) return fail_errno(error.value(), fmt::format("cannot make {}", directory.string()));
+  return {};
+}
+
 fs::path state_directory() {
   if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state != '\0')
     return fs::path(state) / "dogfs";
@@ -108,12 +94,13 @@ Result<LocalCluster> LocalCluster::create(const fs::path& directory,
                                           const LocalClusterShape& shape) {
   TRY_VOID(check_shape(shape));
   LocalCluster cluster;
-  std::error_code error;
   cluster.directory_ = normal(directory);
+  TRY_VOID(prepare_directory(cluster.directory_));
+  TRY(lock, DirectoryLock::take(cluster.directory_));
   if (holds_cluster(cluster.directory_))
     return fail(Code::kExists, "{} holds a cluster already", directory.string());
-  fs::create_directories(cluster.directory_, error);
-  if (error) return fail_errno(error.value(), fmt::format("cannot make {}", directory.string()));
+  std::error_code error;
+  fs::remove(cluster.directory_ / "cluster.json.new", error);  // of one who was killed
   if (!fs::is_empty(cluster.directory_, error))
     return fail(Code::kPrecondition, "{} holds other files and no cluster; give an empty directory",
                 directory.string());
@@ -240,7 +227,7 @@ Result<void> LocalCluster::start(const LocalNode& node) {
 }
 
 Result<void> LocalCluster::set_bootstrapped() {
-  bootstrapped_ = true;
+  if (std::exchange(bootstrapped_, true)) return {};
   return save();
 }
 

@@ -36,7 +36,9 @@ struct LocalClusterShape {
 class LocalCluster {
  public:
   // Lays out a new one; starts nothing. kInvalid for an impossible shape or policy, kExists when
-  // there is one in the directory, kPrecondition when something else is, kIo.
+  // there is one in the directory or a file in its place, kPrecondition when the directory holds
+  // something else, kUnavailable while another program lays one out or starts it, kNotFound,
+  // kDenied, kNoSpace, kIo.
   static Result<LocalCluster> create(const std::filesystem::path& directory,
                                      const LocalClusterShape& shape);
   // kNotFound when the directory holds none, kCorrupt when its cluster.json is not readable.

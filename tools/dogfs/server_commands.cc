@@ -14,13 +14,13 @@ namespace {
 
 Task<> run_metadata(Env& env, ServerConfig config, Result<void>& ended) {
   nodes::MetadataNode node(env, config.metadata_options());
-  env.log().info("metadata server {} listens on {}", config.name, config.listen.to_string());
+  env.log().info("metadata server {} starts on {}", config.name, config.listen.to_string());
   ended = co_await node.run();
 }
 
 Task<> run_chunk(Env& env, ServerConfig config, Result<void>& ended) {
   nodes::ChunkNode node(env, config.chunk_options());
-  env.log().info("chunk server {} listens on {}", config.name, config.listen.to_string());
+  env.log().info("chunk server {} starts on {}", config.name, config.listen.to_string());
   ended = co_await node.run();
 }
 

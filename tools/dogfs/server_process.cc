@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -11,6 +12,8 @@
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "tools/dogfs/text_file.h"
 
 namespace dogfs::tool {
 namespace {
@@ -77,16 +80,28 @@ class SpawnAttributes {
   posix_spawnattr_t attributes_;
 };
 
+// What a pid file says.
+struct Started {
+  int pid = 0;
+  uint64_t time = 0;
+  std::streamoff log_size = 0;  // when it was started
+};
+
+std::optional<Started> read_pid_file(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  Started started;
+  if (!(file >> started.pid >> started.time >> started.log_size)) return std::nullopt;
+  return started;
+}
+
 }  // namespace
 
 std::optional<int> ServerProcess::running() const {
-  std::ifstream file(pid_file());
-  int pid = 0;
-  uint64_t started = 0;
-  if (!(file >> pid >> started)) return std::nullopt;
-  const auto actual = start_time(pid);
-  if (!actual || *actual != started) return std::nullopt;
-  return pid;
+  const auto started = read_pid_file(pid_file());
+  if (!started) return std::nullopt;
+  const auto actual = start_time(started->pid);
+  if (!actual || *actual != started->time) return std::nullopt;
+  return started->pid;
 }
 
 Result<void> ServerProcess::start(const std::filesystem::path& program,
@@ -96,6 +111,8 @@ Result<void> ServerProcess::start(const std::filesystem::path& program,
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
 
+  std::error_code no_log;
+  const auto log_size = std::filesystem::file_size(log_file(), no_log);
   const SpawnFiles files(log_file());
   const SpawnAttributes attributes;
   pid_t pid = 0;
@@ -104,11 +121,12 @@ Result<void> ServerProcess::start(const std::filesystem::path& program,
   if (error != 0)
     return fail(Code::kIo, "cannot start {}: {}", program.string(), std::strerror(error));
 
-  std::ofstream out(pid_file());
-  out << pid << ' ' << start_time(pid).value_or(0) << '\n';
-  out.close();
-  if (!out) return fail(Code::kIo, "cannot write {}", pid_file().string());
-  return {};
+  auto noted = replace_file(pid_file(), fmt::format("{} {} {}\n", pid, start_time(pid).value_or(0),
+                                                    no_log ? 0 : log_size));
+  if (noted) return noted;
+  kill(pid, SIGKILL);  // or nobody could find it again
+  waitpid(pid, nullptr, 0);
+  return noted;
 }
 
 Result<void> ServerProcess::signal(int signal) {
@@ -135,10 +153,14 @@ Result<void> ServerProcess::wait_until_gone(Duration limit) const {
 
 std::string ServerProcess::log_tail() const {
   constexpr std::streamoff kTailBytes = 2000;
+  const auto started = read_pid_file(pid_file());
+  const std::streamoff from = started ? started->log_size : 0;
   std::ifstream file(log_file(), std::ios::ate);
   const std::streamoff size = file.tellg();
-  if (size <= 0) return "";
-  file.seekg(std::max<std::streamoff>(0, size - kTailBytes));
+  if (size <= from) return "";
+  file.seekg(std::max(from, size - kTailBytes));
+  std::string cut;
+  if (size - from > kTailBytes) std::getline(file, cut);  // the rest of a line
   std::ostringstream tail;
   tail << file.rdbuf();
   return tail.str();

@@ -2,7 +2,7 @@
 // ServerProcess: one server of a local cluster as an operating system process: started in a session
 // of its own with its output in a log file, known by a pid file that survives the starter. The pid
 // file holds the start time of the process, too, so that a pid that was used again is never taken
-// for the server.
+// for the server, and how long the log was then.
 
 #include <filesystem>
 #include <optional>
@@ -21,7 +21,8 @@ class ServerProcess {
 
   // The pid, if the server that was started last still runs.
   std::optional<int> running() const;
-  // Starts it. kExists when it runs; kIo when it cannot be started.
+  // Starts it. kExists when it runs; kIo when it cannot be started, or as replace_file when its pid
+  // cannot be written down: then it does not run either.
   Result<void> start(const std::filesystem::path& program,
                      const std::vector<std::string>& arguments);
   // kNotFound when it does not run.
