@@ -105,7 +105,7 @@ class Store::Turn {
   const ShardName name_;
 };
 
-Task<Result<void>> Store::format(Env& env, std::string directory, StoreIdentity identity) {
+Task<Result<void>> Store::prepare(Env& env, std::string directory) {
   Disk& disk = env.disk();
   CO_TRY_VOID(co_await make_directories(disk, directory));
   CO_TRY(entries, co_await disk.list(directory));
@@ -115,6 +115,12 @@ Task<Result<void>> Store::format(Env& env, std::string directory, StoreIdentity 
   if (!shards.empty())
     co_return fail(Code::kPrecondition, "\"{}\" has {} shard files but no identity; not touched",
                    directory, shards.size());
+  co_return Result<void>();
+}
+
+Task<Result<void>> Store::format(Env& env, std::string directory, StoreIdentity identity) {
+  CO_TRY_VOID(co_await prepare(env, directory));
+  Disk& disk = env.disk();
   CO_TRY_VOID(co_await write_identity(disk, directory, std::string(kIdentityCopy), identity));
   const auto written =
       co_await write_identity(disk, directory, std::string(kIdentityFile), identity);

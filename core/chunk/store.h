@@ -29,8 +29,11 @@ namespace dogfs::chunk {
 
 class Store {
  public:
-  // Makes a data directory (one level below what exists; "" is the disk's root), durably. kExists
-  // if there is one, kPrecondition if shards are there without an identity.
+  // Finds out whether a data directory can be made here (one level below what exists; "" is the
+  // disk's root), before anybody is told of it, and makes its empty directories. kExists if there
+  // is one, kPrecondition if shards are there without an identity, kNoSpace, kIo.
+  static Task<Result<void>> prepare(Env& env, std::string directory);
+  // Makes it, durably. Errors as prepare().
   static Task<Result<void>> format(Env& env, std::string directory, StoreIdentity identity);
 
   // Whose data directory it is. kNotFound for one that was never formatted; kCorrupt, kUnsupported,

@@ -122,8 +122,10 @@ Task<Result<void>> ChunkNode::open(std::optional<chunk::StoreIdentity> identity,
 }
 
 // The directory becomes a store only when the cluster has given it a node id. A crash in between
-// leaves it blank: it joins again, as another server.
+// leaves it blank: it joins again, as another server. One that can never become a store must not
+// join: the cluster would give up the server that had this name, and with it shards that are here.
 Task<Result<chunk::StoreIdentity>> ChunkNode::join(Registration registration) {
+  CO_TRY_VOID(co_await chunk::Store::prepare(env_, options_.directory));
   registration.store = StoreId(env_.random().next() | 1);
   CO_TRY(node, co_await register_node(env_, parts_->metadata, registration));
   const chunk::StoreIdentity identity{

@@ -47,9 +47,10 @@ class ChunkNode {
   ChunkNode(const ChunkNode&) = delete;
   ChunkNode& operator=(const ChunkNode&) = delete;
 
-  // Serves until it fails or is cancelled. kPrecondition: the directory belongs to another cluster;
-  // kExists: the address is in use; kNotFound: blank and not to be formatted; kDenied, kInvalid:
-  // the cluster refuses it for good; kCorrupt, kUnsupported, kIo, kNoSpace: the disk.
+  // Serves until it fails or is cancelled. kPrecondition: the directory belongs to another cluster,
+  // or has shards and no identity; kExists: the address is in use; kNotFound: blank and not to be
+  // formatted; kDenied, kInvalid: the cluster refuses it for good; kCorrupt, kUnsupported, kIo,
+  // kNoSpace: the disk.
   Task<Result<void>> run();
 
   // 0 until it is known. The map is empty until the first heartbeat was answered.

@@ -68,6 +68,21 @@ TEST_CASE("a server that lost its disk comes back as another one, and the old on
   put(cluster, "/f", 100'000);
 }
 
+TEST_CASE("a server whose directory cannot become a store again does not join as another one") {
+  LocalCluster cluster({});
+  put(cluster, "/f", 100'000);
+  const auto before = node_named(cluster, "chunk-3");
+  cluster.chunk(3).power_off();
+  REQUIRE(cluster.chunk(3).disk_image().remove("identity"));
+  cluster.world.run_for(3s);
+  cluster.chunk(3).boot();
+  cluster.world.run_for(10s);
+  const auto after = node_named(cluster, "chunk-3");
+  CHECK_EQ(after.id.value, before.id.value);
+  CHECK_EQ(static_cast<int>(after.state), static_cast<int>(NodeState::kSuspect));
+  CHECK_EQ(cluster.shards_on_disks(), 6u);
+}
+
 Task<> remove_file(Client& client, std::string path, std::string& code) {
   auto removed = co_await client.remove(path, false);
   code = removed ? "ok" : code_name(removed.error().code);
