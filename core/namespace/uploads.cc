@@ -50,8 +50,7 @@ Result<> check_given_back(const FileRow& row, size_t kept) {
 
 // --- Allocation ---
 
-Result<> check_allocation(const Tables& tables, const FileRow& row,
-                          const AllocateBlocks& operation) {
+Result<> check_lengths(const Tables& tables, const AllocateBlocks& operation) {
   const uint64_t block_bytes = tables.settings().settings.block_bytes;
   const size_t count = operation.lengths.size();
   if (count == 0 || count > limits::kBlocksPerAllocation) {
@@ -62,15 +61,13 @@ Result<> check_allocation(const Tables& tables, const FileRow& row,
     if (length > 0 && length <= block_bytes) continue;
     return fail(Code::kInvalid, "a block of {} bytes: 1 to {} are allowed", length, block_bytes);
   }
-  if (row.extents.size() + count > limits::kFileBlocksMax) {
-    return fail(Code::kTooLarge, "a file has at most {} blocks; use larger blocks",
-                limits::kFileBlocksMax);
-  }
   return {};
 }
 
-// How many extents stay: all, or those before the one that begins at `file_offset`.
-Result<size_t> kept_extents(const Tables& tables, const FileRow& row, uint64_t file_offset) {
+// How many extents stay: all, or those before the one that begins where the new blocks go.
+Result<size_t> kept_extents(const Tables& tables, const FileRow& row,
+                            const AllocateBlocks& operation) {
+  const uint64_t file_offset = operation.file_offset;
   size_t kept = row.extents.size();
   while (kept > 0 && row.extents[kept - 1].file_offset >= file_offset) --kept;
   const uint64_t end =
@@ -78,6 +75,10 @@ Result<size_t> kept_extents(const Tables& tables, const FileRow& row, uint64_t f
   if (file_offset != end) {
     return fail(Code::kPrecondition, "blocks asked for at offset {}, where none begins or ends",
                 file_offset);
+  }
+  if (kept + operation.lengths.size() > limits::kFileBlocksMax) {
+    return fail(Code::kTooLarge, "a file has at most {} blocks; use larger blocks",
+                limits::kFileBlocksMax);
   }
   TRY_VOID(check_given_back(row, kept));
   for (size_t i = kept; i < row.extents.size(); ++i) {
@@ -246,8 +247,8 @@ Response apply(Tables& tables, const EntryContext& entry, const StartUpload& ope
 
 Response apply(Tables& tables, const EntryContext& entry, const AllocateBlocks& operation) {
   TRY(row, held_upload(tables, entry, operation.file, operation.epoch));
-  TRY_VOID(check_allocation(tables, row, operation));
-  TRY(kept, kept_extents(tables, row, operation.file_offset));
+  TRY_VOID(check_lengths(tables, operation));
+  TRY(kept, kept_extents(tables, row, operation));
   // The ids to come seed the choice of servers, so that each block of a file goes elsewhere.
   const Slot slot = slot_of(operation.file.home);
   const uint64_t first = tables.slot(slot).next_block;

@@ -1,5 +1,10 @@
+#include "core/namespace/uploads.h"
+
 #include <set>
 #include <string>
+
+#include "core/namespace/cluster.h"
+#include "core/namespace/sessions.h"
 
 #include "tests/core/namespace/cluster_fixture.h"
 
@@ -169,6 +174,35 @@ TEST_CASE("a last block may be shorter than allocated, and unused ones are given
   CHECK_EQ(fs.machine.locate("/f", {})->blocks[1].length, 1u);
   CHECK_EQ(fs.machine.counters().garbage_blocks, 1u);
   check_sound(fs);
+}
+
+TEST_CASE("a file of as many blocks as there can be may have its last ones placed anew") {
+  Tables tables;
+  EntryContext entry{.index = LogIndex(1), .wall = {}, .client = {}};
+  REQUIRE(apply(tables, entry,
+                CreateCluster{.cluster = ClusterId(7),
+                              .policy = placement::Policy::parse("rep-1").value(),
+                              .block_bytes = limits::kMiB,
+                              .cell_bytes = 4096}));
+  REQUIRE(apply(tables, entry, ClusterFixture::server(1)));
+  entry.client = std::get<ClientRegistered>(*apply(tables, entry, RegisterClient{})).client;
+  const auto started = apply(tables, entry, StartUpload{.path = "/f", .policy = {}});
+  const auto upload = std::get<UploadStarted>(*started);
+  const auto ask = [&](uint64_t offset, std::vector<uint64_t> lengths) {
+    return outcome(apply(tables, entry,
+                         AllocateBlocks{.file = upload.file,
+                                        .epoch = upload.epoch,
+                                        .file_offset = offset,
+                                        .lengths = std::move(lengths)}));
+  };
+  REQUIRE_EQ(ask(0, {1}), "ok");
+  FileRow row = *tables.file(upload.file);
+  row.extents.assign(limits::kFileBlocksMax, row.extents[0]);
+  tables.put(upload.file, row);
+  const uint64_t end = limits::kFileBlocksMax;
+  CHECK_EQ(ask(end, {1}), "too_large");
+  CHECK_EQ(ask(end - 1, {1, 1}), "too_large");
+  CHECK_EQ(ask(end - 1, {1}), "ok");
 }
 
 TEST_CASE("publishing gives back a bounded number of unused blocks") {
