@@ -4,6 +4,7 @@
 
 #include "core/base/coding.h"
 #include "core/base/limits.h"
+#include "core/wal/numbered_name.h"
 
 namespace dogfs::wal {
 namespace {
@@ -13,7 +14,6 @@ constexpr uint32_t kFrameMagic = 0x4d52'4657;  // "WFRM"
 constexpr size_t kSegmentCrcOffset = 48;
 constexpr size_t kFrameCrcOffset = 4;
 constexpr std::string_view kNamePrefix = "wal-";
-constexpr size_t kNameDigits = 16;
 
 uint32_t frame_crc(std::string_view header, const SegmentIdentity& identity, uint64_t offset) {
   return Crc32c()
@@ -113,20 +113,10 @@ Result<SegmentHeader> decode_segment_header(ByteView bytes, const SegmentIdentit
   return header;
 }
 
-std::string segment_name(uint64_t sequence) {
-  return fmt::format("{}{:016x}", kNamePrefix, sequence);
-}
+std::string segment_name(uint64_t sequence) { return numbered_name(kNamePrefix, sequence); }
 
 std::optional<uint64_t> parse_segment_name(std::string_view name) {
-  if (!name.starts_with(kNamePrefix) || name.size() != kNamePrefix.size() + kNameDigits)
-    return std::nullopt;
-  uint64_t sequence = 0;
-  for (const char c : name.substr(kNamePrefix.size())) {
-    const bool digit = c >= '0' && c <= '9';
-    if (!digit && (c < 'a' || c > 'f')) return std::nullopt;
-    sequence = sequence << 4 | static_cast<uint64_t>(digit ? c - '0' : c - 'a' + 10);
-  }
-  return sequence;
+  return number_in_name(kNamePrefix, name);
 }
 
 std::string encode_frame_header(const FrameHeader& header, const SegmentIdentity& identity,

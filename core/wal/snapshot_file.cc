@@ -8,6 +8,7 @@
 #include "core/base/limits.h"
 #include "core/env/env.h"
 #include "core/wal/directory.h"
+#include "core/wal/numbered_name.h"
 
 namespace dogfs::wal {
 namespace {
@@ -19,7 +20,7 @@ constexpr size_t kFixedHeadBytes = 48;
 constexpr size_t kCrcBytes = 4;
 constexpr size_t kTrailerBytes = 20;
 constexpr size_t kChunkBytes = limits::kSnapshotChunkBytes;
-constexpr std::string_view kUnfinished = ".part";
+constexpr std::string_view kUnfinished = "part";  // in place of the index
 
 Crc32c identity_crc(const SnapshotPlace& place, LogIndex index) {
   return Crc32c()
@@ -59,26 +60,11 @@ std::string path_in(const SnapshotPlace& place, const std::string& name) {
 }
 
 std::string path_of(const SnapshotPlace& place, LogIndex index) {
-  return path_in(place, fmt::format("{}{:016x}", name_prefix(place.group), index));
+  return path_in(place, numbered_name(name_prefix(place.group), index.value));
 }
 
 std::string unfinished_path(const SnapshotPlace& place) {
-  return path_in(place, name_prefix(place.group) + std::string(kUnfinished.substr(1)));
-}
-
-// The index in a published snapshot's name.
-std::optional<LogIndex> parse_name(GroupId group, std::string_view name) {
-  const std::string prefix = name_prefix(group);
-  if (!name.starts_with(prefix)) return std::nullopt;
-  name.remove_prefix(prefix.size());
-  if (name.size() != 16) return std::nullopt;
-  uint64_t index = 0;
-  for (const char c : name) {
-    const bool digit = c >= '0' && c <= '9';
-    if (!digit && (c < 'a' || c > 'f')) return std::nullopt;
-    index = index << 4 | static_cast<uint64_t>(digit ? c - '0' : c - 'a' + 10);
-  }
-  return LogIndex(index);
+  return path_in(place, name_prefix(place.group) + std::string(kUnfinished));
 }
 
 }  // namespace
@@ -244,8 +230,9 @@ Task<Result<std::vector<LogIndex>>> list_snapshots(Env& env, SnapshotPlace place
   auto entries = co_await env.disk().list(place.directory);
   if (!entries && entries.error().is(Code::kNotFound)) co_return indexes;
   if (!entries) co_return fail(entries.error());
+  const std::string prefix = name_prefix(place.group);
   for (const auto& entry : *entries)
-    if (const auto index = parse_name(place.group, entry.name)) indexes.push_back(*index);
+    if (const auto index = number_in_name(prefix, entry.name)) indexes.emplace_back(*index);
   co_return indexes;  // sorted, as the names are
 }
 
