@@ -8,15 +8,6 @@ namespace {
 
 constexpr uint32_t kCommandFormat = 1;
 
-void put(const metadata::FileHandle& file, FileHandle& out) {
-  out.set_home(file.home.value);
-  out.set_file(file.file.value);
-}
-
-metadata::FileHandle file_of(const FileHandle& message) {
-  return {InodeId(message.home()), InodeId(message.file())};
-}
-
 // Writes each operation into its field of the message.
 class OperationWriter {
  public:

@@ -1,6 +1,7 @@
 #pragma once
-// Checks that the decoders of namespace.proto share: a number of the wire becomes an enum, a policy
-// or a list only when it can be one. Internal to the namespace codec.
+// What the codecs of namespace.proto share: file handles, and the checks of their decoders: a
+// number of the wire becomes an enum, a policy or a list only when it can be one. Internal to the
+// namespace codec.
 
 #include <cstdint>
 #include <string>
@@ -8,7 +9,9 @@
 
 #include "core/base/error.h"
 #include "core/base/limits.h"
+#include "core/namespace/commands.h"
 #include "core/placement/policy.h"
+#include "core/proto/namespace.pb.h"
 
 namespace dogfs::proto {
 
@@ -35,6 +38,15 @@ inline Result<std::string> checked_path(const std::string& path) {
   if (path.size() <= limits::kPathBytesMax) return path;
   return fail(Code::kTooLarge, "a path of {} bytes, at most {} are allowed", path.size(),
               limits::kPathBytesMax);
+}
+
+inline void put(const metadata::FileHandle& file, FileHandle& out) {
+  out.set_home(file.home.value);
+  out.set_file(file.file.value);
+}
+
+inline metadata::FileHandle file_of(const FileHandle& message) {
+  return {InodeId(message.home()), InodeId(message.file())};
 }
 
 // The value of a decoded message, or why its bytes are none.

@@ -7,15 +7,6 @@
 namespace dogfs::proto {
 namespace {
 
-void put(const metadata::FileHandle& file, FileHandle& out) {
-  out.set_home(file.home.value);
-  out.set_file(file.file.value);
-}
-
-metadata::FileHandle file_of(const FileHandle& message) {
-  return {InodeId(message.home()), InodeId(message.file())};
-}
-
 void put(const Error& error, Refusal& out) {
   out.set_code(static_cast<uint32_t>(error.code));
   out.set_message(error.message);
