@@ -149,7 +149,12 @@ Task<Result<std::unique_ptr<Connection>>> Channel::open() {
 void Channel::opened(std::unique_ptr<Connection> connection) {
   connection_ = std::move(connection);
   backoff_ = {};
+  refused_ = false;
   outbox_.restart(peer_->window);
+}
+
+std::optional<std::string> Channel::refusal() const {
+  return refused_ ? std::optional(last_failure_) : std::nullopt;
 }
 
 void Channel::failed(const Error& error) {
@@ -158,6 +163,7 @@ void Channel::failed(const Error& error) {
   const auto half = static_cast<uint64_t>(backoff_.count()) / 2;
   retry_at_ = env_.now() + Duration(env_.random().between(half, 2 * half));
   last_failure_ = fmt::format("cannot reach {}: {}", address_.to_string(), error.message);
+  refused_ = !error.is(Code::kDeadline);
   env_.log().info("rpc: {}", last_failure_);
   lost(last_failure_);
 }

@@ -26,6 +26,7 @@ class Channel final : private Connection::Receiver {
   Task<Result<Reply>> call(Method method, Buffer message, Duration limit, Buffer bulk);
   bool send(Method method, Buffer message, Buffer bulk);
   const std::optional<Peer>& peer() const { return peer_; }
+  std::optional<std::string> refusal() const;
 
  private:
   class Pending;
@@ -53,6 +54,7 @@ class Channel final : private Connection::Receiver {
   Duration backoff_{};
   Instant retry_at_ = Instant::min();
   std::string last_failure_;
+  bool refused_ = false;  // the last attempt to connect was, and did not only take too long
 };
 
 }  // namespace dogfs::rpc

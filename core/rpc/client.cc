@@ -55,4 +55,9 @@ std::optional<Peer> Client::peer(const Address& address) const {
   return place == channels_.end() ? std::nullopt : place->second->peer();
 }
 
+std::optional<std::string> Client::refusal(const Address& address) const {
+  const auto place = channels_.find(address);
+  return place == channels_.end() ? std::nullopt : place->second->refusal();
+}
+
 }  // namespace dogfs::rpc

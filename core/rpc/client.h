@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "core/env/task.h"
 #include "core/rpc/message_codec.h"
@@ -63,6 +64,8 @@ class Client {
 
   // Who answered there last; nothing before the first handshake.
   std::optional<Peer> peer(const Address& address) const;
+  // Why the last attempt to connect there failed; nothing when it did not, or only took too long.
+  std::optional<std::string> refusal(const Address& address) const;
   // What this side says of itself; the cluster is known after the first handshake at the latest.
   const Identity& identity() const { return identity_; }
   const Stats& stats() const { return stats_; }

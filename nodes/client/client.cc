@@ -39,7 +39,7 @@ struct Client::Parts {
       : env(e),
         options(std::move(o)),
         rpc(env, {.cluster = options.cluster, .node = {}, .store = {}, .credentials = {}}),
-        calls(env, rpc, {.servers = options.metadata}),
+        calls(env, rpc, {.servers = options.metadata, .refused_limit = options.refused_limit}),
         session(env, calls, options.operation_limit) {}
 
   Task<Result<Changed>> change(metadata::Operation operation) {

@@ -38,6 +38,7 @@ struct ClientOptions {
   std::vector<Address> metadata;   // some of the metadata servers; at least one
   ClusterId cluster;               // 0: the cluster of the first server that answers
   Duration operation_limit = 10s;  // for one metadata operation, all attempts together
+  Duration refused_limit = 10s;    // the same, while all metadata servers refuse the connection
   // A put: bytes of blocks not yet committed, kept so that a block can be written again elsewhere.
   size_t write_memory = 160 * limits::kMiB;
   Duration shard_lag = 3s;  // a server this far behind the others is given up for the block

@@ -23,14 +23,18 @@ bool worth_another_try(Code code) {
 // The search for an answer to one request.
 struct MetadataCalls::Search {
   Instant deadline;
+  Instant refused_deadline;
   Duration backoff;
   size_t next_server = 0;
   size_t tried = 0;  // servers, since the last pause
   int redirects = 0;
   int doubtful_attempts = 0;
+  bool refused = true;  // nothing but refused connections so far
   std::optional<Address> redirect;
   std::optional<Address> silent;  // did not answer last
   Error last{Code::kUnavailable, "no metadata server was asked"};
+
+  Instant end() const { return refused ? refused_deadline : deadline; }
 };
 
 MetadataCalls::MetadataCalls(Env& env, rpc::Client& rpc, MetadataCallOptions options)
@@ -42,6 +46,7 @@ MetadataCalls::MetadataCalls(Env& env, rpc::Client& rpc, MetadataCallOptions opt
 Task<Result<MetadataAnswer>> MetadataCalls::ask(rpc::Method method, Buffer message,
                                                 Duration limit) {
   Search search{.deadline = env_.now() + limit,
+                .refused_deadline = env_.now() + std::min(limit, options_.refused_limit),
                 .backoff = options_.backoff_min,
                 .next_server = first_server_,
                 .redirect = leader_};
@@ -53,12 +58,22 @@ Task<Result<MetadataAnswer>> MetadataCalls::ask(rpc::Method method, Buffer messa
     search.last = std::move(answer).error();
     if (final) break;
     if (!search.redirect && search.tried >= options_.servers.size()) co_await pause(search);
-  } while (env_.now() < search.deadline);
+  } while (env_.now() < search.end());
+  co_return give_up(search, limit);
+}
+
+std::unexpected<Error> MetadataCalls::give_up(const Search& search, Duration limit) const {
   if (search.doubtful_attempts > 0)
-    co_return fail(Code::kUnknown, "sent, but no metadata leader confirmed it within {} ms: {}",
-                   to_ms(limit), search.last.message);
-  co_return fail(Code::kUnavailable, "no metadata leader answered within {} ms: {}", to_ms(limit),
-                 search.last.message);
+    return fail(Code::kUnknown, "sent, but no metadata leader confirmed it within {} ms: {}",
+                to_ms(limit), search.last.message);
+  if (!search.refused)
+    return fail(Code::kUnavailable, "no metadata leader answered within {} ms: {}", to_ms(limit),
+                search.last.message);
+  std::string reasons;
+  for (const Address& server : options_.servers)
+    if (const auto reason = rpc_.refusal(server))
+      reasons += fmt::format("{}{}", reasons.empty() ? "" : "; ", *reason);
+  return fail(Code::kUnavailable, "no metadata server is there: {}", reasons);
 }
 
 Task<Result<MetadataAnswer>> MetadataCalls::attempt(Search& search, rpc::Method method,
@@ -70,11 +85,13 @@ Task<Result<MetadataAnswer>> MetadataCalls::attempt(Search& search, rpc::Method 
   Result<void> parsed = reply ? rpc::parse(reply->message, body) : fail(reply.error());
   if (!parsed) {
     if (parsed.error().is(Code::kUnknown)) ++search.doubtful_attempts;
+    search.refused = search.refused && rpc_.refusal(to);
     if (leader_ == to) leader_.reset();
     search.silent = to;
     first_server_ = search.next_server % options_.servers.size();  // not this one again
     co_return fail(std::move(parsed).error());
   }
+  search.refused = false;
   if (body.has_redirect()) {
     if (leader_ == to) leader_.reset();
     redirected(search, body.redirect().address());
@@ -104,7 +121,7 @@ void MetadataCalls::redirected(Search& search, std::string_view address) {
 Task<> MetadataCalls::pause(Search& search) {
   const auto half = static_cast<uint64_t>(search.backoff.count()) / 2;
   const Instant until = env_.now() + Duration(env_.random().between(half, 2 * half));
-  co_await env_.sleep_until(std::min(until, search.deadline));
+  co_await env_.sleep_until(std::min(until, search.end()));
   search.backoff = std::min(search.backoff * 2, options_.backoff_max);
   search.tried = 0;
   search.silent.reset();

@@ -31,7 +31,9 @@ namespace dogfs::nodes {
 struct MetadataCallOptions {
   std::vector<Address> servers;  // any of the metadata servers; at least one
   Duration attempt_limit = 2s;   // one request to one server
-  Duration backoff_min = 50ms;   // when all servers were tried in vain; doubles, with jitter
+  // A request ends after so long if all servers have refused the connection, each time.
+  Duration refused_limit = Duration::max();
+  Duration backoff_min = 50ms;  // when all servers were tried in vain; doubles, with jitter
   Duration backoff_max = 1s;
 };
 
@@ -63,6 +65,7 @@ class MetadataCalls {
   Address next_server(Search& search) const;
   void redirected(Search& search, std::string_view address);
   Task<> pause(Search& search);
+  std::unexpected<Error> give_up(const Search& search, Duration limit) const;
 
   Env& env_;
   rpc::Client& rpc_;

@@ -55,6 +55,16 @@ TEST_CASE("a cluster that cannot be found is told apart from one that cannot be 
   });
 }
 
+TEST_CASE("where nobody listens is told soon") {
+  const Scratch scratch;
+  const Outcome outcome = run(scratch, {"ls", "--cluster", "127.0.0.1:1,127.0.0.1:2"});
+  CAPTURE(outcome.err);
+  CHECK_EQ(outcome.exit_code, 6);
+  CHECK(outcome.seconds < 4);
+  for (const char* said : {"127.0.0.1:1: Connection refused", "127.0.0.1:2: Connection refused"})
+    CHECK(outcome.err.find(said) != std::string::npos);
+}
+
 TEST_CASE("an impossible cluster is refused before a server starts") {
   check_table({
       {{"cluster", "up", "--dir", "SCRATCH", "--meta", "2"}, 2, "odd"},

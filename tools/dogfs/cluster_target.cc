@@ -26,6 +26,7 @@ Result<ClusterTarget> local_target(const std::filesystem::path& directory) {
 nodes::ClientOptions ClusterTarget::client_options() const {
   nodes::ClientOptions options;
   options.metadata = metadata;
+  options.refused_limit = 1500ms;  // a person waits; servers that are starting need less
   if (local) options.cluster = local->cluster();
   return options;
 }

@@ -49,6 +49,8 @@ class Three {
     return said_;
   }
   int questions = 1;
+  Duration refused_limit = 1h;
+  Duration took{};  // the last question
 
   sim::World world{5};
   sim::Host& client = world.add_host("client", {});
@@ -81,19 +83,22 @@ class Three {
   Task<> ask(Env& env) {
     rpc::Client rpc(env, {});
     MetadataCallOptions options;
+    options.refused_limit = refused_limit;
     for (int i = 1; i <= kServers; ++i) options.servers.push_back(address_of(i));
     MetadataCalls calls(env, rpc, options);
-    co_await nursery(env, [&](Nursery& children) { return ask_once(children, rpc, calls); });
+    co_await nursery(env, [&](Nursery& children) { return ask_all(env, children, rpc, calls); });
   }
-  Task<> ask_once(Nursery& children, rpc::Client& rpc, MetadataCalls& calls) {
+  Task<> ask_all(Env& env, Nursery& children, rpc::Client& rpc, MetadataCalls& calls) {
     children.spawn(rpc.run());
     for (int i = 0; i < questions; ++i) {
+      const Instant begin = env.now();
       auto answer =
           co_await calls.ask(rpc::Method::kMetadataExecute, Buffer::copy("command"), limit_);
       if (answer)
         said_ = fmt::format("meta-{}", answer->index.value);
       else
         said_ = code_name(answer.error().code);
+      took = env.now() - begin;
     }
   }
 
@@ -155,6 +160,26 @@ TEST_CASE("refused for sure is unavailable, perhaps done is unknown") {
   three.server(1).answers = true;
   for (int i = 1; i <= kServers; ++i) three.world.host(fmt::format("meta-{}", i)).crash();
   CHECK_EQ(three.outcome(3s), "unavailable");  // nobody could be reached
+}
+
+TEST_CASE("refused connections everywhere are told of soon, and a single server is waited for") {
+  Three three;
+  three.refused_limit = 1s;
+  const auto host = [&](int server) -> sim::Host& {
+    return three.world.host(fmt::format("meta-{}", server));
+  };
+  for (int i = 1; i <= kServers; ++i) host(i).crash();
+  CHECK_EQ(three.outcome(), "unavailable");
+  CHECK(three.took >= 1s);  // they may be about to start
+  CHECK(three.took < 1500ms);
+  host(2).boot();
+  CHECK_EQ(three.outcome(), "unavailable");
+  CHECK(three.took >= 10s);
+  // A server that does not answer at all may be busy: it has refused nothing.
+  host(2).crash();
+  three.world.fabric().block(three.client, host(3));
+  CHECK_EQ(three.outcome(), "unavailable");
+  CHECK(three.took >= 10s);
 }
 
 TEST_CASE("an error of the leader is passed on, unless an attempt before it is in doubt") {
