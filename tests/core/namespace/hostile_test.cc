@@ -1,0 +1,212 @@
+// Commands that no correct client or leader sends, mixed with ones that make sense: whatever they
+// hold, each gets an answer, replicas stay equal and the invariants hold after every one of them.
+#include <string>
+#include <vector>
+
+#include <rapidcheck.h>
+
+#include "core/base/random.h"
+
+#include "tests/core/namespace/cluster_fixture.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::metadata {
+namespace {
+
+uint64_t odd_number(Random& random) {
+  const uint64_t edge[] = {0, 1, UINT64_MAX, UINT64_MAX - 1, uint64_t{1} << 36, uint64_t{1} << 48};
+  return random.chance(1, 3) ? edge[random.below(std::size(edge))] : random.below(300);
+}
+
+// One of those that came in answers, or mostly so.
+template <class T>
+T known_or_odd(const std::vector<T>& known, Random& random, T odd) {
+  return known.empty() || random.chance(1, 8) ? odd : known[random.below(known.size())];
+}
+
+class Hostility {
+ public:
+  explicit Hostility(uint64_t seed) : random_(seed), fs_(4, "rs-2-1") {
+    clients_ = {fs_.client, fs_.new_client()};
+  }
+
+  void step() {
+    const Command command = draw();
+    const auto response = fs_.apply(command);
+    if (response) learn(command.operation, *response);
+    const auto sound = check_invariants(fs_.machine);
+    if (!sound) RC_FAIL(sound.error().message);
+    answered_ += response.has_value();
+  }
+
+  // The state can be taken over and the copy answers the same.
+  void check_copy() {
+    auto copy = copy_through_snapshot(fs_.machine, 300);
+    if (!copy) RC_FAIL(copy.error().message);
+    RC_ASSERT(copy->digest() == fs_.machine.digest());
+    const Command command = draw();
+    RC_ASSERT((copy->apply(fs_.index.next(), command) == fs_.apply(command)));
+    RC_ASSERT(copy->digest() == fs_.machine.digest());
+  }
+
+  int answered() const { return answered_; }
+
+ private:
+  std::string path() {
+    const char* odd[] = {"", "/", "//", "a", "/a/", "/..", "/\xff", "/a/b/c/d"};
+    if (random_.chance(1, 12)) return odd[random_.below(std::size(odd))];
+    std::string out;
+    for (uint64_t depth = random_.between(1, 2); depth > 0; --depth) {
+      out += std::string("/") + static_cast<char>('a' + random_.below(2));
+    }
+    return out;
+  }
+  std::optional<placement::Policy> policy() {
+    const char* some[] = {"rs-2-1", "rs-1-1", "rep-1", "rep-2", "rs-16-16"};
+    if (random_.chance(1, 2)) return std::nullopt;
+    return placement::Policy::parse(some[random_.below(std::size(some))]).value();
+  }
+  uint32_t small() { return static_cast<uint32_t>(odd_number(random_)); }
+  NodeId node() { return NodeId(random_.chance(1, 4) ? small() : random_.between(1, 4)); }
+  ClientId some_client() { return known_or_odd(clients_, random_, ClientId(odd_number(random_))); }
+  // Of a session that exists at that epoch, now and then.
+  ExpireSession expiry() {
+    const auto open = fs_.machine.sessions(some_client(), 1);
+    if (open.empty() || random_.chance(3, 4)) {
+      return {.client = some_client(), .epoch = Epoch(odd_number(random_))};
+    }
+    return {.client = open[0].client, .epoch = open[0].epoch};
+  }
+  Epoch epoch() { return Epoch(random_.chance(1, 8) ? odd_number(random_) : 1); }
+  FileHandle file() {
+    return known_or_odd(files_, random_,
+                        {InodeId(odd_number(random_)), InodeId(odd_number(random_))});
+  }
+  BlockId block() {
+    if (placed_.empty() || random_.chance(1, 8)) return BlockId(odd_number(random_));
+    return placed_[random_.below(placed_.size())].second.block;
+  }
+  uint64_t offset() { return random_.chance(1, 8) ? odd_number(random_) : 10 * random_.below(4); }
+
+  // A commit of one block that was allocated, or of something near it.
+  CommitBlocks commit() {
+    CommitBlocks out{.file = file(), .epoch = epoch(), .blocks = {}};
+    if (placed_.empty()) return out;
+    const auto& [owner, block] = placed_[random_.below(placed_.size())];
+    if (random_.chance(7, 8)) out.file = owner;
+    CommittedBlock one{.block = block.block,
+                       .generation = Generation(random_.chance(1, 16) ? 2 : 1),
+                       .file_offset = random_.chance(1, 16) ? offset() : block.file_offset,
+                       .length = random_.chance(1, 8) ? odd_number(random_) : block.length,
+                       .shards = {}};
+    for (uint32_t n = static_cast<uint32_t>(random_.between(2, 4)); n > 0; --n) {
+      one.shards.push_back({.index = random_.chance(1, 16) ? small() : n % 3, .checksum = 7});
+    }
+    out.blocks.push_back(one);
+    if (random_.chance(1, 8)) out.blocks.push_back(one);
+    return out;
+  }
+
+  Operation client_operation() {
+    switch (random_.below(11)) {
+      case 0:
+        return MakeDirectory{.path = path(), .parents = random_.chance(1, 2), .policy = policy()};
+      case 1: return Rename{.from = path(), .to = path()};
+      case 2: return Remove{.path = path(), .recursive = random_.chance(1, 2)};
+      case 3: return StartUpload{.path = path(), .policy = policy()};
+      case 4:
+      case 5:
+        return AllocateBlocks{
+            .file = file(),
+            .epoch = epoch(),
+            .file_offset = offset(),
+            .lengths = std::vector<uint64_t>(random_.below(4),
+                                             random_.chance(1, 8) ? odd_number(random_) : 10)};
+      case 6: return commit();
+      case 7:
+      case 8: return Publish{.file = file(), .epoch = epoch(), .path = path(), .length = offset()};
+      case 9: return AbandonUpload{.file = file(), .epoch = epoch()};
+      default: return RenewLease{.file = file(), .epoch = epoch()};
+    }
+  }
+
+  RegisterNode registration() {
+    RegisterNode op = ClusterFixture::server(static_cast<uint32_t>(random_.between(1, 6)));
+    if (random_.chance(1, 3)) op.node = node();
+    if (random_.chance(1, 4)) op.store = StoreId(odd_number(random_));
+    if (random_.chance(1, 8)) op.kind = placement::NodeKind::kMetadata;
+    if (random_.chance(1, 8)) op.zone = "\x01";
+    op.capacity_bytes = odd_number(random_);
+    op.used_bytes = odd_number(random_);
+    return op;
+  }
+
+  Operation leader_operation() {
+    switch (random_.below(9)) {
+      case 0: return registration();
+      case 1:
+        return SetNodeState{
+            .node = node(),
+            .state = static_cast<placement::NodeState>(random_.chance(1, 4) ? random_.below(7) : 1),
+            .seen = MapVersion(random_.below(3) * odd_number(random_))};
+      case 2:
+        return SetNodeSpace{.node = node(),
+                            .capacity_bytes = odd_number(random_),
+                            .used_bytes = odd_number(random_)};
+      case 3: return RegisterClient{};
+      case 4: return expiry();
+      case 5: return ExpireLease{.file = file(), .epoch = epoch()};
+      case 6: return RemoveStep{.limit = small()};
+      case 7: return OrderDeletion{.blocks = {block(), block(), block()}};
+      default:
+        return AckDeleted{.node = node(),
+                          .shards = {{.block = block(), .index = small() % 5},
+                                     {.block = block(), .index = small()}}};
+    }
+  }
+
+  Command draw() {
+    if (random_.chance(1, 6)) return {.operation = leader_operation()};
+    const ClientId client = random_.chance(3, 4) ? clients_[0] : some_client();
+    fs_.request = fs_.request.next();
+    const RequestId request = random_.chance(1, 8) ? RequestId(odd_number(random_)) : fs_.request;
+    return {.client = client,
+            .request = request,
+            .acknowledged_below = RequestId(random_.chance(1, 8) ? odd_number(random_) : 1),
+            .wall = {},
+            .operation = random_.chance(1, 20) ? leader_operation() : client_operation()};
+  }
+
+  void learn(const Operation& operation, const Reply& reply) {
+    if (const auto* upload = std::get_if<UploadStarted>(&reply)) files_.push_back(upload->file);
+    if (const auto* session = std::get_if<ClientRegistered>(&reply)) {
+      clients_.push_back(session->client);
+    }
+    const auto* allocated = std::get_if<BlocksAllocated>(&reply);
+    const auto* asked = std::get_if<AllocateBlocks>(&operation);
+    if (allocated == nullptr || asked == nullptr) return;
+    for (const auto& block : allocated->blocks) placed_.emplace_back(asked->file, block);
+  }
+
+  Random random_;
+  ClusterFixture fs_;
+  std::vector<ClientId> clients_;
+  std::vector<FileHandle> files_;
+  std::vector<std::pair<FileHandle, PlacedBlock>> placed_;
+  int answered_ = 0;
+};
+
+TEST_CASE("whatever commands arrive, each is answered and the state stays sound") {
+  int answered = 0;
+  CHECK(rc::check([&](uint64_t seed) {
+    Hostility run(seed);
+    for (int i = 0; i < 150; ++i) run.step();
+    run.check_copy();
+    answered += run.answered();
+  }));
+  CHECK_GT(answered, 100 * 20);  // most are refused, but not all
+}
+
+}  // namespace
+}  // namespace dogfs::metadata
