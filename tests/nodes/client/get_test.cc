@@ -86,5 +86,56 @@ TEST_CASE("a stale shard, whole but not what the block's row says, is rebuilt, n
   }
 }
 
+// Takes one piece, and the others only when told.
+class StuckSink final : public ByteSink {
+ public:
+  StuckSink(Env& env, const bool& stuck) : env_(env), stuck_(stuck) {}
+  Task<Result<void>> write(Buffer piece) override {
+    bytes += piece.text();
+    while (stuck_) co_await env_.sleep(10ms);
+    co_return Result<void>();
+  }
+  std::string bytes;
+
+ private:
+  Env& env_;
+  const bool& stuck_;
+};
+
+Task<> get_stuck(Env& env, Client& client, const bool& stuck, Outcome& outcome) {
+  StuckSink sink(env, stuck);
+  auto got = co_await client.get("/f", sink, {});
+  outcome.code = got ? "ok" : code_name(got.error().code);
+  outcome.bytes = std::move(sink.bytes);
+}
+
+uint64_t disk_operations(LocalCluster& cluster) {
+  uint64_t count = 0;
+  for (int i = 1; i <= 6; ++i) count += cluster.chunk(i).disk_model().operations();
+  return count;
+}
+
+TEST_CASE("a get asks for no more than it may keep for a sink that is slow") {
+  LocalCluster cluster({.block_bytes = 16 * kMiB});
+  cluster.client_options.read_ahead = 4 * kMiB;
+  const auto bytes = pattern(60 * kMiB, 1);
+  store(cluster, "/f", bytes);
+  bool stuck = true;
+  Outcome outcome;
+  const uint64_t begin = disk_operations(cluster);
+  cluster.start([&](Env& env, Client& client) { return get_stuck(env, client, stuck, outcome); });
+  cluster.world.run_for(3s);
+  const uint64_t while_stuck = disk_operations(cluster) - begin;
+  // A second piece at most, of fifteen; and the heartbeats, which look at the space.
+  cluster.world.run_for(3s);
+  const uint64_t idle = disk_operations(cluster) - begin - while_stuck;
+  stuck = false;
+  REQUIRE(cluster.finish(20s));
+  CHECK_EQ(outcome.code, "ok");
+  CHECK((outcome.bytes == bytes));
+  CHECK_GE(while_stuck, idle + 4);
+  CHECK_LE(while_stuck, idle + 2 * 4 * 4);
+}
+
 }  // namespace
 }  // namespace dogfs::nodes::testing

@@ -246,5 +246,37 @@ TEST_CASE("with too many hung disks a put ends, refused") {
   CHECK_FALSE(run_get(cluster, "/f").got);
 }
 
+// Zeros, counted.
+class EndlessSource final : public ByteSource {
+ public:
+  explicit EndlessSource(uint64_t& given) : given_(given) {}
+  Task<Result<Buffer>> read(size_t max) override {
+    given_ += max;
+    co_return Buffer::copy(std::string(max, '\0'));
+  }
+
+ private:
+  uint64_t& given_;
+};
+
+Task<> put_endless(Client& client, uint64_t& given) {
+  EndlessSource source(given);
+  auto stored = co_await client.put("/f", source, {});
+  CHECK_FALSE(stored);
+}
+
+TEST_CASE("a put reads no more of its source than it may keep for servers that are slow") {
+  LocalCluster cluster({.block_bytes = 64 * kMiB, .cell_bytes = limits::kMiB / 4});
+  uint64_t given = 0;
+  cluster.start([&](Env&, Client& client) { return put_endless(client, given); });
+  cluster.world.run_for(10ms);
+  for (int i = 1; i <= 6; ++i) cluster.chunk(i).disk_model().stall_until(kNever);
+  cluster.world.run_for(2s);
+  // 4 MiB for each of 4 data shards, a batch on top of that, and what the disks took before.
+  CHECK_GE(given, 8 * kMiB);
+  CHECK_LE(given, 24 * kMiB);
+  cluster.client_host.crash();
+}
+
 }  // namespace
 }  // namespace dogfs::nodes::testing
