@@ -47,12 +47,14 @@ void ShardService::register_with(rpc::Server& server) {
 ShardService::Answered<proto::ShardBeginReply> ShardService::begin(proto::ShardBeginRequest request,
                                                                    Buffer bytes) {
   const chunk::StripeShape shape{request.k(), request.m(), request.cell_bytes()};
-  CO_TRY(upload, co_await uploads_.begin(name_of(request.name()), shape, request.expected_bytes()));
-  if (request.has_whole()) {
-    if (!bytes.empty()) CO_TRY_VOID(co_await uploads_.write(upload, 0, std::move(bytes)));
-    CO_TRY_VOID(co_await uploads_.finish(upload, end_of(request.whole())));
-  }
+  const chunk::ShardName name = name_of(request.name());
   rpc::Answer<proto::ShardBeginReply> answer;
+  if (request.has_whole()) {
+    CO_TRY_VOID(
+        co_await uploads_.store_whole(name, shape, std::move(bytes), end_of(request.whole())));
+    co_return answer;
+  }
+  CO_TRY(upload, co_await uploads_.begin(name, shape, request.expected_bytes()));
   answer.message.set_upload(upload);
   co_return answer;
 }

@@ -158,6 +158,21 @@ Task<Result<chunk::ShardFacts>> ShardUploads::finish(uint64_t number, chunk::Sha
   co_return fail(Code::kNotFound, "upload {} was given up", number);
 }
 
+Task<Result<chunk::ShardFacts>> ShardUploads::store_whole(chunk::ShardName name,
+                                                          chunk::StripeShape shape, Buffer bytes,
+                                                          chunk::ShardEnd end) {
+  // Nobody else knows its number, so nobody could end or ask for it later.
+  struct Leave {
+    ShardUploads& uploads;
+    uint64_t number;
+    ~Leave() { uploads.abort(number); }
+  };
+  CO_TRY(number, co_await begin(name, shape, bytes.size()));
+  const Leave leave{*this, number};
+  if (!bytes.empty()) CO_TRY_VOID(co_await write(number, 0, std::move(bytes)));
+  co_return co_await finish(number, end);
+}
+
 void ShardUploads::abort(uint64_t number) {
   const auto found = uploads_.find(number);
   if (found == uploads_.end()) return;

@@ -49,6 +49,10 @@ class ShardUploads {
   Task<Result<void>> write(uint64_t upload, uint64_t offset, Buffer bytes);
   // Makes the shard durable. Errors as ShardWriter::finish, which end the upload; kNotFound.
   Task<Result<chunk::ShardFacts>> finish(uint64_t upload, chunk::ShardEnd end);
+  // All of a small shard, begun and finished in one call, with the errors of those. Nothing stays
+  // of an upload that fails or is cancelled, unless it was being made durable by then.
+  Task<Result<chunk::ShardFacts>> store_whole(chunk::ShardName name, chunk::StripeShape shape,
+                                              Buffer bytes, chunk::ShardEnd end);
   void abort(uint64_t upload);
   // Gives up uploads of this shard: it was ordered deleted.
   void abort(const chunk::ShardName& name);

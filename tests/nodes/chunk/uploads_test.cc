@@ -1,4 +1,5 @@
 #include "core/chunk/store.h"
+#include "core/env/deadline.h"
 #include "core/env/nursery.h"
 #include "nodes/chunk/shard_uploads.h"
 #include "sim/world/disk_image.h"
@@ -212,6 +213,37 @@ TEST_CASE("bytes that wait for a stalled disk, those that it is at included, are
   world.run([&](Env& env, chunk::Store&, ShardUploads& uploads) {
     return nursery(
         env, [&](Nursery& children) { return fill_queue(children, env, world.host(), uploads); });
+  });
+}
+
+const chunk::ShardName kWhole{BlockId(8), 0, Generation(1)};
+constexpr chunk::StripeShape kReplicas{1, 2, limits::kCellBytesMax};
+
+Task<> whole(Env& env, sim::Host& host, chunk::Store& store, ShardUploads& uploads) {
+  const Buffer bytes = Buffer::copy(pattern(3 * limits::kMiB, 1));
+  const chunk::ShardEnd end{bytes.size(), {}};
+  // Ended by its caller's deadline while the bytes go to the disk.
+  CHECK_EQ(code_of(co_await within(env, 3ms, uploads.store_whole(kWhole, kReplicas, bytes, end))),
+           "deadline");
+  co_await env.sleep(100ms);
+  CHECK_EQ(uploads.count(), 0u);
+  host.disk_model().fail_nth(3);
+  CHECK_EQ(code_of(co_await uploads.store_whole(kWhole, kReplicas, bytes, end)), "io");
+  CHECK_EQ(uploads.count(), 0u);
+  CHECK_EQ(code_of(co_await uploads.store_whole(kWhole, kReplicas, bytes, {5, {}})), "invalid");
+  co_await env.sleep(100ms);
+  CHECK_EQ(uploads.count(), 0u);
+  CHECK_EQ(uploads.queued_bytes(), 0u);
+  CHECK_EQ(store.writer_count(), 0u);
+  CHECK_EQ(host.disk_image().list("shards")->size(), 0u);
+  CHECK_EQ(code_of(co_await uploads.store_whole(kWhole, kReplicas, bytes, end)), "ok");
+  CHECK((co_await store.read(kWhole, 0, bytes.size()) == bytes));
+}
+
+TEST_CASE("a shard that comes whole is stored, or nothing of it stays") {
+  UploadsWorld world;
+  world.run([&world](Env& env, chunk::Store& store, ShardUploads& uploads) {
+    return whole(env, world.host(), store, uploads);
   });
 }
 
