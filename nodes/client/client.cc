@@ -18,6 +18,12 @@ namespace {
 
 constexpr Duration kStatusLimit = 2s;
 
+bool votes(const proto::MetadataStatusReply& reply) {
+  return std::ranges::any_of(reply.members(), [&](const proto::MemberStatus& member) {
+    return member.node() == reply.node() && member.store() == reply.store() && member.voter();
+  });
+}
+
 Result<MetadataServerStatus> read_status(const Buffer& message) {
   proto::MetadataStatusReply reply;
   TRY_VOID(rpc::parse(message, reply));
@@ -29,7 +35,8 @@ Result<MetadataServerStatus> read_status(const Buffer& message) {
                               .applied = LogIndex(reply.applied()),
                               .last = LogIndex(reply.last()),
                               .snapshot = LogIndex(reply.snapshot()),
-                              .cluster = ClusterId(reply.cluster())};
+                              .cluster = ClusterId(reply.cluster()),
+                              .voter = votes(reply)};
 }
 
 }  // namespace

@@ -104,6 +104,7 @@ struct MetadataServerStatus {
   LogIndex last;
   LogIndex snapshot;
   ClusterId cluster;
+  bool voter = false;  // as far as it knows; one that lost its data directory has no vote
 };
 struct MetadataServer {
   Address address;

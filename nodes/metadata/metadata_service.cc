@@ -94,6 +94,7 @@ Task<Result<rpc::Reply>> MetadataService::status(rpc::Call) {
   const raft::Core& core = parts_.group.host().core();
   proto::MetadataStatusReply reply;
   reply.set_node(core.self().node.value);
+  reply.set_store(core.self().store.value);
   reply.set_role(std::string(raft::role_name(core.role())));
   reply.set_term(core.term().value);
   reply.mutable_leader()->set_leader(core.leader().node.value);

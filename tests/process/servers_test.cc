@@ -109,6 +109,22 @@ TEST_CASE("status tells what every server does and what the cluster holds") {
     CHECK(table.out.find(text) != std::string::npos);
 }
 
+TEST_CASE("a metadata server that lost its directory is not taken for a member") {
+  const Cluster cluster({"--chunk", "1", "--policy", "rep-1"});
+  const std::string lost = cluster.leader() == "meta-1" ? "meta-2" : "meta-1";
+  cluster.kill(lost);
+  std::filesystem::remove_all(cluster.directory() + "/" + lost + "/data");
+  const Outcome up = cluster.control({"up"});
+  CAPTURE(up.err);
+  CHECK_EQ(up.exit_code, 0);  // the others do their work
+  CHECK(up.out.find("lost its data directory and has no vote") != std::string::npos);
+  for (const auto& line : cluster.control({"status", "--json"}).lines()) {
+    if (line.at("type") == "cluster") CHECK_EQ(line.at("whole"), false);
+    if (line.at("type") == "node")
+      CHECK_EQ(line.at("state"), line.at("name") == lost ? "blank" : "live");
+  }
+}
+
 TEST_CASE("two servers never share a data directory, and one that is asked to stops in order") {
   const Cluster cluster({"--meta", "1", "--chunk", "3", "--policy", "rs-2-1"});
   for (const std::string name : {"meta-1", "chunk-1"}) {

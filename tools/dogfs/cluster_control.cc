@@ -52,11 +52,16 @@ Result<void> wait_until_listening(const LocalCluster& cluster, const LocalNode& 
               (cluster.directory() / node.name / "server.log").string());
 }
 
-Task<Result<void>> wait_until_whole(Env& env, nodes::Client& client, LocalCluster cluster) {
+Task<Result<void>> wait_until_settled(Env& env, nodes::Client& client, LocalCluster cluster,
+                                      Report report) {
   const Instant end = env.now() + kWholeLimit;
   for (;;) {
     const ClusterView view = co_await observe(env, client, cluster);
-    if (view.whole()) co_return Result<void>();
+    if (view.settled()) {
+      for (const auto& node : view.nodes)
+        if (node.state() == "blank") report(node.node, "lost its data directory and has no vote");
+      co_return Result<void>();
+    }
     for (const auto& node : view.nodes)
       if (!node.pid) co_return ended(cluster, node.node);
     if (env.now() >= end) {
@@ -88,7 +93,9 @@ Result<void> bring_up(LocalCluster& cluster, const Report& report) {
   int signal = 0;
   TRY_VOID(run_with_client(
       target.client_options(),
-      [&](Env& env, nodes::Client& client) { return wait_until_whole(env, client, cluster); },
+      [&](Env& env, nodes::Client& client) {
+        return wait_until_settled(env, client, cluster, report);
+      },
       signal));
   if (signal != 0) return fail(Code::kUnavailable, "interrupted; the servers stay up");
   return cluster.set_bootstrapped();

@@ -88,7 +88,8 @@ std::string NodeView::role() const {
 
 std::string NodeView::state() const {
   if (!pid) return "down";
-  if (node.metadata()) return metadata ? "live" : "silent";
+  if (node.metadata() && !metadata) return "silent";
+  if (node.metadata()) return metadata->voter ? "live" : "blank";
   return known ? std::string(placement::state_name(known->state)) : "unknown";
 }
 
@@ -102,6 +103,12 @@ const NodeView* ClusterView::leader() const {
 }
 
 bool ClusterView::whole() const { return leader() != nullptr && status && missing().empty(); }
+
+bool ClusterView::settled() const {
+  return leader() != nullptr && status && std::ranges::all_of(nodes, [](const NodeView& node) {
+           return node.state() == "live" || node.state() == "blank";
+         });
+}
 
 std::string ClusterView::missing() const {
   std::string text;

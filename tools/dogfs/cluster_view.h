@@ -21,8 +21,9 @@ struct NodeView {
   std::optional<placement::Node> known;                 // the cluster map's row
 
   std::string role() const;  // "leader", "follower", ..., "chunk"; "" when it is not known
-  // "down": no process; of a metadata server "live" or "silent"; of a chunk server what the leader
-  // thinks ("live", "suspect", ...), or "unknown" when there is none or it has not registered.
+  // "down": no process; of a metadata server "live", "silent" or "blank" (it lost its data
+  // directory and has no vote); of a chunk server what the leader thinks ("live", "suspect", ...),
+  // or "unknown" when there is none or it has not registered.
   std::string state() const;
 };
 
@@ -33,7 +34,9 @@ struct ClusterView {
   const NodeView* leader() const;
   // Every server runs, answers and is known as live.
   bool whole() const;
-  // What is missing for that: "meta-2 does not run, chunk-1 is suspect".
+  // The same but for what no waiting mends: blank servers.
+  bool settled() const;
+  // What is missing for whole(): "meta-2 is down, chunk-1 is suspect".
   std::string missing() const;
 };
 
