@@ -79,6 +79,9 @@ void count_row(Counters& counters, const key::Parsed& key, std::string_view valu
   if (block.state == BlockState::kSealed && narrow) count(counters.blocks_below_full_width, sign);
 }
 
+// Ids of a slot count up to here.
+constexpr uint64_t kCounterEnd = uint64_t{1} << kCounterBits;
+
 key::Parsed must_parse(std::string_view key) {
   const auto parsed = key::parse(key);
   CHECK(parsed.has_value());
@@ -185,8 +188,17 @@ void Tables::erase_session(ClientId client) {
   erase_range(key::session(client), last_result + std::string(1, '\0'));
 }
 
+bool Tables::has_inodes(Slot slot_number) const {
+  return slot(slot_number).next_inode < kCounterEnd;
+}
+
+bool Tables::has_blocks(Slot slot_number, size_t count) const {
+  return slot(slot_number).next_block + count <= kCounterEnd;
+}
+
 InodeId Tables::new_inode(Slot slot_number) {
   SlotRow row = slot(slot_number);
+  CHECK(row.next_inode < kCounterEnd);
   const auto id = compose_id<InodeId>(slot_number, settings_.settings.incarnation, row.next_inode);
   ++row.next_inode;
   put(slot_number, row);
@@ -195,6 +207,7 @@ InodeId Tables::new_inode(Slot slot_number) {
 
 BlockId Tables::new_block(Slot slot_number) {
   SlotRow row = slot(slot_number);
+  CHECK(row.next_block < kCounterEnd);
   const auto id = compose_id<BlockId>(slot_number, settings_.settings.incarnation, row.next_block);
   ++row.next_block;
   put(slot_number, row);
@@ -205,9 +218,13 @@ BlockId Tables::new_block(Slot slot_number) {
 // groups as load asks. Only counters of the parent's slot take part in the choice.
 Slot Tables::new_directory_slot(Slot parent) {
   SlotRow row = slot(parent);
-  ++row.directories_made;
+  Slot chosen;
+  do {
+    ++row.directories_made;
+    chosen = Slot(static_cast<uint16_t>(mix(uint64_t{parent.value} << 36 | row.directories_made)));
+  } while (!has_inodes(chosen));
   put(parent, row);
-  return Slot(static_cast<uint16_t>(mix(uint64_t{parent.value} << 36 | row.directories_made)));
+  return chosen;
 }
 
 void Tables::write_nodes_since(MapVersion before) {

@@ -81,10 +81,13 @@ class Tables {
   uint32_t erase_results(ClientId client, RequestId below);
   void erase_session(ClientId client);  // with all its results
 
-  // Fresh ids of a slot.
+  // Whether a slot has so many ids left that were never used.
+  bool has_inodes(Slot slot) const;
+  bool has_blocks(Slot slot, size_t count) const;
+  // Fresh ids of a slot, which must have some.
   InodeId new_inode(Slot slot);
   BlockId new_block(Slot slot);
-  // The slot of a directory about to be made in a directory of `parent`'s slot.
+  // The slot of a directory about to be made in a directory of `parent`'s slot. It has ids left.
   Slot new_directory_slot(Slot parent);
 
   BTreeView freeze() { return rows_.freeze(); }

@@ -226,9 +226,14 @@ Response apply(Tables& tables, const EntryContext& entry, const StartUpload& ope
     return fail(Code::kUnavailable, "{} files are being written, no more can; try later",
                 limits::kUploadsMax);
   }
+  const Slot slot = slot_of(target.parent());
+  if (!tables.has_inodes(slot)) {
+    return fail(Code::kTooLarge, "the directory of {} can take no more new files; use another",
+                shown(operation.path));
+  }
   const auto policy = operation.policy.value_or(target.policy);
   TRY_VOID(placement::check_fits(tables.map(), policy));
-  const FileHandle file{target.parent(), tables.new_inode(slot_of(target.parent()))};
+  const FileHandle file{target.parent(), tables.new_inode(slot)};
   const FileRow row{.state = FileState::kUpload,
                     .policy = policy,
                     .modified = entry.wall,
@@ -251,6 +256,9 @@ Response apply(Tables& tables, const EntryContext& entry, const AllocateBlocks& 
   TRY(kept, kept_extents(tables, row, operation));
   // The ids to come seed the choice of servers, so that each block of a file goes elsewhere.
   const Slot slot = slot_of(operation.file.home);
+  if (!tables.has_blocks(slot, operation.lengths.size())) {
+    return fail(Code::kTooLarge, "the file's directory can take no more blocks; use another");
+  }
   const uint64_t first = tables.slot(slot).next_block;
   std::vector<std::vector<NodeId>> servers;
   for (size_t i = 0; i < operation.lengths.size(); ++i) {

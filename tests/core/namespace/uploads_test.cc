@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/namespace/cluster.h"
+#include "core/namespace/directories.h"
 #include "core/namespace/sessions.h"
 
 #include "tests/core/namespace/cluster_fixture.h"
@@ -174,6 +175,40 @@ TEST_CASE("a last block may be shorter than allocated, and unused ones are given
   CHECK_EQ(fs.machine.locate("/f", {})->blocks[1].length, 1u);
   CHECK_EQ(fs.machine.counters().garbage_blocks, 1u);
   check_sound(fs);
+}
+
+TEST_CASE("a slot whose ids are used up refuses files and blocks, and no id is used twice") {
+  Tables tables;
+  EntryContext entry{.index = LogIndex(1), .wall = {}, .client = {}};
+  REQUIRE(apply(tables, entry,
+                CreateCluster{.cluster = ClusterId(7),
+                              .policy = placement::Policy::parse("rep-1").value(),
+                              .block_bytes = limits::kMiB,
+                              .cell_bytes = 4096}));
+  REQUIRE(apply(tables, entry, ClusterFixture::server(1)));
+  entry.client = std::get<ClientRegistered>(*apply(tables, entry, RegisterClient{})).client;
+  SlotRow row = tables.slot(Slot(0));
+  row.next_inode = row.next_block = (uint64_t{1} << kCounterBits) - 1;
+  tables.put(Slot(0), row);
+  const StartUpload start{.path = "/f", .policy = {}};
+  const auto upload = std::get<UploadStarted>(*apply(tables, entry, start));
+  CHECK_EQ(counter_of(upload.file.file), row.next_inode);
+  CHECK_EQ(outcome(apply(tables, entry, start)), "too_large");
+  AllocateBlocks allocate{.file = upload.file, .epoch = upload.epoch, .lengths = {1, 1}};
+  CHECK_EQ(outcome(apply(tables, entry, allocate)), "too_large");
+  allocate.lengths = {1};
+  CHECK_EQ(outcome(apply(tables, entry, allocate)), "ok");
+  // A directory goes to a slot that has ids left: here its first two choices have none.
+  Tables probe;
+  for (int i = 0; i < 2; ++i) {
+    SlotRow full;
+    full.next_inode = uint64_t{1} << kCounterBits;
+    tables.put(probe.new_directory_slot(Slot(0)), full);
+  }
+  REQUIRE(apply(tables, entry, MakeDirectory{.path = "/d"}));
+  const InodeId made = tables.dentry(kRootDirectory, "d")->id;
+  CHECK_EQ(counter_of(made), SlotRow().next_inode);
+  CHECK((slot_of(made) == probe.new_directory_slot(Slot(0))));
 }
 
 TEST_CASE("a file of as many blocks as there can be may have its last ones placed anew") {
