@@ -24,6 +24,7 @@ RaftHostOptions host_options(const RaftServerOptions& options, StoreId store) {
   RaftHostOptions host;
   host.raft.group = kRootGroup;
   host.raft.self = {options.node, store};
+  host.raft.tail_entries = options.tail_entries;
   host.tick = options.tick;
   host.snapshot_after_bytes = options.snapshot_after_bytes;
   return host;

@@ -43,6 +43,7 @@ struct RaftServerOptions {
   std::optional<Bootstrap> bootstrap;
   Duration tick = std::chrono::milliseconds(50);
   uint64_t snapshot_after_bytes = 16 * limits::kMiB;
+  uint64_t tail_entries = 1024;  // kept behind a snapshot for slow followers
   metadata::RaftObserver* observer = nullptr;
 };
 

@@ -17,7 +17,7 @@
 #include "net/steady_clock.h"
 
 #include "tests/conformance/connected.h"
-#include "tests/conformance/temporary_directory.h"
+#include "tests/temporary_directory.h"
 
 #include "tests/doctest.h"
 

@@ -6,8 +6,8 @@
 #include "net/loop.h"
 #include "net/process.h"
 
-#include "tests/conformance/temporary_directory.h"
 #include "tests/conformance/world.h"
+#include "tests/temporary_directory.h"
 
 #include "tests/doctest.h"
 

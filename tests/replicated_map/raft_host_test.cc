@@ -7,7 +7,7 @@
 #include "sim/world/host.h"
 #include "sim/world/world.h"
 
-#include "tests/nodes/metadata/replicated_map.h"
+#include "tests/replicated_map/map_node.h"
 
 #include "tests/doctest.h"
 

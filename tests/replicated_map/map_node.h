@@ -35,6 +35,10 @@ struct MapNodeOptions {
   Address listen;
 };
 
+// Of the server with this number, from 1, among those at the addresses, at its first start: it
+// founds the group with the others. Later starts go without raft.bootstrap.
+MapNodeOptions map_node_options(int number, const std::vector<Address>& servers);
+
 // A server: append(KEY VALUE) by kMetadataExecute, get(KEY) by kMetadataQuery, plain text both.
 class MapNode {
  public:
@@ -56,33 +60,5 @@ class MapNode {
 
 // The main of a server process: the node lives in this frame.
 Task<> map_node_main(Env& env, MapNodeOptions options);
-
-// A client that appends numbered values to a key of its own, one at a time, wherever the leader is,
-// and checks each answer. It remembers what was acknowledged and what is unknown.
-class MapClient {
- public:
-  MapClient(std::string key, std::vector<Address> servers)
-      : key_(std::move(key)), servers_(std::move(servers)) {}
-
-  Task<> run(Env& env, int writes);
-  // Reads the key until the leader answers; nothing within the limit.
-  Task<std::optional<std::string>> read(Env& env, Duration limit);
-
-  int acknowledged() const { return acknowledged_; }
-  // What is wrong with a value of the key, given what was promised; empty if nothing.
-  std::string complaint(const std::string& value) const;
-
- private:
-  Task<> drive(Env& env, Nursery& children, rpc::Client& client, int writes);
-  Task<> write_all(Env& env, rpc::Client& client, int writes);
-  Task<> read_once(Env& env, Nursery& children, rpc::Client& client, Duration limit,
-                   std::optional<std::string>& value);
-
-  std::string key_;
-  std::vector<Address> servers_;
-  size_t next_server_ = 0;
-  int acknowledged_ = 0;
-  std::map<int, bool> written_;  // number -> surely applied
-};
 
 }  // namespace dogfs::nodes

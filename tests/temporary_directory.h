@@ -8,13 +8,13 @@
 
 #include "core/base/check.h"
 
-namespace dogfs::conformance {
+namespace dogfs {
 
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
     const auto base = std::filesystem::temp_directory_path();
-    std::string pattern = (base / "dogfs-conformance-XXXXXX").string();
+    std::string pattern = (base / "dogfs-test-XXXXXX").string();
     if (mkdtemp(pattern.data()) == nullptr) UNREACHABLE("cannot make {}", pattern);
     path_ = pattern;
   }
@@ -30,4 +30,4 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
-}  // namespace dogfs::conformance
+}  // namespace dogfs

@@ -1,4 +1,4 @@
-#include "tests/nodes/metadata/replicated_map.h"
+#include "tests/replicated_map/map_node.h"
 
 #include "core/base/coding.h"
 #include "core/base/digest.h"
@@ -86,6 +86,23 @@ std::string MapState::get(const std::string& key) const {
   return found == values_.end() ? "" : found->second;
 }
 
+MapNodeOptions map_node_options(int number, const std::vector<Address>& servers) {
+  constexpr ClusterId kCluster{77};
+  const auto store_of = [](NodeId node) { return StoreId(100 + node.value); };
+  MapNodeOptions options;
+  options.listen = servers.at(static_cast<size_t>(number - 1));
+  options.raft.node = NodeId(static_cast<uint32_t>(number));
+  options.raft.cluster = kCluster;
+  Bootstrap birth{store_of(options.raft.node), {}};
+  for (const auto& address : servers) {
+    const NodeId node(static_cast<uint32_t>(options.raft.peers.size() + 1));
+    options.raft.peers.push_back({node, fmt::format("meta-{}", node), address});
+    birth.voters.push_back({node, store_of(node)});
+  }
+  options.raft.bootstrap = std::move(birth);
+  return options;
+}
+
 Task<Result<void>> MapNode::run() {
   auto raft = co_await RaftServer::open(env_, options_.raft, state_);
   if (!raft) co_return fail(raft.error());
@@ -124,69 +141,6 @@ Task<> map_node_main(Env& env, MapNodeOptions options) {
   MapNode node(env, std::move(options));
   auto ended = co_await node.run();
   env.log().warning("map node ended: {}", ended.error());
-}
-
-Task<> MapClient::run(Env& env, int writes) {
-  rpc::Client client(env, {});
-  co_await nursery(env, [&](Nursery& children) { return drive(env, children, client, writes); });
-}
-
-Task<> MapClient::drive(Env& env, Nursery& children, rpc::Client& client, int writes) {
-  children.spawn(client.run());
-  co_await write_all(env, client, writes);
-}
-
-Task<> MapClient::write_all(Env& env, rpc::Client& client, int writes) {
-  for (int number = 0; number < writes;) {
-    const std::string value = fmt::format("{},", number);
-    auto reply = co_await client.call(servers_[next_server_], rpc::Method::kMetadataExecute,
-                                      Buffer::take(key_ + " " + value), 1s);
-    if (reply) {
-      written_[number++] = true;
-      ++acknowledged_;
-      continue;
-    }
-    next_server_ = (next_server_ + 1) % servers_.size();
-    // What may have been applied is never written again: it would be there twice.
-    if (reply.error().is(Code::kUnknown)) written_[number++] = false;
-    co_await env.sleep(20ms);
-  }
-}
-
-Task<std::optional<std::string>> MapClient::read(Env& env, Duration limit) {
-  rpc::Client client(env, {});
-  std::optional<std::string> value;
-  co_await nursery(
-      env, [&](Nursery& children) { return read_once(env, children, client, limit, value); });
-  co_return value;
-}
-
-Task<> MapClient::read_once(Env& env, Nursery& children, rpc::Client& client, Duration limit,
-                            std::optional<std::string>& value) {
-  children.spawn(client.run());
-  for (const Instant end = env.now() + limit; env.now() < end;) {
-    auto reply = co_await client.call(servers_[next_server_], rpc::Method::kMetadataQuery,
-                                      Buffer::copy(key_), 1s);
-    if (reply) {
-      value = std::string(reply->message.text());
-      co_return;
-    }
-    next_server_ = (next_server_ + 1) % servers_.size();
-    co_await env.sleep(50ms);
-  }
-}
-
-std::string MapClient::complaint(const std::string& value) const {
-  std::string_view rest = value;
-  for (const auto& [number, sure] : written_) {
-    const std::string piece = fmt::format("{},", number);
-    if (rest.starts_with(piece))
-      rest.remove_prefix(piece.size());
-    else if (sure)
-      return fmt::format("{}: write {} was acknowledged and is lost: {}", key_, number, value);
-  }
-  if (!rest.empty()) return fmt::format("{}: more than was written: {}", key_, value);
-  return "";
 }
 
 }  // namespace dogfs::nodes
