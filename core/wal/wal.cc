@@ -6,6 +6,13 @@
 #include "core/env/env.h"
 
 namespace dogfs::wal {
+namespace {
+
+// One record of one byte fits.
+constexpr uint64_t kSegmentBytesMin =
+    kSegmentHeaderBytes + kFrameHeaderBytes + kRecordHeaderBytes + 1;
+
+}  // namespace
 
 // Records that are written together. Shared with the tickets of those who wait for them.
 struct Wal::Batch {
@@ -37,9 +44,9 @@ Wal::Wal(Env& env, Options options, Recovered recovered)
 Wal::~Wal() = default;
 
 Task<Result<std::unique_ptr<Wal>>> Wal::open(Env& env, Options options, Visitor visit) {
-  if (options.segment_bytes > limits::kWalSegmentBytes)
-    co_return fail(Code::kInvalid, "segments of {} bytes, at most {} are possible",
-                   options.segment_bytes, limits::kWalSegmentBytes);
+  if (options.segment_bytes < kSegmentBytesMin || options.segment_bytes > limits::kWalSegmentBytes)
+    co_return fail(Code::kInvalid, "segments of {} bytes, {} to {} are possible",
+                   options.segment_bytes, kSegmentBytesMin, limits::kWalSegmentBytes);
   CO_TRY(recovered, co_await recover(env, options, std::move(visit)));
   co_return std::unique_ptr<Wal>(new Wal(env, std::move(options), std::move(recovered)));
 }

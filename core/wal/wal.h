@@ -27,7 +27,8 @@ class Wal {
   // Records that were taken, and the way to ask what became of them.
   class Ticket;
 
-  // Reads what is there (see recover()), each record visited in order.
+  // Reads what is there (see recover()), each record visited in order. kInvalid: segments that
+  // could hold no record, or over kWalSegmentBytes.
   static Task<Result<std::unique_ptr<Wal>>> open(Env& env, Options options, Visitor visit);
   ~Wal();
   Wal(const Wal&) = delete;

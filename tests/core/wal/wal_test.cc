@@ -446,6 +446,17 @@ TEST_CASE("a log of another store is refused") {
   CHECK_EQ(rig.ledger.open_error->code, Code::kPrecondition);
 }
 
+TEST_CASE("segments that could hold no record, or too many bytes, are refused") {
+  for (const uint64_t bytes : {uint64_t{0}, uint64_t{kSegmentHeaderBytes},
+                               uint64_t{kSegmentHeaderBytes + kFrameHeaderBytes},
+                               limits::kWalSegmentBytes + 1, UINT64_MAX}) {
+    Rig rig(1);
+    rig.live([&](Env& env) { return life(env, rig.options(bytes), rig.ledger, 1); });
+    REQUIRE(rig.ledger.open_error);
+    CHECK_EQ(rig.ledger.open_error->code, Code::kInvalid);
+  }
+}
+
 TEST_CASE("an unreadable sector is an error that names its segment, and nothing is cut") {
   Rig rig(1);
   live(rig, 2, 16384);
