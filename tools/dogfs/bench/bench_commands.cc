@@ -25,7 +25,9 @@ void add_bench_commands(CLI::App& app, Output& output) {
   data.add_option("--rounds", options->rounds, "Of put and get, systems alternating; else 3")
       ->check(CLI::Range(1, 100));
   data.callback([&output, options] {
-    if (auto done = run_data_bench(output, *options); !done) output.error(done.error());
+    int signal = 0;
+    if (auto done = run_data_bench(output, *options, signal); !done) output.error(done.error());
+    if (signal != 0) output.set_exit_code(kSignalled + signal);
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <functional>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "tools/dogfs/client_session.h"
 #include "tools/dogfs/cluster_control.h"
 #include "tools/dogfs/cluster_target.h"
+#include "tools/dogfs/held_signals.h"
 #include "tools/dogfs/output.h"
 #include "tools/dogfs/system_error.h"
 
@@ -85,6 +87,8 @@ struct Bench {
   const DataBenchOptions& options;
   const LocalCluster& cluster;
   NullSystem& null_system;
+  HeldSignals& signals;
+  int& signal;  // that interrupted it
   Pattern pattern;
   std::vector<double> put_ratios;
   std::vector<double> get_ratios;
@@ -93,6 +97,11 @@ struct Bench {
 
   double mib() const { return static_cast<double>(options.bytes) / limits::kMiB; }
   uint64_t file_bytes() const { return options.bytes / options.files; }
+  Result<void> go_on() {
+    if (signal == 0) signal = signals.signal();
+    if (signal != 0) return fail(Code::kUnavailable, "interrupted");
+    return {};
+  }
 };
 
 std::vector<pid_t> server_pids(const LocalCluster& cluster) {
@@ -169,14 +178,16 @@ Result<double> transfer(Bench& bench, One one, uint32_t round) {
   target.metadata = bench.cluster.metadata_addresses();
   target.local = bench.cluster;
   double seconds = 0;
-  int signal = 0;
-  TRY_VOID(run_with_client(
+  TRY_VOID(bench.go_on());
+  const HeldSignals::Released released;
+  auto done = run_with_client(
       target.client_options(),
       [&](Env& env, nodes::Client& client) {
         return run_all(env, client, bench, one, round, seconds);
       },
-      signal));
-  if (signal != 0) return fail(Code::kUnavailable, "interrupted");
+      bench.signal);
+  TRY_VOID(bench.go_on());
+  if (!done) return fail(std::move(done).error());
   return seconds;
 }
 
@@ -207,6 +218,7 @@ void report(Bench& bench, std::string_view system, std::string_view operation, u
 Result<double> compare(Bench& bench, std::string_view operation, uint32_t round, One one,
                        const std::function<Result<double>()>& null_transfer,
                        std::vector<double>& ratios) {
+  TRY_VOID(bench.go_on());
   TRY(null, measure(bench.null_system.processes(), null_transfer));
   report(bench, "null", operation, round, null, std::nullopt);
   TRY(real, measure(server_pids(bench.cluster), [&] { return transfer(bench, one, round); }));
@@ -267,15 +279,17 @@ void summarize(Bench& bench) {
 
 }  // namespace
 
-Result<void> run_data_bench(Output& output, const DataBenchOptions& options) {
+Result<void> run_data_bench(Output& output, const DataBenchOptions& options, int& signal) {
   if (options.bytes < options.files)
     return fail(Code::kInvalid, "--size {}: give at least one byte for each file", options.bytes);
+  HeldSignals signals;         // outlives all that has to be cleaned up
+  ::signal(SIGPIPE, SIG_IGN);  // a sink, or whoever reads the output, that ended is an error
   TRY(place, Workplace::make(options.directory));
   TRY(null_system, NullSystem::start(place.path(), kShards));
   TRY(cluster, LocalCluster::create(place.path() / "cluster", {}));
   const Up up(cluster);
   TRY_VOID(bring_up(cluster, [](const LocalNode&, const std::string&) {}));
-  Bench bench{output, options, cluster, null_system, {}, {}, {}};
+  Bench bench{output, options, cluster, null_system, signals, signal, {}, {}, {}};
   for (uint32_t round = 1; round <= options.rounds; ++round) TRY_VOID(run_round(bench, round));
   summarize(bench);
   return {};

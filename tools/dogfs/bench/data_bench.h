@@ -20,8 +20,8 @@ struct DataBenchOptions {
   uint32_t rounds = 3;
 };
 
-// Reports a line for every transfer and a summary. Leaves nothing behind. Must run before this
-// process has any thread.
-Result<void> run_data_bench(Output& output, const DataBenchOptions& options);
+// Reports a line for every transfer and a summary. Leaves nothing behind, also when SIGINT, SIGTERM
+// or SIGHUP ends it: that, or 0, goes to `signal`. Must run before this process has any thread.
+Result<void> run_data_bench(Output& output, const DataBenchOptions& options, int& signal);
 
 }  // namespace dogfs::tool

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -126,6 +127,7 @@ Result<NullSystem> NullSystem::start(const std::filesystem::path& directory, uin
     if (listener < 0) return fail(Code::kIo, "null system: {}", std::strerror(errno));
     const pid_t pid = ::fork();
     if (pid < 0) return fail(Code::kIo, "null system: fork: {}", std::strerror(errno));
+    if (pid == 0) ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // whatever ends this process
     if (pid == 0) serve(listener, (directory / fmt::format("null.{}", i)).string());
     ::close(listener);
     system.pids_.push_back(pid);

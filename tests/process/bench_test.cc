@@ -1,0 +1,65 @@
+// The benchmark as a guest: whatever ends it, it takes its processes and files along.
+
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/process/program.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Processes that were started with this text in their arguments.
+size_t processes_about(const std::string& text) {
+  size_t count = 0;
+  for (const auto& entry : fs::directory_iterator("/proc"))
+    if (read_file(entry.path() / "cmdline").find(text) != std::string::npos) ++count;
+  return count;
+}
+
+void wait_for(const fs::path& path) {
+  while (!fs::exists(path)) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+}
+
+}  // namespace
+
+TEST_CASE("a benchmark reports both systems and leaves nothing behind") {
+  const Scratch scratch;
+  const std::string place = scratch / "place";
+  const Outcome bench =
+      run(scratch, {"bench", "data", "--dir", place, "--size", "8MiB", "--rounds", "1", "--json"});
+  CAPTURE(bench.err);
+  CHECK_EQ(bench.exit_code, 0);
+  const auto lines = bench.lines();
+  REQUIRE_EQ(lines.size(), 5);
+  for (size_t i = 0; i < 4; ++i)
+    for (const char* key : {"system", "operation", "seconds", "mib_per_s", "client_cpu_us_per_mib",
+                            "server_cpu_us_per_mib"})
+      CHECK(lines[i].contains(key));
+  for (const char* key : {"put_ratio_to_null_median", "get_ratio_to_null_median",
+                          "client_peak_bytes", "chunk_server_peak_bytes"})
+    CHECK(lines[4].at(key) > 0);
+  CHECK(!fs::exists(place));
+  CHECK_EQ(processes_about(place), 0);
+}
+
+TEST_CASE("a benchmark that is interrupted leaves nothing behind") {
+  const Scratch scratch;
+  const std::string place = scratch / "place";
+  for (const int signal : {SIGINT, SIGTERM}) {
+    Running bench(scratch, {"bench", "data", "--dir", place, "--size", "64MiB", "--rounds", "100"});
+    wait_for(fs::path(place) / "null.0.1");  // it stores through the yardstick
+    bench.signal(signal);
+    CHECK_EQ(bench.wait().exit_code, 128 + signal);
+    CHECK(!fs::exists(place));
+    CHECK_EQ(processes_about(place), 0);
+  }
+}
+
+}  // namespace dogfs::test
