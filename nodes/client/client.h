@@ -45,7 +45,7 @@ struct ClientOptions {
   // A get: bytes asked for ahead of the sink.
   size_t read_ahead = 32 * limits::kMiB;
   Duration read_hedge = 1s;  // after this a shard is rebuilt from others instead
-  Duration read_limit = 6s;  // for any part of a block, with all attempts
+  Duration read_limit = 6s;  // for any part of a block; once more when it was moved meanwhile
 };
 
 // `position` in results: the log index at which the answer holds. Of two operations the one with

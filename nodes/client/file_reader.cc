@@ -17,6 +17,14 @@ uint64_t piece_end(uint64_t offset, uint64_t stripe_bytes) {
   return (offset / piece + 1) * piece;
 }
 
+// The state of a server says nothing about where its shards are.
+bool same_places(const metadata::LocatedBlock& a, const metadata::LocatedBlock& b) {
+  const auto same = [](const metadata::LocatedShard& x, const metadata::LocatedShard& y) {
+    return x.index == y.index && x.node == y.node && x.address == y.address;
+  };
+  return std::ranges::equal(a.shards, b.shards, same);
+}
+
 }  // namespace
 
 FileReader::FileReader(const Parts& parts, ByteSink& sink, GetOptions options)
@@ -128,7 +136,7 @@ Task<Result<void>> FileReader::relocate(Piece& piece) {
                                             .offset = known.file_offset,
                                             .length = known.length}));
   for (const auto& block : located.value.blocks) {
-    if (block.block != known.block || block == known) continue;
+    if (block.block != known.block || same_places(block, known)) continue;
     CO_TRY(reader, BlockReader::create({parts_.env, parts_.rpc, parts_.health, parts_.options},
                                        block, located.value.cell_bytes));
     piece.reader = std::move(reader);

@@ -137,5 +137,57 @@ TEST_CASE("a get asks for no more than it may keep for a sink that is slow") {
   CHECK_LE(while_stuck, idle + 2 * 4 * 4);
 }
 
+// The ways to lose the one shard of a server.
+enum class Loss { kRotten, kMissing, kStale, kHung, kDead, kUnreadable };
+constexpr Loss kLosses[] = {Loss::kRotten, Loss::kMissing, Loss::kStale,
+                            Loss::kHung,   Loss::kDead,    Loss::kUnreadable};
+
+void lose(LocalCluster& cluster, LocalCluster& twin, int chunk, Loss loss) {
+  sim::Host& host = cluster.chunk(chunk);
+  const std::string path = "shards/" + host.disk_image().list("shards")->front().name;
+  switch (loss) {
+    case Loss::kRotten: REQUIRE(host.disk_image().rot(path, 70'000, 3)); break;
+    case Loss::kMissing: REQUIRE(host.disk_image().remove(path)); break;
+    case Loss::kStale: replace_shard(host, twin.chunk(chunk)); break;
+    case Loss::kHung: host.disk_model().stall_until(kNever); break;
+    case Loss::kDead: host.power_off(); break;
+    case Loss::kUnreadable: REQUIRE(host.disk_image().add_latent_error(path, 70'000)); break;
+  }
+}
+
+// What a get gives when chunks 1, 2, ... lost their shards in these ways.
+Outcome get_after(const std::vector<Loss>& losses, const std::string& bytes) {
+  LocalCluster cluster({});
+  LocalCluster twin({});
+  store(cluster, "/f", bytes);
+  store(twin, "/f", pattern(bytes.size(), 99));
+  for (int i = 1; i <= 6; ++i) cluster.chunk(i).crash();  // forget what they have open
+  cluster.boot_all();
+  cluster.world.run_for(1s);
+  for (size_t i = 0; i < losses.size(); ++i)
+    lose(cluster, twin, static_cast<int>(i + 1), losses[i]);
+  Outcome outcome;
+  REQUIRE(cluster.run([&](Env&, Client& client) { return get(client, "/f", outcome); }, 10s));
+  return outcome;
+}
+
+TEST_CASE("any two shards of rs-4-2 may be lost in any two ways, and a third costs an error") {
+  const auto bytes = pattern(kMiB, 1);
+  for (const Loss first : kLosses)
+    for (const Loss second : kLosses) {
+      CAPTURE(static_cast<int>(first));
+      CAPTURE(static_cast<int>(second));
+      const auto outcome = get_after({first, second}, bytes);
+      CHECK_EQ(outcome.code, "ok");
+      CHECK((outcome.bytes == bytes));
+    }
+  for (const Loss third : kLosses) {
+    CAPTURE(static_cast<int>(third));
+    const auto outcome = get_after({Loss::kRotten, third, Loss::kMissing}, bytes);
+    CHECK((outcome.code == "corrupt" || outcome.code == "unavailable"));
+    CHECK(outcome.bytes.empty());
+  }
+}
+
 }  // namespace
 }  // namespace dogfs::nodes::testing
