@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/env/deadline.h"
 #include "core/env/nursery.h"
 #include "nodes/client/client.h"
@@ -276,6 +278,31 @@ TEST_CASE("a put reads no more of its source than it may keep for servers that a
   CHECK_GE(given, 8 * kMiB);
   CHECK_LE(given, 24 * kMiB);
   cluster.client_host.crash();
+}
+
+bool has_shard(sim::Host& host) {
+  const auto files = host.disk_image().list("shards");
+  return files && std::ranges::any_of(*files, [](const DirectoryEntry& file) {
+           return file.name.ends_with(".shard");
+         });
+}
+
+TEST_CASE("a shard that is there when its server died before it could say so counts") {
+  for (const size_t size : {100'000ul, 4 * kMiB}) {  // shards in one call, and in many
+    CAPTURE(size);
+    LocalCluster cluster({.block_bytes = 4 * kMiB});
+    const auto bytes = pattern(size, 1);
+    Outcome outcome;
+    cluster.start([&](Env&, Client& client) { return put(client, "/f", bytes, outcome); });
+    while (!has_shard(cluster.chunk(3))) REQUIRE(cluster.world.step());
+    REQUIRE_FALSE(outcome.put);
+    cluster.chunk(3).crash();
+    cluster.chunk(3).boot();
+    REQUIRE(cluster.finish(20s));
+    REQUIRE_EQ(code_of(outcome.put), "ok");
+    CHECK_EQ((*outcome.put)->blocks_below_full_width, 0u);
+    CHECK((run_get(cluster, "/f").bytes == bytes));
+  }
 }
 
 }  // namespace
