@@ -6,7 +6,9 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -28,7 +30,8 @@ struct SimOptions {
   uint64_t seed = 1;
   uint32_t jobs = 0;  // 0: one per processor
   std::string level = "info";
-  std::string mutant;
+  std::string mutant;             // planted in a replay; empty: none
+  std::vector<std::string> only;  // of the mutants; empty: all
 };
 
 uint32_t workers_of(const SimOptions& options) {
@@ -254,7 +257,8 @@ Result<void> mutants_command(Output& output, const SimOptions& options) {
   uint64_t last_killer = range.first;
   std::vector<const sim::Mutant*> planted = {&sim::canary()};
   for (const sim::Mutant& mutant : sim::mutants())
-    if (options.mutant.empty() || options.mutant == mutant.id) planted.push_back(&mutant);
+    if (options.only.empty() || std::ranges::count(options.only, mutant.id) > 0)
+      planted.push_back(&mutant);
   for (const sim::Mutant* mutant : planted) {
     TRY(outcome, hunt(options, range, *mutant));
     report_mutant(output, *mutant, outcome);
@@ -264,6 +268,12 @@ Result<void> mutants_command(Output& output, const SimOptions& options) {
   TRY(clean, clean_passes(output, options, {range.first, last_killer}));
   if (!good || !clean) output.set_exit_code(kFailed);
   return {};
+}
+
+std::set<std::string> mutant_ids() {
+  std::set<std::string> ids = {std::string(sim::canary().id)};
+  for (const sim::Mutant& mutant : sim::mutants()) ids.emplace(mutant.id);
+  return ids;
 }
 
 using Action = Result<void> (*)(Output&, const SimOptions&);
@@ -300,7 +310,8 @@ void add_sim_commands(CLI::App& app, Output& output) {
   replay->add_option("--level", options->level, "Least level of the lines shown")
       ->check(CLI::IsMember({"debug", "info", "warning"}))
       ->capture_default_str();
-  replay->add_option("--mutant", options->mutant, "Plant this bug (mutation build)");
+  replay->add_option("--mutant", options->mutant, "Plant this bug (mutation build)")
+      ->check(CLI::IsMember(mutant_ids()));
 
   CLI::App* mutants =
       add_command(*sim, output, options, "mutants",
@@ -308,7 +319,9 @@ void add_sim_commands(CLI::App& app, Output& output) {
   mutants->add_option("--seeds", options->seeds, "Seeds to try each bug with")
       ->capture_default_str();
   mutants->add_option("--jobs", options->jobs, "Worker processes; 0: one per processor");
-  mutants->add_option("--only", options->mutant, "Only this bug, and the canary");
+  mutants->add_option("--only", options->only, "Only these bugs, such as M1,M5, and the canary")
+      ->delimiter(',')
+      ->check(CLI::IsMember(mutant_ids()));
 }
 
 }  // namespace dogfs::tool
