@@ -30,7 +30,12 @@ Task<> supervise(Env& env, Event& stop, Task<> main) {
 }  // namespace
 
 struct Runtime::Signals {
-  Signals(asio::io_context& io, Env& env) : set(io, SIGINT, SIGTERM), stop(env) {}
+  Signals(asio::io_context& io, Env& env) : set(io), stop(env) {
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+      struct sigaction now{};
+      if (sigaction(signal, nullptr, &now) == 0 && now.sa_handler != SIG_IGN) set.add(signal);
+    }
+  }
 
   void wait() {
     set.async_wait([this](error_code error, int signal) {

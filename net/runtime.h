@@ -7,8 +7,8 @@
 //   const int signal = (*runtime)->run(serve((*runtime)->env()));
 //   return signal == 0 ? 0 : 128 + signal;
 //
-// SIGINT or SIGTERM cancels main, whose nurseries then end in order; a second one ends the program
-// at once.
+// SIGINT, SIGTERM or SIGHUP cancels main, whose nurseries then end in order; a second one ends the
+// program at once. One that is ignored when it begins (nohup) stays ignored.
 
 #include <memory>
 

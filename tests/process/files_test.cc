@@ -83,6 +83,7 @@ void check_errors(const Cluster& cluster) {
   const Scratch& scratch = cluster.scratch();
   write_file(scratch / "local", "bytes");
   fs::create_directory(scratch / "taken");
+  fs::create_symlink("loop", scratch / "loop");
   fs::create_directory(scratch / "taken/file");
   CHECK_EQ(cluster.dogfs({"mkdir", "-p", "/full/below"}).exit_code, 0);
   CHECK_EQ(cluster.put("/file", "bytes").exit_code, 0);
@@ -115,6 +116,7 @@ void check_errors(const Cluster& cluster) {
                               {{"get", "/file", scratch / "taken"}, 4, "is a directory"},
                               {{"get", "/file", scratch / "no/such"}, 3, "no/such"},
                               {{"get", "/file", "/dev/full"}, 6, "No space left"},
+                              {{"get", "/file", scratch / "loop"}, 2, "loop: Too many levels"},
                           });
   // Nothing half-written is left, here or there.
   CHECK(!fs::exists(scratch / "x"));
@@ -198,9 +200,31 @@ void check_streams(const Cluster& cluster) {
   CHECK_EQ(cluster.dogfs({"stat", "/closed"}).exit_code, 3);
 }
 
+// The temporary file beside `target`, once it is there.
+bool half_got(const fs::path& target) {
+  for (const auto& entry : fs::directory_iterator(target.parent_path()))
+    if (entry.path().filename().string().starts_with(".dogfs-get")) return true;
+  return false;
+}
+
+// Told to stop while it writes a local file, as by a terminal that is closed.
+void check_interrupted_get(const Cluster& cluster) {
+  const fs::path target = cluster.scratch() / "half/copy";
+  fs::create_directory(target.parent_path());
+  CHECK_EQ(cluster.put("/long", noise(70 * kMiB, 9)).exit_code, 0);
+  Running get(cluster.scratch(), {"get", "/long", target.string()},
+              {.environment = "DOGFS_CLUSTER=" + cluster.directory()});
+  while (!half_got(target) && !fs::exists(target)) {
+  }
+  get.signal(SIGHUP);
+  const Outcome outcome = get.wait();
+  CHECK((outcome.exit_code == 128 + SIGHUP || fs::exists(target)));
+  CHECK(!half_got(target));
+}
+
 // A file that never ends; the program is told to stop while it stores it.
 void check_signals(const Cluster& cluster) {
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     Running put(cluster.scratch(), {"put", "/dev/zero", "/endless"},
                 {.environment = "DOGFS_CLUSTER=" + cluster.directory()});
     // Once it has opened its input it is at work; then let it be for a moment.
@@ -227,6 +251,7 @@ TEST_CASE("files go in and come out, and every mistake has its own answer") {
   check_names(cluster);
   check_streams(cluster);
   check_signals(cluster);
+  check_interrupted_get(cluster);
 }
 
 }  // namespace dogfs::test

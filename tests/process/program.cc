@@ -82,8 +82,16 @@ Running::Running(const Scratch& scratch, const Arguments& arguments, const RunOp
   Arguments all{DOGFS_PROGRAM};
   all.insert(all.end(), arguments.begin(), arguments.end());
   const auto environment = environment_of(scratch.path(), options.environment);
-  const int error = posix_spawn(&pid_, DOGFS_PROGRAM, &files, nullptr, pointers(all).data(),
+  // As from a terminal, whatever these tests were started from ignores.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t every;
+  sigfillset(&every);
+  posix_spawnattr_setsigdefault(&attributes, &every);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  const int error = posix_spawn(&pid_, DOGFS_PROGRAM, &files, &attributes, pointers(all).data(),
                                 pointers(environment).data());
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
   REQUIRE(error == 0);
 }

@@ -135,7 +135,11 @@ Result<std::unique_ptr<LocalSink>> LocalSink::open(Env& env, const std::string& 
   std::error_code error;
   fs::path target =
       fs::is_directory(path, error) || path.ends_with('/') ? fs::path(path) / name : fs::path(path);
-  if (fs::is_symlink(target, error)) target = fs::weakly_canonical(target, error);
+  if (fs::is_symlink(target, error)) {
+    const fs::path meant = fs::weakly_canonical(target, error);
+    if (error) return fail_errno(error.value(), target.string());
+    target = meant;
+  }
   if (fs::is_directory(target, error))
     return fail(Code::kExists, "{} is a directory; nothing was written", target.string());
   auto sink = std::unique_ptr<LocalSink>(new LocalSink(env, target));

@@ -17,6 +17,7 @@ Code code_of(int error) {
     case ENOSPC:
     case EDQUOT: return Code::kNoSpace;
     case EISDIR:
+    case ELOOP:
     case ENAMETOOLONG:
     case EINVAL: return Code::kInvalid;
     default: return Code::kIo;
