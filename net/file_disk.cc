@@ -5,8 +5,8 @@ namespace {
 
 class PoolFile final : public File {
  public:
-  PoolFile(std::shared_ptr<OpenFile> file, Operations& operations, Compute& pool)
-      : file_(std::move(file)), operations_(operations), pool_(pool) {}
+  PoolFile(std::shared_ptr<OpenFile> file, Operations& operations, Compute& pool, uint64_t& syncs)
+      : file_(std::move(file)), operations_(operations), pool_(pool), syncs_(syncs) {}
 
   Task<Result<Buffer>> read(uint64_t offset, size_t length) override {
     return perform([file = file_, offset, length] { return file->read(offset, length); });
@@ -16,6 +16,7 @@ class PoolFile final : public File {
         [file = file_, offset, bytes = std::move(bytes)] { return file->write(offset, bytes); });
   }
   Task<Result<void>> sync() override {
+    ++syncs_;
     return perform([file = file_] { return file->sync(); });
   }
   Task<Result<void>> truncate(uint64_t size) override {
@@ -34,6 +35,7 @@ class PoolFile final : public File {
   std::shared_ptr<OpenFile> file_;
   Operations& operations_;
   Compute& pool_;
+  uint64_t& syncs_;
 };
 
 }  // namespace
@@ -42,7 +44,7 @@ Task<Result<std::unique_ptr<File>>> FileDisk::open(std::string path, OpenMode mo
   CO_TRY(file, co_await perform([root = root_, path = std::move(path), mode] {
            return root->open_file(path, mode);
          }));
-  co_return std::make_unique<PoolFile>(std::move(file), operations_, pool_);
+  co_return std::make_unique<PoolFile>(std::move(file), operations_, pool_, syncs_);
 }
 
 Task<Result<void>> FileDisk::rename(std::string from, std::string to) {
@@ -65,6 +67,7 @@ Task<Result<void>> FileDisk::make_directory(std::string path) {
 }
 
 Task<Result<void>> FileDisk::sync_directory(std::string directory) {
+  ++syncs_;
   return perform(
       [root = root_, directory = std::move(directory)] { return root->sync_directory(directory); });
 }

@@ -1,7 +1,7 @@
 #pragma once
 // FileDisk: the disk of a process: files below its data directory, each call a job on the disk
 // pool. Jobs own the bytes and the open file they work on, so a File may be destroyed while they
-// run.
+// run; not longer than the disk lives, which counts what they sync.
 
 #include <memory>
 #include <string>
@@ -25,6 +25,9 @@ class FileDisk final : public Disk {
   Task<Result<void>> sync_directory(std::string directory) override;
   Task<Result<Space>> space() override;
 
+  // Of files and directories, begun so far.
+  uint64_t syncs() const { return syncs_; }
+
  private:
   template <class F>
   Task<std::invoke_result_t<F>> perform(F call) {
@@ -34,6 +37,7 @@ class FileDisk final : public Disk {
   std::shared_ptr<RootDirectory> root_;
   Operations& operations_;
   Compute& pool_;
+  uint64_t syncs_ = 0;
 };
 
 }  // namespace dogfs::net

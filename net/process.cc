@@ -81,6 +81,8 @@ void Process::kill() {
   CHECK(live_tasks() == 0, "{} tasks outlived their process", live_tasks());
 }
 
+uint64_t Process::syncs() const { return disk_->syncs(); }
+
 bool Process::running() const { return loop_.running() == this; }
 
 void Process::post(std::move_only_function<void()> function) {

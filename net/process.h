@@ -20,6 +20,7 @@
 
 namespace dogfs::net {
 
+class FileDisk;
 class Gate;
 class Loop;
 class RootDirectory;
@@ -41,6 +42,8 @@ class Process final : public Operations, private ExecutorTarget {
   Env& env() { return *env_; }
   // Runs the node's main as the root task; `done` is called when it has returned by itself.
   void start(Task<> main, std::move_only_function<void()> done = {});
+  // Of its files and directories so far.
+  uint64_t syncs() const;
   // Never from a handler of this process.
   void kill();
 
@@ -68,7 +71,7 @@ class Process final : public Operations, private ExecutorTarget {
   std::unique_ptr<LineLog> log_;
   std::unique_ptr<SteadyClock> clock_;
   std::unique_ptr<Network> network_;
-  std::unique_ptr<Disk> disk_;
+  std::unique_ptr<FileDisk> disk_;
   std::unique_ptr<Compute> compute_;
   std::unique_ptr<Compute> disk_compute_;
   std::optional<Env> env_;

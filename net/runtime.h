@@ -29,6 +29,7 @@ class Runtime {
   Runtime& operator=(const Runtime&) = delete;
 
   Env& env() { return process_->env(); }
+  const Process& process() const { return *process_; }
   // Runs main until it has ended, by itself or because it was asked to stop. Returns the signal
   // that asked, or 0. Called once.
   int run(Task<> main);

@@ -45,6 +45,8 @@ TEST_CASE("a benchmark reports both systems and leaves nothing behind") {
   for (const char* key : {"put_ratio_to_null_median", "get_ratio_to_null_median",
                           "client_peak_bytes", "chunk_server_peak_bytes"})
     CHECK(lines[4].at(key) > 0);
+  CHECK_EQ(lines[4].at("null_syncs_per_put"), 6);
+  CHECK(lines[4].at("server_syncs_per_put") > 6);  // each shard, its directory, the log
   CHECK(!fs::exists(place));
   CHECK_EQ(processes_about(place), 0);
 }

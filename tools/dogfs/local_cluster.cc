@@ -186,6 +186,10 @@ ServerProcess LocalCluster::process(const LocalNode& node) const {
   return ServerProcess(directory_ / node.name);
 }
 
+fs::path LocalCluster::usage_file(const LocalNode& node) const {
+  return directory_ / node.name / "usage.json";
+}
+
 Result<void> LocalCluster::write_server_config(const LocalNode& node) const {
   json peers = json::array();
   json voters = json::array();
@@ -200,6 +204,7 @@ Result<void> LocalCluster::write_server_config(const LocalNode& node) const {
               {"cluster", fmt::format("{:016x}", cluster_.value)},
               {"listen", node.address.to_string()},
               {"data", (directory_ / node.name / "data").string()},
+              {"usage", usage_file(node).string()},
               {"metadata", peers}};
   if (node.metadata()) {
     config["id"] = node.id.value;

@@ -3,7 +3,7 @@
 //
 //   DIR/cluster.json         what it consists of; written before any server starts
 //   DIR/meta-1/, chunk-3/    one directory a server: server.json (its configuration), data/ (what
-//                            the server owns), server.log, pid
+//                            the server owns), server.log, pid, usage.json
 //
 // For trying DogFS, for tests and for benchmarks. All addresses are on loopback. Two programs may
 // hold one open; those that start servers take the lock first.
@@ -53,6 +53,8 @@ class LocalCluster {
   // kNotFound, naming those there are.
   Result<LocalNode> find(std::string_view name) const;
   ServerProcess process(const LocalNode& node) const;
+  // {"syncs"}: what the server used until it last ended in order.
+  std::filesystem::path usage_file(const LocalNode& node) const;
 
   // Starts one server. The first start of a metadata server bootstraps it.
   Result<void> start(const LocalNode& node);

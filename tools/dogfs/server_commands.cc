@@ -4,10 +4,12 @@
 #include <string>
 
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include "net/runtime.h"
 #include "tools/dogfs/output.h"
 #include "tools/dogfs/server_config.h"
+#include "tools/dogfs/text_file.h"
 
 namespace dogfs::tool {
 namespace {
@@ -26,6 +28,11 @@ Task<> run_chunk(Env& env, ServerConfig config, Result<void>& ended) {
 
 using RunServer = Task<> (*)(Env&, ServerConfig, Result<void>&);
 
+Result<void> write_usage(const std::string& file, const net::Process& process) {
+  if (file.empty()) return {};
+  return replace_file(file, nlohmann::json{{"syncs", process.syncs()}}.dump() + '\n');
+}
+
 // The exit code: 128 and the signal that ended it. An error when it failed by itself.
 Result<int> serve(const std::string& config_file, RunServer run) {
   TRY(config, read_server_config(config_file));
@@ -36,6 +43,8 @@ Result<int> serve(const std::string& config_file, RunServer run) {
   Result<void> ended;
   const int signal = runtime->run(run(runtime->env(), config, ended));
   runtime->env().log().info("ended{}", signal == 0 ? "" : " as asked");
+  if (const auto written = write_usage(config.usage_file, runtime->process()); !written)
+    runtime->env().log().warning("{}", written.error());
   if (signal == 0 && !ended) return fail(ended.error().in(config.name));
   return signal == 0 ? kFailed : kSignalled + signal;
 }

@@ -26,6 +26,7 @@ Result<ServerConfig> read(const json& value) {
   config.name = value.at("name");
   config.cluster = ClusterId(hex(value.at("cluster")));
   config.data_directory = value.at("data");
+  config.usage_file = value.value("usage", "");
   config.zone = value.value("zone", "");
   TRY(listen, Address::parse(value.at("listen").get<std::string>()));
   config.listen = listen;

@@ -20,6 +20,7 @@ struct ServerConfig {
   ClusterId cluster;
   Address listen;
   std::string data_directory;
+  std::string usage_file;  // gets what the server used, when it ends in order; may be empty
   std::string zone;
   std::vector<nodes::MetadataPeer> metadata;
   std::optional<nodes::Bootstrap> bootstrap;

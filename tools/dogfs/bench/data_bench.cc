@@ -4,6 +4,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <optional>
 #include <string>
@@ -254,12 +255,27 @@ uint64_t peak_bytes(const LocalCluster& cluster, bool metadata) {
   return peak;
 }
 
-void summarize(Bench& bench) {
+// Syncs by all servers, which have ended, for each file that was put.
+Result<double> syncs_per_put(const Bench& bench) {
+  uint64_t syncs = 0;
+  for (const auto& node : bench.cluster.nodes()) {
+    std::ifstream file(bench.cluster.usage_file(node));
+    const json usage = json::parse(file, nullptr, false);
+    if (!usage.is_object()) return fail(Code::kIo, "{} did not end in order", node.name);
+    syncs += usage.value("syncs", uint64_t{0});
+  }
+  return static_cast<double>(syncs) / (bench.options.rounds * bench.options.files);
+}
+
+Result<void> summarize(Bench& bench) {
   const double put = bench.mib() / bench.put_seconds_least;
   const double get = bench.mib() / bench.get_seconds_least;
   const uint64_t client = process_usage(::getpid()).peak_memory_bytes;
   const uint64_t chunk = peak_bytes(bench.cluster, false);
   const uint64_t metadata = peak_bytes(bench.cluster, true);
+  TRY_VOID(bring_down(bench.cluster, [](const LocalNode&, const std::string&) {}));
+  TRY(syncs, syncs_per_put(bench));
+  const double null_syncs = static_cast<double>(kShards) / bench.options.files;
   bench.output.object({{"bench", "data"},
                        {"summary", true},
                        {"put_mib_per_s_best", put},
@@ -268,13 +284,17 @@ void summarize(Bench& bench) {
                        {"get_ratio_to_null_median", median(bench.get_ratios)},
                        {"client_peak_bytes", client},
                        {"chunk_server_peak_bytes", chunk},
-                       {"metadata_server_peak_bytes", metadata}});
+                       {"metadata_server_peak_bytes", metadata},
+                       {"server_syncs_per_put", syncs},
+                       {"null_syncs_per_put", null_syncs}});
   bench.output.line(
       fmt::format("put {:.1f} MiB/s, {:.2f} of null; get {:.1f} MiB/s, {:.2f} of null", put,
                   median(bench.put_ratios), get, median(bench.get_ratios)));
   bench.output.line(fmt::format(
       "peak memory: client {} MiB, largest chunk server {} MiB, largest metadata server {} MiB",
       client / limits::kMiB, chunk / limits::kMiB, metadata / limits::kMiB));
+  bench.output.line(fmt::format("syncs for each put: {:.1f}, null {:.1f}", syncs, null_syncs));
+  return {};
 }
 
 }  // namespace
@@ -291,8 +311,7 @@ Result<void> run_data_bench(Output& output, const DataBenchOptions& options, int
   TRY_VOID(bring_up(cluster, [](const LocalNode&, const std::string&) {}));
   Bench bench{output, options, cluster, null_system, signals, signal, {}, {}, {}};
   for (uint32_t round = 1; round <= options.rounds; ++round) TRY_VOID(run_round(bench, round));
-  summarize(bench);
-  return {};
+  return summarize(bench);
 }
 
 }  // namespace dogfs::tool

@@ -1,7 +1,7 @@
 #pragma once
 // The benchmark of bytes: a local cluster of its own (3 metadata and 6 chunk servers, rs-4-2) and
 // the null system, on the same disk, taking turns. Seconds of a shared machine say little: read the
-// ratio, and the CPU time per MiB.
+// ratio, the CPU time per MiB, and the syncs (those of starting the servers are among them).
 
 #include <cstdint>
 #include <filesystem>
