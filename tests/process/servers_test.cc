@@ -188,6 +188,16 @@ TEST_CASE("a server whose process id cannot be written down is not left running"
   CHECK_EQ(cluster.pids().size(), 4);
 }
 
+TEST_CASE("down waits for all hung servers at once, and then kills them") {
+  const Cluster cluster({"--meta", "1", "--chunk", "3", "--policy", "rs-2-1"});
+  for (const pid_t pid : cluster.pids()) ::kill(pid, SIGSTOP);
+  const Outcome down = cluster.control({"down", "--json"});
+  CHECK_EQ(down.exit_code, 0);
+  CHECK_EQ(count_done(down, "killed"), 4);
+  CHECK(down.seconds < 20);  // 10 for each would be 40
+  CHECK(cluster.pids().empty());
+}
+
 TEST_CASE("of many who bring up a new cluster at once, the cluster becomes one of them's") {
   const Scratch scratch;
   const std::string directory = scratch / "cluster";

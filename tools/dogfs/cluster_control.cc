@@ -1,5 +1,7 @@
 #include "tools/dogfs/cluster_control.h"
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <thread>
 
@@ -119,9 +121,11 @@ Result<void> bring_down(const LocalCluster& cluster, const Report& report) {
   std::vector<LocalNode> running;
   for (const auto& node : cluster.nodes())
     if (cluster.process(node).signal(SIGTERM)) running.push_back(node);
+  const auto end = std::chrono::steady_clock::now() + kStopLimit;
   for (const auto& node : running) {
     ServerProcess process = cluster.process(node);
-    const bool in_order = process.wait_until_gone(kStopLimit).has_value();
+    const Duration left = end - std::chrono::steady_clock::now();
+    const bool in_order = process.wait_until_gone(std::max(left, Duration(0))).has_value();
     if (!in_order) {
       // It may be gone by now; whether it is, the wait below tells.
       (void)process.signal(SIGKILL);

@@ -23,7 +23,7 @@ Result<void> bring_up(LocalCluster& cluster, const Report& report);
 Result<void> start_server(LocalCluster& cluster, const LocalNode& node);
 // SIGKILL. kPrecondition when it does not run.
 Result<void> kill_server(const LocalCluster& cluster, const LocalNode& node);
-// SIGTERM to every server, and SIGKILL to those that are still there after some seconds.
+// SIGTERM to every server, and SIGKILL to those that are still there after ten seconds.
 Result<void> bring_down(const LocalCluster& cluster, const Report& report);
 
 }  // namespace dogfs::tool
