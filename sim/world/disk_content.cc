@@ -163,11 +163,12 @@ struct DiskContent::Outcome {
 
 DiskContent::Outcome DiskContent::draw_outcome(Random& random) const {
   enum Style : uint8_t { kAll, kNothing, kPrefix, kEachForItself };
-  const auto style = static_cast<Style>(random.below(4));
+  // Writes are torn where each sector fares for itself, so half of the losses are of that style.
+  const auto style = random.chance(1, 2) ? kEachForItself : static_cast<Style>(random.below(3));
   const size_t count = changes_.size();
   const size_t prefix = style == kAll ? count : style == kNothing ? 0 : random.below(count + 1);
   Outcome outcome;
-  outcome.lengths_kept = style == kEachForItself && random.chance(1, 2) ? count : prefix;
+  outcome.lengths_kept = style == kEachForItself && random.chance(3, 4) ? count : prefix;
   size_t cap = outcome.lengths_kept;
   while (cap < count && changes_[cap].kind != Kind::kTruncate) ++cap;
   size_t drawn = prefix;

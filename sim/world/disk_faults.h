@@ -17,7 +17,7 @@ enum class DiskFault : uint8_t {
   kMetadataError,     // EIO on one operation on names
   kNoSpace,           // the disk was full
   kLostWrite,         // an unsynced write, gone after power loss
-  kTornWrite,         // an unsynced write, partly gone after power loss
+  kTornWrite,         // a write cut short by a crash, or unsynced and partly gone after power loss
   kLostEntry,         // an unsynced change of a directory, gone after power loss
   kDroppedPages,      // bytes that a failed sync dropped, gone from the page cache, too
   kLatentError,       // a sector that cannot be read any more

@@ -227,10 +227,17 @@ Task<Result<Buffer>> SimFile::read(uint64_t offset, size_t length) {
                          });
 }
 
-// A failed or interrupted write leaves some of its bytes.
-Result<void> write_some(Queue& queue, const Content& file, uint64_t offset, const Buffer& bytes) {
-  const size_t written = queue.model.random().below(bytes.size() + 1);
-  return queue.image.write(file, offset, bytes.slice(0, written));
+// A failed or interrupted write leaves some of its bytes; says how many.
+Result<size_t> write_some(Queue& queue, const Content& file, uint64_t offset, const Buffer& bytes) {
+  const size_t count = queue.model.random().below(bytes.size() + 1);
+  TRY_VOID(queue.image.write(file, offset, bytes.slice(0, count)));
+  return count;
+}
+
+Result<void> cut_short(Queue& queue, const Content& file, uint64_t offset, const Buffer& bytes) {
+  TRY(count, write_some(queue, file, offset, bytes));
+  if (count > 0 && count < bytes.size()) queue.image.counts().happen(DiskFault::kTornWrite);
+  return {};
 }
 
 Task<Result<void>> SimFile::write(uint64_t offset, Buffer bytes) {
@@ -252,9 +259,9 @@ Task<Result<void>> SimFile::write(uint64_t offset, Buffer bytes) {
                                                                       queue->model.random());
                              break;
                            case Fate::kCutShort:
-                           case Fate::kFails:
-                             written = write_some(*queue, file, offset, bytes);
+                             written = cut_short(*queue, file, offset, bytes);
                              break;
+                           case Fate::kFails: (void)write_some(*queue, file, offset, bytes); break;
                          }
                          if (fate == Fate::kFails) return fail(io_error(path));
                          if (!written) return fail(written.error().in(path));
