@@ -70,6 +70,7 @@ void Cluster::add_metadata(uint32_t number) {
   options.raft.cluster = kCluster;
   if (shape_.snapshot_after_bytes > 0)
     options.raft.snapshot_after_bytes = shape_.snapshot_after_bytes;
+  options.raft.tail_entries = shape_.log_tail.value_or(options.raft.tail_entries);
   nodes::Bootstrap bootstrap;
   for (uint32_t i = 1; i <= shape_.metadata; ++i) {
     options.raft.peers.push_back({NodeId(i), metadata_name(i), {metadata_name(i), kMetadataPort}});

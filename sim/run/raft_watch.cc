@@ -27,6 +27,7 @@ class RaftWatch::Listener final : public metadata::RaftObserver {
   void applied(GroupId, const raft::Member& member, LogIndex index, uint64_t digest) override {
     LogIndex& before = watch_.hosts_[host_].applied;
     if (index > before.next()) ++watch_.snapshots_restored_;
+    if (index > before.next() && before > LogIndex(0)) ++watch_.snapshots_received_;
     before = index;
     watch_.safety_.applied(member, index, digest);
   }

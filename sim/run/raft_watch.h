@@ -34,6 +34,8 @@ class RaftWatch {
   uint64_t recoveries() const { return recoveries_; }
   // State machines that were set forward by a snapshot from elsewhere or from disk.
   uint64_t snapshots_restored() const { return snapshots_restored_; }
+  // Of those, by a server that was running: another had sent them.
+  uint64_t snapshots_received() const { return snapshots_received_; }
 
  private:
   class Listener;
@@ -49,6 +51,7 @@ class RaftWatch {
   std::function<void()> elected_;
   uint64_t recoveries_ = 0;
   uint64_t snapshots_restored_ = 0;
+  uint64_t snapshots_received_ = 0;
 };
 
 }  // namespace dogfs::sim

@@ -156,6 +156,7 @@ class Run {
     tally["elections"] = watch_.safety().elections();
     tally["recoveries"] = watch_.recoveries();
     tally["snapshots_restored"] = watch_.snapshots_restored();
+    tally["snapshots_received"] = watch_.snapshots_received();
     tally["servers_ended"] = cluster_.ends();
     tally["log_entries"] = watch_.committed().value;
     tally["gets_rebuilt"] = record.gets_rebuilt;

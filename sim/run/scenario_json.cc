@@ -58,6 +58,7 @@ ClusterShape read_cluster(const json& from) {
   if (from.contains("cell")) shape.cell_bytes = static_cast<uint32_t>(size_of(from.at("cell")));
   if (from.contains("snapshot_after"))
     shape.snapshot_after_bytes = size_of(from.at("snapshot_after"));
+  if (from.contains("log_tail")) shape.log_tail = from.at("log_tail").get<uint64_t>();
   read_duration(from, "latency_max", shape.latency_max);
   read_number(from, "drift_ppm", shape.drift_ppm_max);
   return shape;

@@ -89,6 +89,12 @@ static constexpr std::string_view kSchema = R"schema({
         "block": {"$ref": "#/definitions/size"},
         "cell": {"$ref": "#/definitions/size"},
         "snapshot_after": {"$ref": "#/definitions/size"},
+        "log_tail": {
+          "type": "integer",
+          "minimum": 0,
+          "maximum": 1000000000,
+          "description": "a whole number of entries"
+        },
         "latency_max": {"$ref": "#/definitions/duration"},
         "drift_ppm": {
           "type": "integer",

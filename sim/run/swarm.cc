@@ -32,7 +32,10 @@ ClusterShape draw_cluster(Random random) {
     shape.chunk = 8;
   }
   shape.cell_bytes = uint32_t{4096} << random.below(4);
-  if (random.chance(1, 2)) shape.snapshot_after_bytes = random.between(4 << 10, 64 << 10);
+  if (random.chance(1, 2)) {
+    shape.snapshot_after_bytes = uint64_t{1024} << random.below(7);
+    shape.log_tail = random.below(16);  // whoever is away for long is sent a snapshot
+  }
   if (random.chance(1, 4)) shape.session_silence = draw_duration(random, 4s, 20s);
   if (random.chance(1, 3)) shape.deletion_grace = draw_duration(random, 5s, 20s);
   if (random.chance(1, 3)) shape.operation_limit = draw_duration(random, 500ms, 3s);

@@ -18,7 +18,8 @@ std::string contents(const std::filesystem::path& path) {
 constexpr std::string_view kWhole = R"({
   "name": "everything that can be said",
   "cluster": {"metadata": 5, "chunk": 8, "zones": 4, "policy": "rs-4-2", "block": "2MiB",
-              "cell": "64KiB", "snapshot_after": "32KiB", "latency_max": "5ms", "drift_ppm": 100},
+              "cell": "64KiB", "snapshot_after": "32KiB",
+              "log_tail": 7, "latency_max": "5ms", "drift_ppm": 100},
   "workload": [{"from": "1s", "until": "30s", "clients": 8,
                 "mix": {"put": 3, "get": 5, "stat": 1, "list": 1, "mkdir": 1, "rename": 1,
                         "remove": 1},
@@ -43,6 +44,7 @@ TEST_CASE("a scenario that says everything is read as it is meant") {
   REQUIRE_MESSAGE(read, read.error().message);
   CHECK_EQ(read->cluster.metadata, 5);
   CHECK_EQ(read->cluster.snapshot_after_bytes, 32 << 10);
+  CHECK_EQ(read->cluster.log_tail.value(), 7);
   CHECK_EQ(read->cluster.block_bytes, 2 << 20);
   CHECK(read->cluster.latency_max == 5ms);
   REQUIRE_EQ(read->workload.size(), 1);
@@ -89,7 +91,7 @@ TEST_CASE("a mistake is refused with the place and what was expected") {
            "x.json: $: expected a member \"name\", found an object");
   CHECK_EQ(complaint(R"("zones")", R"("zone")"),
            "x.json: $.cluster.zone: expected one of block, cell, chunk, drift_ppm, latency_max, "
-           "metadata, policy, snapshot_after, zones, found \"zone\"");
+           "log_tail, metadata, policy, snapshot_after, zones, found \"zone\"");
   CHECK_EQ(complaint(R"("kill": "chunk-4")", R"("kill": "chunk-9")"),
            "x.json: $.faults[3]: expected a node or a role of this cluster, found \"chunk-9\"");
   CHECK_EQ(complaint("chunk-4", "chunk:leader"),
@@ -107,7 +109,7 @@ TEST_CASE("a mistake is refused with the place and what was expected") {
            R"(x.json: $.faults[5]: expected a member "for", found {"at":"11s","pause":"meta-5"})");
   CHECK(complaint(R"("kill")", R"("murder")").find("$.faults[3]: expected at, and one of kill") !=
         std::string::npos);
-  CHECK(complaint(R"("workload": [)", R"("workload": [,)").find("x.json: line 5, column ") == 0);
+  CHECK(complaint(R"("workload": [)", R"("workload": [,)").find("x.json: line 6, column ") == 0);
 }
 
 TEST_CASE("the schema in scenarios/ is the one that is checked") {
