@@ -7,6 +7,7 @@
 #include "core/placement/policy.h"
 #include "nodes/chunk/chunk_node.h"
 #include "nodes/metadata/metadata_node.h"
+#include "sim/world/disk_image.h"
 #include "sim/world/host.h"
 #include "sim/world/world.h"
 
@@ -39,6 +40,18 @@ nodes::Founding founding_of(const ClusterShape& shape) {
   return {.policy = *policy, .block_bytes = shape.block_bytes, .cell_bytes = shape.cell_bytes};
 }
 
+// How often the host's disk did to it what may end a server. What power loss takes is none of it.
+uint64_t disk_trouble(Host& host) {
+  const auto& counts = host.disk_image().counts();
+  uint64_t sum = 0;
+  for (const DiskFault fault :
+       {DiskFault::kReadError, DiskFault::kWriteError, DiskFault::kSyncError,
+        DiskFault::kMetadataError, DiskFault::kNoSpace, DiskFault::kDroppedPages,
+        DiskFault::kLatentError, DiskFault::kBitRot, DiskFault::kMisdirectedWrite})
+    sum += counts[fault].took_effect;
+  return sum;
+}
+
 }  // namespace
 
 Cluster::Cluster(World& world, const ClusterShape& shape, RaftWatch& watch)
@@ -66,6 +79,7 @@ void Cluster::add_metadata(uint32_t number) {
   options.founding = founding_of(shape_);
   options.deletion.grace = shape_.deletion_grace;
   options.expiry.session_silence = shape_.session_silence;
+  options.expiry.lease_silence = shape_.lease_silence;
   options.raft.node = NodeId(number);
   options.raft.cluster = kCluster;
   if (shape_.snapshot_after_bytes > 0)
@@ -139,6 +153,10 @@ void Cluster::restart_if_ended(Host& host) {
   Process* process = host.process();
   if (process == nullptr || !process->ended() || !restarting_.insert(host.name()).second) return;
   ++ends_;
+  const uint64_t trouble = disk_trouble(host);
+  if (!blank_.contains(host.name()) && trouble == trouble_seen_[host.name()])
+    unexplained_ends_.push_back(host.name());
+  trouble_seen_[host.name()] = trouble;
   world_.after(kRestartAfter, [this, &host, process] {
     restarting_.erase(host.name());
     if (host.process() != process) return;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -49,6 +50,8 @@ class Cluster {
 
   // Servers that ended by themselves.
   uint64_t ends() const { return ends_; }
+  // Of those, each whose disk had given it no trouble since it last ended: it had no reason to.
+  const std::vector<std::string>& unexplained_ends() const { return unexplained_ends_; }
   // Nothing is expected of this server any more: what it held is lost.
   void give_up(const Host& host);
   // All servers run, and each replica has applied what any has.
@@ -69,6 +72,8 @@ class Cluster {
   std::set<std::string> restarting_;
   std::set<std::string> blank_;  // given up
   uint64_t ends_ = 0;
+  std::map<std::string, uint64_t> trouble_seen_;  // by host, when it last ended
+  std::vector<std::string> unexplained_ends_;
 };
 
 }  // namespace dogfs::sim

@@ -85,12 +85,12 @@ void Injector::inject_into(const Fault& fault, Host& host) {
     add(injected_, "left_out_by_budget", 1);
     return;
   }
-  End end = begin(fault, host);
-  if (!end) return;
-  add(injected_, name, 1);
-  if (fault.direction != Direction::kBoth) add(injected_, name + "_one_way", 1);
   const uint64_t number = next_number_++;
-  active_.emplace(number, Active{&host, impairs(fault.kind), std::move(end)});
+  End end = begin(fault, host, number);
+  if (!end) return;
+  if (fault.amount == 0 || !goes_down(fault.kind)) add(injected_, name, 1);
+  if (fault.direction != Direction::kBoth) add(injected_, name + "_one_way", 1);
+  active_.emplace(number, Active{&host, fault.kind, impairs(fault.kind), std::move(end)});
   const bool trap = fault.amount > 0 && goes_down(fault.kind);
   const auto duration = trap ? std::optional(kTrapPatience) : fault.duration;
   if (duration) world_.after(*duration, [this, number] { finish(number); });
@@ -168,12 +168,12 @@ bool Injector::may_lose_disk(const Host& host) const {
   return cluster_.metadata().size() >= 3 && (blank_ == nullptr || blank_ == &host);
 }
 
-Injector::End Injector::begin(const Fault& fault, Host& host) {
+Injector::End Injector::begin(const Fault& fault, Host& host, uint64_t number) {
   switch (fault.kind) {
     case FaultKind::kKill:
     case FaultKind::kPowerLoss:
     case FaultKind::kPause:
-    case FaultKind::kLostDisk: return begin_down(fault, host);
+    case FaultKind::kLostDisk: return begin_down(fault, host, number);
     case FaultKind::kPartition: return begin_partition(fault, host);
     case FaultKind::kClog: return begin_clog(fault, host);
     case FaultKind::kDiskErrors:
@@ -192,7 +192,7 @@ Injector::End Injector::begin(const Fault& fault, Host& host) {
   return {};
 }
 
-Injector::End Injector::begin_down(const Fault& fault, Host& host) {
+Injector::End Injector::begin_down(const Fault& fault, Host& host, uint64_t number) {
   if (!host.up()) return {};
   if (fault.kind == FaultKind::kPause) return begin_pause(host);
   if (fault.kind == FaultKind::kLostDisk) {
@@ -200,7 +200,7 @@ Injector::End Injector::begin_down(const Fault& fault, Host& host) {
     if (has(cluster_.metadata(), host)) blank_ = &host;
     cluster_.give_up(host);
   } else if (fault.amount > 0) {
-    return begin_trap(fault, host);
+    return begin_trap(fault, host, number);
   } else if (fault.kind == FaultKind::kKill) {
     host.crash();
   } else {
@@ -222,11 +222,11 @@ Injector::End Injector::begin_pause(Host& host) {
 }
 
 // The machine goes down in the middle of what its disk is asked to do.
-Injector::End Injector::begin_trap(const Fault& fault, Host& host) {
-  const uint64_t number = next_number_;
+Injector::End Injector::begin_trap(const Fault& fault, Host& host, uint64_t number) {
   const bool power = fault.kind == FaultKind::kPowerLoss;
   const Duration down = fault.duration.value_or(1s);
   host.disk_model().set_trap(fault.amount, [this, &host, number, power, down] {
+    add(injected_, power ? "power_loss" : "kill", 1);
     add(injected_, power ? "power_loss_in_disk_operation" : "kill_in_disk_operation", 1);
     power ? host.power_off() : host.crash();
     world_.after(down, [this, number] { finish(number); });
@@ -236,6 +236,13 @@ Injector::End Injector::begin_trap(const Fault& fault, Host& host) {
     host.disk_model().clear_trap();
     boot_if_down(host);
   };
+}
+
+// A second fault of a kind is left out: the end of the first would be that of both.
+bool Injector::under_way(FaultKind kind, const Host& host) const {
+  return std::ranges::any_of(active_, [&](const auto& entry) {
+    return entry.second.kind == kind && entry.second.host == &host;
+  });
 }
 
 void Injector::block(Host& from, Host& to) {
@@ -272,6 +279,7 @@ Injector::End Injector::begin_partition(const Fault& fault, Host& host) {
 }
 
 Injector::End Injector::begin_clog(const Fault& fault, Host& host) {
+  if (under_way(fault.kind, host)) return {};
   const auto extra = std::chrono::milliseconds(static_cast<int64_t>(fault.amount));
   world_.trace().act(host.name(), "has slow links, {} ms", fault.amount);
   const auto set = [this, &host](Duration delay) {
@@ -286,15 +294,18 @@ Injector::End Injector::begin_clog(const Fault& fault, Host& host) {
 }
 
 Injector::End Injector::begin_disk(const Fault& fault, Host& host) {
+  if (under_way(fault.kind, host)) return {};
   DiskModel& model = host.disk_model();
   world_.trace().act(host.name(), "has trouble with its disk: {}", fault_name(fault.kind));
   if (fault.kind == FaultKind::kDiskErrors) {
     const auto rate = static_cast<uint32_t>(std::min<uint64_t>(fault.amount, 1'000'000));
+    const bool misdirects = scenario_.within_budget && &host == damaged_;
+    if (misdirects) cluster_.give_up(host);
     model.set_rates({.read_error = rate / 4,
                      .write_error = rate,
                      .sync_error = rate,
                      .metadata_error = rate / 4,
-                     .misdirected_write = 0});
+                     .misdirected_write = misdirects ? rate : 0});
     return [&model] { model.set_rates({}); };
   }
   if (fault.kind == FaultKind::kDiskSlow) {
@@ -336,7 +347,9 @@ void Injector::count(Tally& tally) const {
         const auto kind = static_cast<DiskFault>(i);
         const auto& counted = host->disk_image().counts()[kind];
         const std::string name = fmt::format("disk.{}", disk_fault_name(kind));
-        add(tally, name, counted.injected);
+        // How often the injector began a stall or slowness is counted by itself.
+        if (kind != DiskFault::kStall && kind != DiskFault::kSlow)
+          add(tally, name, counted.injected);
         add(tally, name + ".effect", counted.took_effect);
       }
     }

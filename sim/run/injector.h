@@ -36,6 +36,7 @@ class Injector {
   using End = std::function<void()>;
   struct Active {
     Host* host;
+    FaultKind kind;
     bool impairs;  // counts against the budget
     End end;
   };
@@ -49,13 +50,14 @@ class Injector {
   bool within_budget(const Fault& fault, const Host& host) const;
   bool may_lose_disk(const Host& host) const;
   // What the fault does. The end undoes it; empty when nothing happened.
-  End begin(const Fault& fault, Host& host);
-  End begin_down(const Fault& fault, Host& host);
+  End begin(const Fault& fault, Host& host, uint64_t number);
+  End begin_down(const Fault& fault, Host& host, uint64_t number);
   End begin_pause(Host& host);
-  End begin_trap(const Fault& fault, Host& host);
+  End begin_trap(const Fault& fault, Host& host, uint64_t number);
   End begin_partition(const Fault& fault, Host& host);
   End begin_clog(const Fault& fault, Host& host);
   End begin_disk(const Fault& fault, Host& host);
+  bool under_way(FaultKind kind, const Host& host) const;
   void spoil(const Fault& fault, Host& host);
   void block(Host& from, Host& to);
   void unblock(Host& from, Host& to);

@@ -127,6 +127,8 @@ class Run {
     if (const auto sound = metadata::check_invariants(shadow.state()); !sound)
       violations_.add(Oracle::kInvariants, "{}", sound.error());
     check_write_gap(history);
+    for (const std::string& name : cluster_.unexplained_ends())
+      violations_.add(Oracle::kCrash, "{} ended, and its disk gave it no reason", name);
     if (MUTANT("CANARY")) violations_.add(Oracle::kCanary, "the canary sings");
   }
 

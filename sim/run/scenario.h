@@ -28,6 +28,7 @@ struct ClusterShape {
   uint64_t snapshot_after_bytes = 0;  // of log; 0: as the product has it
   std::optional<uint64_t> log_tail;   // entries kept behind a snapshot; absent: likewise
   Duration session_silence = 600s;
+  Duration lease_silence = 60s;
   Duration deletion_grace = 600s;
   Duration operation_limit = 10s;  // of clients
   Duration latency_max = 500us;

@@ -37,6 +37,7 @@ ClusterShape draw_cluster(Random random) {
     shape.log_tail = random.below(16);  // whoever is away for long is sent a snapshot
   }
   if (random.chance(1, 4)) shape.session_silence = draw_duration(random, 4s, 20s);
+  if (random.chance(1, 4)) shape.lease_silence = draw_duration(random, 4s, 20s);
   if (random.chance(1, 3)) shape.deletion_grace = draw_duration(random, 5s, 20s);
   if (random.chance(1, 3)) shape.operation_limit = draw_duration(random, 500ms, 3s);
   if (random.chance(1, 2)) shape.connection_timeout = draw_duration(random, 1s, 8s);
@@ -117,6 +118,9 @@ const Trouble kTroubles[] = {
     {FaultKind::kDiskSlow, "chunk:any", 3, 1s, 8s, 5, 60},
     {FaultKind::kDiskStall, "metadata:any", 2, 500ms, 6s},
     {FaultKind::kDiskStall, "chunk:any", 2, 500ms, 6s},
+    {FaultKind::kDiskFull, "metadata:any", 2, 500ms, 6s, 0, 0, 3},
+    {FaultKind::kDiskFull, "chunk:any", 2, 500ms, 6s, 0, 0, 3},
+    {FaultKind::kDiskErrors, "chunk:damaged", 2, 500ms, 4s, 20'000, 200'000, 3},
     {FaultKind::kBitRot, "chunk:damaged", 4, 0s, 0s, 1, 8},
     {FaultKind::kSectorErrors, "chunk:damaged", 4, 0s, 0s, 1, 8},
     {FaultKind::kLostDisk, "chunk:damaged", 1, 500ms, 5s, 0, 0, 2},

@@ -236,7 +236,10 @@ class ShapeTest(Table):
             sources = [Source(path, "")]
             self.assertEqual([f.path for f in lint.check(sources, CMAKE) if f.rule == "readme"],
                              [readme])
-            sources.append(Source(readme, "What lives here.\n"))
+            sources.append(Source(readme, "#what / lives here.\n"))
+            self.assertEqual([f.found for f in lint.check(sources, CMAKE) if f.rule == "readme"],
+                             ['it opens with "#what / lives here."'])
+            sources[-1] = Source(readme, "# What lives here\n")
             self.assertEqual([f for f in lint.check(sources, CMAKE) if f.rule == "readme"], [])
 
     def test_places_are_exact(self):

@@ -125,8 +125,15 @@ def check_doctest(source):
 
 
 def check_readmes(sources):
-    """(path, found, advice): each folder of core, and nodes, sim and net, has a README.md."""
+    """(path, found, advice): each folder of core, and nodes, sim and net, has a README.md.
+
+    Each opens with its title: what a formatter of code has been over does not.
+    """
     paths = {s.path for s in sources}
+    for source in sources:
+        if source.path.endswith("README.md") and not source.text.startswith("# "):
+            yield source.path, f"it opens with \"{source.text[:20].splitlines()[0]}\"", \
+                'open with "# " and a title; never run clang-format on it'
     needed = set()
     for source in sources:
         parts = source.path.split("/")
