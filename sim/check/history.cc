@@ -47,6 +47,17 @@ std::string outcome_text(const Operation& operation) {
 
 }  // namespace
 
+bool is_done(const Operation& last_try, bool doubtful) {
+  if (last_try.outcome == Outcome::kDone) return true;
+  if (last_try.outcome != Outcome::kRefused || !doubtful) return false;
+  switch (last_try.act) {
+    case Act::kMakeDirectory: return last_try.code == Code::kExists;
+    case Act::kRename:
+    case Act::kRemove: return last_try.code == Code::kNotFound;
+    default: return false;
+  }
+}
+
 std::string describe(const Operation& operation) {
   std::string text =
       fmt::format("client {} {} {}", operation.client, act_name(operation.act), operation.path);

@@ -55,6 +55,11 @@ struct Operation {
   std::vector<std::string> names;  // listed
 };
 
+// Whether what was asked is done now: by this try, or, when a `doubtful` try of the same change
+// came before (of unknown outcome), by that one, as the refusal shows. A put can always be done
+// again.
+bool is_done(const Operation& last_try, bool doubtful);
+
 // "client 3 put /d1/f2 (4096 bytes) [1.203s, 1.290s] done at 312", for reports.
 std::string describe(const Operation& operation);
 

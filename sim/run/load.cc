@@ -95,12 +95,11 @@ Task<> Load::checker_loop(Env& env, nodes::Client& client, User& user) {
 
 // Repeats the operation, as a new one each time, until it is done. The run bounds the time.
 Task<> Load::insist(Env& env, User& user, Operation operation, Buffer bytes) {
-  for (;;) {
+  for (bool doubtful = false;;) {
     const size_t number = co_await user.perform(operation, bytes);
-    if (record_.history.at(number).outcome == Outcome::kDone) co_return;
-    // Done by an earlier try whose outcome was unknown, perhaps.
-    const auto code = record_.history.at(number).code;
-    if (code == Code::kExists || code == Code::kNotFound) co_return;
+    const Operation& told = record_.history.at(number);
+    if (is_done(told, doubtful)) co_return;
+    doubtful = doubtful || told.outcome == Outcome::kUnknown;
     co_await env.sleep(kRetryPause);
   }
 }

@@ -1,0 +1,45 @@
+#include "sim/check/history.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::sim {
+namespace {
+
+Operation refused(Act act, Code code) {
+  Operation operation;
+  operation.act = act;
+  operation.outcome = Outcome::kRefused;
+  operation.code = code;
+  return operation;
+}
+
+constexpr Act kActs[] = {Act::kPut,           Act::kGet,    Act::kStat,  Act::kList,
+                         Act::kMakeDirectory, Act::kRename, Act::kRemove};
+
+TEST_CASE("a refusal at the first try is never taken for success") {
+  for (const Act act : kActs)
+    for (const Code code : {Code::kNotFound, Code::kExists, Code::kPrecondition})
+      CHECK(!is_done(refused(act, code), false));
+}
+
+TEST_CASE("a refusal that an unknown earlier try explains is success, but not of puts and reads") {
+  for (const Act act : kActs) {
+    CHECK_EQ(is_done(refused(act, Code::kExists), true), act == Act::kMakeDirectory);
+    CHECK_EQ(is_done(refused(act, Code::kNotFound), true),
+             act == Act::kRename || act == Act::kRemove);
+    CHECK(!is_done(refused(act, Code::kUnavailable), true));
+  }
+}
+
+TEST_CASE("only an answer makes it done") {
+  Operation operation;
+  for (const Outcome outcome : {Outcome::kPending, Outcome::kUnknown}) {
+    operation.outcome = outcome;
+    CHECK(!is_done(operation, true));
+  }
+  operation.outcome = Outcome::kDone;
+  CHECK(is_done(operation, false));
+}
+
+}  // namespace
+}  // namespace dogfs::sim
