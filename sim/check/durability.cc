@@ -31,14 +31,41 @@ class Uncertain {
   std::set<std::string> roots_;
 };
 
+bool meet(std::string_view a, std::string_view b) { return lies_within(a, b) || lies_within(b, a); }
+
+bool touches(const Operation& operation, std::string_view path) {
+  return meet(operation.path, path) || (operation.act == Act::kRename && meet(operation.to, path));
+}
+
+// Whether each of `changes` ran at the same time as another one of the same paths.
+std::vector<bool> find_contended(const std::vector<const Operation*>& changes) {
+  std::vector<bool> contended(changes.size());
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const Operation& a = *changes[i];
+    for (size_t j = 0; j < i; ++j) {
+      const Operation& b = *changes[j];
+      if (a.began > b.ended || b.began > a.ended) continue;
+      if (!touches(a, b.path) && !(b.act == Act::kRename && touches(a, b.to))) continue;
+      contended[i] = contended[j] = true;
+    }
+  }
+  return contended;
+}
+
+// Whether it may change which files there are.
+bool moves_files(const Operation& operation) {
+  return changes(operation.act) && operation.act != Act::kMakeDirectory;
+}
+
 class Replay {
  public:
   explicit Replay(const History& history) : uncertain_(history.operations()) {
     std::vector<const Operation*> done;
     for (const Operation& operation : history.operations())
-      if (operation.outcome == Outcome::kDone && changes(operation.act)) done.push_back(&operation);
+      if (operation.outcome == Outcome::kDone && moves_files(operation)) done.push_back(&operation);
     std::ranges::sort(done, {}, &Operation::position);
-    for (const Operation* operation : done) apply(*operation);
+    const std::vector<bool> contended = find_contended(done);
+    for (size_t i = 0; i < done.size(); ++i) contended[i] ? give_up(*done[i]) : apply(*done[i]);
   }
   const std::map<std::string, Content>& files() const { return files_; }
 
@@ -53,6 +80,11 @@ class Replay {
       case Act::kRename: move(operation.path, operation.to); break;
       default: break;
     }
+  }
+  // Nobody knows what it left where it acted.
+  void give_up(const Operation& operation) {
+    erase_below(operation.path);
+    if (operation.act == Act::kRename) erase_below(operation.to);
   }
   void erase_below(std::string_view path) {
     std::erase_if(files_, [&](const auto& file) { return lies_within(file.first, path); });

@@ -1,7 +1,9 @@
 #pragma once
 // Durability: what clients were told is done must be there at the end. Judged from the history
 // alone, without any log: acknowledged changes are replayed by their positions; whatever an
-// operation of unknown outcome may have touched is uncertain, and nothing is demanded of it.
+// operation of unknown outcome may have touched is uncertain, and nothing is demanded of it. Nor is
+// it of what changes touched that ran at the same time: the position of a retried one is that of a
+// later entry, so it does not order them.
 //
 // Also: every read, at any time, must have returned the whole bytes of some put (P3).
 

@@ -48,6 +48,48 @@ TEST_CASE("nothing is demanded where an unknown operation may still act") {
   CHECK_EQ(losses(forged, {}), 0);
 }
 
+// The first put was applied at 10, but its reply was lost; its repetition was answered at 20.
+Forged answered_late() {
+  Forged forged;
+  const size_t first = forged.begin({.act = Act::kPut, .path = "/d/a"});
+  forged.history.at(first).content = content_of("one");
+  const size_t second = forged.begin({.act = Act::kPut, .path = "/d/a"});
+  forged.history.at(second).content = content_of("two");
+  forged.done(second, 15);
+  forged.done(first, 20);
+  return forged;
+}
+
+TEST_CASE("positions do not order changes of a file that ran at the same time") {
+  Forged forged = answered_late();
+  CHECK_EQ(losses(forged, {{"/d/a", content_of("two")}}), 0);
+  CHECK_EQ(losses(forged, {{"/d/a", content_of("one")}}), 0);
+  forged.rename("/d", "/e", 25);  // nor what came of them
+  CHECK_EQ(losses(forged, {{"/e/a", content_of("two")}}), 0);
+  forged.put("/e/a", "three", 30);
+  CHECK_EQ(losses(forged, {{"/e/a", content_of("two")}}), 1);
+}
+
+TEST_CASE("changes of other files at the same time take no demand away") {
+  Forged forged;
+  const size_t other = forged.begin({.act = Act::kRename, .path = "/d/ab", .to = "/d/ac"});
+  const size_t parent = forged.begin({.act = Act::kMakeDirectory, .path = "/d", .parents = true});
+  forged.put("/d/a", "one", 1);
+  forged.done(other, 2);
+  forged.done(parent, 3);
+  CHECK_EQ(losses(forged, {}), 1);
+}
+
+TEST_CASE("a file under a directory that was renamed at the same time is not demanded") {
+  Forged forged;
+  forged.put("/d/a", "one", 1);
+  const size_t rename = forged.begin({.act = Act::kRename, .path = "/d", .to = "/e"});
+  forged.put("/d/a", "two", 2);
+  forged.done(rename, 3);
+  CHECK_EQ(losses(forged, {{"/e/a", content_of("one")}}), 0);
+  CHECK_EQ(losses(forged, {}), 0);
+}
+
 TEST_CASE("bytes that no put wrote, or not yet, are wrong") {
   const auto wrong = [](const Forged& forged) {
     Violations violations;
