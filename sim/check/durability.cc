@@ -126,6 +126,20 @@ void check_durability(const History& history, const FinalReads& reads, Violation
   }
 }
 
+void check_damage(const History& history, Violations& violations) {
+  const auto& operations = history.operations();
+  for (const Operation& get : operations) {
+    if (get.act != Act::kGet || get.code != Code::kCorrupt) continue;
+    const bool disturbed = std::ranges::any_of(operations, [&](const Operation& other) {
+      return moves_files(other) && other.began <= get.ended && other.ended >= get.began &&
+             touches(other, get.path);
+    });
+    if (!disturbed)
+      violations.add(Oracle::kDurability, "damage beyond repair, within the budget: {}",
+                     describe(get));
+  }
+}
+
 void check_bytes(const History& history, Violations& violations) {
   std::map<Content, Instant> written;  // -> when its first put began
   for (const Operation& operation : history.operations()) {

@@ -28,6 +28,10 @@ using FinalReads = std::map<std::string, Result<Content>>;
 // kDurability for each acknowledged file that is missing, unreadable or other.
 void check_durability(const History& history, const FinalReads& reads, Violations& violations);
 
+// For runs within the fault budget: kDurability for each get, at any time, that found its file
+// damaged, unless a change of the path ran at the same time and may have dropped it.
+void check_damage(const History& history, Violations& violations);
+
 // kWrongBytes for each get that returned what no put had begun to write.
 void check_bytes(const History& history, Violations& violations);
 

@@ -9,11 +9,14 @@
 namespace dogfs::sim {
 namespace {
 
+using metadata::AbandonUpload;
+using metadata::ExpireLease;
 using metadata::MakeDirectory;
 using metadata::Publish;
 using metadata::PublishCondition;
 using metadata::Remove;
 using metadata::Rename;
+using metadata::StartUpload;
 
 // Whether the command is what the operation asked for.
 bool asks_for(const Operation& operation, const metadata::Operation& command) {
@@ -49,12 +52,42 @@ bool changes_the_tree(const metadata::Operation& command) {
          std::holds_alternative<Rename>(command) || std::holds_alternative<Remove>(command);
 }
 
+bool leases(const metadata::Operation& command) {
+  return std::holds_alternative<StartUpload>(command) ||
+         std::holds_alternative<AbandonUpload>(command) ||
+         std::holds_alternative<ExpireLease>(command);
+}
+
+// "done" or the refusal, for reports.
+template <class T>
+std::string told(const Result<T>& result) {
+  return result ? "done" : fmt::format("{}", result.error());
+}
+
+template <class T, class U>
+bool agree(const Result<T>& a, const Result<U>& b) {
+  return a && b ? true : !a && !b && a.error().code == b.error().code;
+}
+
 bool same_answer(const metadata::Response& a, const metadata::Response& b) {
   return a && b ? *a == *b : !a && !b && a.error().code == b.error().code;
 }
 
+// A refusal that is right whatever the tree is: no leader, busy, or bytes that cannot be read.
+bool says_nothing(const Operation& refused) {
+  return refused.code == Code::kUnavailable ||
+         (refused.act == Act::kGet && refused.code == Code::kCorrupt);
+}
+
 // The same request of the same session, wherever it stands in the log.
 using RequestName = std::pair<ClientId, RequestId>;
+
+// An upload of the log, from its start on.
+struct Upload {
+  ClientId client;
+  uint64_t directory = 0;  // of the model
+  bool ended = false;      // published, abandoned or expired
+};
 
 // The bounds that real time sets to an operation's position: after all that ended before it began,
 // before all that began after it ended.
@@ -91,17 +124,27 @@ class Checker {
   void find_low_bounds(std::vector<size_t> all, std::vector<size_t> placed);
   void find_high_bounds(std::vector<size_t> all, std::vector<size_t> placed);
   void check_order(size_t number);
+  void check_refused_put(size_t number);
   void sort_reads();
   void execute(size_t command);
   void change_tree(const CommittedCommand& committed, const std::vector<size_t>& asked_by);
+  void follow_cluster(const CommittedCommand& committed);
+  void follow_lease(const CommittedCommand& committed);
+  void start_upload(const CommittedCommand& committed, const StartUpload& start);
+  void end_upload(const CommittedCommand& committed, metadata::FileHandle file);
+  // The client holds no lease of it any more, and must be refused.
+  bool lease_lost(const CommittedCommand& committed, const Publish& publish) const;
   std::vector<size_t> asked_by(const CommittedCommand& committed);
   void compare_answer(const Operation& told, const metadata::Response& response);
-  Result<> apply(const metadata::Operation& command, const std::vector<size_t>& asked_by);
+  void compare(const CommittedCommand& committed, const Result<>& expected);
+  Result<> apply(const metadata::Operation& command);
+  Result<> publish(const Publish& publish, const std::vector<size_t>& asked_by);
   void answer_reads_below(LogIndex position);
   // The tree has not changed since state_since_: it explains answers whose span meets that.
   void explain_until(LogIndex position);
   // Why the operation's answer is not what this tree gives; nothing when it is.
   std::optional<std::string> contradiction(const Operation& operation) const;
+  Result<const TreeModel::Entry*> look(const Operation& read) const;
   void report_unexplained(size_t number);
 
   const std::vector<Operation>& operations_;
@@ -109,15 +152,19 @@ class Checker {
   Violations& violations_;
   TreeModel tree_;
 
-  std::map<LogIndex, size_t> at_position_;  // -> commands_
-  std::map<RequestName, size_t> first_;     // -> commands_
-  std::map<size_t, size_t> claimed_;        // commands_ -> operations_
-  std::vector<LogIndex> positions_;         // of operations; 0: none
-  std::vector<Bounds> bounds_;              // of operations
-  std::vector<size_t> reads_;               // operations with a position, by it
+  std::map<LogIndex, size_t> at_position_;            // -> commands_
+  std::map<RequestName, size_t> first_;               // -> commands_
+  std::multimap<std::string, size_t> refused_files_;  // path -> StartUpload or Publish of commands_
+  std::map<size_t, size_t> claimed_;                  // commands_ -> operations_
+  std::vector<LogIndex> positions_;                   // of operations; 0: none
+  std::vector<Bounds> bounds_;                        // of operations
+  std::vector<size_t> reads_;                         // operations with a position, by it
   size_t next_read_ = 0;
   std::vector<size_t> floating_;  // answers without a position, not yet explained
   LogIndex state_since_;
+  std::map<metadata::FileHandle, Upload> uploads_;
+  placement::Policy policy_;   // of the cluster
+  std::set<NodeId> servers_;   // chunk servers that are or were of the cluster
   std::set<size_t> consumed_;  // unknown operations that were found in the log
 };
 
@@ -126,6 +173,11 @@ void Checker::index_commands() {
     const auto& command = commands_[i].command;
     at_position_.emplace(commands_[i].position, i);
     if (command.client) first_.emplace(RequestName{command.client, command.request}, i);
+    if (commands_[i].response) continue;
+    if (const auto* start = std::get_if<StartUpload>(&command.operation))
+      refused_files_.emplace(start->path, i);
+    if (const auto* publish = std::get_if<Publish>(&command.operation))
+      refused_files_.emplace(publish->path, i);
   }
 }
 
@@ -136,14 +188,15 @@ void Checker::place_operations() {
   for (size_t i = 0; i < operations_.size(); ++i) {
     const Operation& operation = operations_[i];
     positions_[i] = operation.position;
-    if (!changes(operation.act) || !operation.position) continue;
+    if (!changes(operation.act)) continue;
     if (operation.outcome != Outcome::kDone && operation.outcome != Outcome::kRefused) continue;
     const auto found = at_position_.find(operation.position);
     const bool names_it = found != at_position_.end() &&
                           asks_for(operation, commands_[found->second].command.operation);
     if (!names_it) {
       // A refused put was perhaps refused at an earlier step than its publication.
-      if (operation.outcome == Outcome::kDone)
+      if (operation.outcome == Outcome::kDone ||
+          (operation.act != Act::kPut && !says_nothing(operation)))
         violations_.add(Oracle::kLinearizability, "no such request in the log there: {}",
                         describe(operation));
       continue;
@@ -169,6 +222,7 @@ void Checker::find_bounds() {
   find_low_bounds(all, placed);
   find_high_bounds(all, placed);
   for (const size_t i : placed) check_order(i);
+  for (size_t i = 0; i < operations_.size(); ++i) check_refused_put(i);
 }
 
 // Sweeps through time: the highest position that was answered before each operation began.
@@ -204,12 +258,29 @@ void Checker::check_order(size_t number) {
   const Operation& operation = operations_[number];
   const LogIndex low = bounds_[number].low;
   const auto command = at_position_.find(positions_[number]);
-  const bool changed =
-      changes(operation.act) && command != at_position_.end() && claimed_.contains(command->second);
+  const auto claim =
+      command == at_position_.end() ? claimed_.end() : claimed_.find(command->second);
+  const bool changed = claim != claimed_.end() && claim->second == number;
   if (changed ? positions_[number] > low : positions_[number] >= low) return;
   violations_.add(Oracle::kLinearizability,
                   "it stands before position {}, which was answered before it began: {}", low,
                   describe(operation));
+}
+
+// What a client was told of its path must have been said of it by the log meanwhile.
+void Checker::check_refused_put(size_t number) {
+  const Operation& operation = operations_[number];
+  if (operation.act != Act::kPut || operation.outcome != Outcome::kRefused) return;
+  if (operation.code != Code::kNotFound && operation.code != Code::kExists) return;
+  const auto [begin, end] = refused_files_.equal_range(operation.path);
+  const bool said = std::any_of(begin, end, [&](const auto& refused) {
+    const CommittedCommand& committed = commands_[refused.second];
+    return committed.response.error().code == operation.code &&
+           committed.position > bounds_[number].low && committed.position <= bounds_[number].high;
+  });
+  if (!said)
+    violations_.add(Oracle::kLinearizability, "the log refused nothing like it: {}",
+                    describe(operation));
 }
 
 void Checker::sort_reads() {
@@ -218,11 +289,7 @@ void Checker::sort_reads() {
     const bool answered =
         operation.outcome == Outcome::kDone || operation.outcome == Outcome::kRefused;
     if (changes(operation.act) || !answered) continue;
-    // Refusals that say nothing about the tree (no leader, busy) are always right.
-    const bool says_something = operation.outcome == Outcome::kDone ||
-                                operation.code == Code::kNotFound ||
-                                operation.code == Code::kPrecondition;
-    if (!says_something) continue;
+    if (operation.outcome == Outcome::kRefused && says_nothing(operation)) continue;
     (operation.position ? reads_ : floating_).push_back(i);
   }
   std::ranges::sort(reads_, {}, [&](size_t i) { return std::pair(operations_[i].position, i); });
@@ -231,7 +298,8 @@ void Checker::sort_reads() {
 void Checker::execute(size_t number) {
   const CommittedCommand& committed = commands_[number];
   const auto& command = committed.command;
-  if (!changes_the_tree(command.operation)) return;
+  follow_cluster(committed);
+  if (!changes_the_tree(command.operation) && !leases(command.operation)) return;
   const bool unknown = !committed.response && committed.response.error().is(Code::kUnknown);
   const auto first = first_.find({command.client, command.request});
   if (first != first_.end() && first->second != number) {
@@ -244,6 +312,10 @@ void Checker::execute(size_t number) {
     return;
   }
   if (unknown) return;  // an expired session: not executed
+  if (leases(command.operation)) {
+    follow_lease(committed);
+    return;
+  }
   explain_until(committed.position.prev());
   change_tree(committed, asked_by(committed));
   state_since_ = committed.position;
@@ -274,34 +346,100 @@ void Checker::change_tree(const CommittedCommand& committed, const std::vector<s
                     committed.position);
   if (asked.size() == 1) consumed_.insert(asked.front());
   for (const size_t i : asked) compare_answer(operations_[i], committed.response);
-  if (std::holds_alternative<Publish>(operation) && !committed.response) return;  // a lost lease
-  const auto expected = apply(operation, asked);
-  if (expected.has_value() == committed.response.has_value()) return;
-  violations_.add(Oracle::kLinearizability, "{} at {} was {}, the model says {}", name,
-                  committed.position,
-                  committed.response ? "done" : fmt::format("{}", committed.response.error()),
-                  expected ? "done" : fmt::format("{}", expected.error()));
+  const auto* publication = std::get_if<Publish>(&operation);
+  if (publication == nullptr) {
+    compare(committed, apply(operation));
+  } else if (!lease_lost(committed, *publication)) {
+    compare(committed, publish(*publication, asked));
+    if (committed.response) end_upload(committed, publication->file);
+  } else if (committed.response) {
+    violations_.add(Oracle::kLinearizability, "publish at {} was done without a lease",
+                    committed.position);
+  }
+}
+
+void Checker::compare(const CommittedCommand& committed, const Result<>& expected) {
+  if (agree(expected, committed.response)) return;
+  violations_.add(Oracle::kLinearizability, "{} at {} was {}, the model says {}",
+                  metadata::operation_name(committed.command.operation), committed.position,
+                  told(committed.response), told(expected));
+}
+
+void Checker::follow_cluster(const CommittedCommand& committed) {
+  if (!committed.response) return;
+  const auto& operation = committed.command.operation;
+  if (const auto* create = std::get_if<metadata::CreateCluster>(&operation))
+    policy_ = create->policy;
+  const auto* announced = std::get_if<metadata::RegisterNode>(&operation);
+  if (announced != nullptr && announced->kind == placement::NodeKind::kChunk)
+    servers_.insert(std::get<metadata::NodeRegistered>(*committed.response).node);
+}
+
+void Checker::follow_lease(const CommittedCommand& committed) {
+  const auto& operation = committed.command.operation;
+  if (const auto* start = std::get_if<StartUpload>(&operation)) {
+    start_upload(committed, *start);
+  } else if (committed.response) {
+    const auto* abandon = std::get_if<AbandonUpload>(&operation);
+    end_upload(committed, abandon ? abandon->file : std::get<ExpireLease>(operation).file);
+  }
+}
+
+void Checker::start_upload(const CommittedCommand& committed, const StartUpload& start) {
+  const auto directory = tree_.start_upload(start.path, start.overwrite);
+  const bool too_small = servers_.size() < start.policy.value_or(policy_).width();
+  if (directory && too_small && !committed.response &&
+      committed.response.error().is(Code::kPrecondition))
+    return;
+  compare(committed, directory ? Result<>() : fail(directory.error()));
+  if (!directory || !committed.response) return;
+  const auto& started = std::get<metadata::UploadStarted>(*committed.response);
+  const Upload upload{.client = committed.command.client, .directory = *directory};
+  if (!uploads_.emplace(started.file, upload).second)
+    violations_.add(Oracle::kLinearizability, "the upload started at {} has the id of another",
+                    committed.position);
+}
+
+void Checker::end_upload(const CommittedCommand& committed, metadata::FileHandle file) {
+  const auto upload = uploads_.find(file);
+  if (upload == uploads_.end() || upload->second.ended)
+    violations_.add(Oracle::kLinearizability, "{} at {} of what is no upload was done",
+                    metadata::operation_name(committed.command.operation), committed.position);
+  else
+    upload->second.ended = true;
+}
+
+bool Checker::lease_lost(const CommittedCommand& committed, const Publish& publish) const {
+  const auto upload = uploads_.find(publish.file);
+  return upload == uploads_.end() || upload->second.ended ||
+         upload->second.client != committed.command.client;
 }
 
 void Checker::compare_answer(const Operation& told, const metadata::Response& response) {
   if (told.outcome == Outcome::kRefused && response)
     violations_.add(Oracle::kExactlyOnce, "refused, but it was applied: {}", describe(told));
+  if (told.outcome == Outcome::kRefused && !response && told.code != response.error().code)
+    violations_.add(Oracle::kLinearizability, "the log says {}: {}", response.error(),
+                    describe(told));
   if (told.outcome == Outcome::kDone && !response)
     violations_.add(Oracle::kLinearizability, "done, but the log says {}: {}", response.error(),
                     describe(told));
 }
 
-Result<> Checker::apply(const metadata::Operation& command, const std::vector<size_t>& asked) {
+Result<> Checker::apply(const metadata::Operation& command) {
   if (const auto* make = std::get_if<MakeDirectory>(&command))
     return tree_.make_directory(make->path, make->parents);
   if (const auto* rename = std::get_if<Rename>(&command))
     return tree_.rename(rename->from, rename->to);
-  if (const auto* remove = std::get_if<Remove>(&command))
-    return tree_.remove(remove->path, remove->recursive);
-  const auto& publish = std::get<Publish>(command);
+  const auto& remove = std::get<Remove>(command);
+  return tree_.remove(remove.path, remove.recursive);
+}
+
+Result<> Checker::publish(const Publish& publish, const std::vector<size_t>& asked) {
   TreeModel::Published file{.length = publish.length,
                             .contents = {},
-                            .if_absent = publish.condition == PublishCondition::kIfAbsent};
+                            .if_absent = publish.condition == PublishCondition::kIfAbsent,
+                            .directory = uploads_.at(publish.file).directory};
   for (const size_t i : asked) file.contents.push_back(operations_[i].content);
   return tree_.publish(publish.path, file);
 }
@@ -323,18 +461,15 @@ void Checker::explain_until(LogIndex position) {
 }
 
 std::optional<std::string> Checker::contradiction(const Operation& operation) const {
-  const TreeModel::Entry* entry = tree_.find(operation.path);
+  const auto found = look(operation);
   if (operation.outcome == Outcome::kRefused) {
-    if (operation.code == Code::kNotFound && entry != nullptr) return "it is there";
-    if (operation.code == Code::kPrecondition && entry != nullptr && !entry->is_directory &&
-        operation.act != Act::kList)
-      return "it is a file, and there";
-    return std::nullopt;
+    if (!found && found.error().code == operation.code) return std::nullopt;
+    return fmt::format("the model says {}", told(found));
   }
-  if (entry == nullptr) return "there is no such path";
+  if (!found) return fmt::format("the model says {}", found.error());
+  const TreeModel::Entry* entry = *found;
   switch (operation.act) {
     case Act::kGet:
-      if (entry->is_directory) return "it is a directory";
       if (std::ranges::count(entry->contents, operation.read) > 0) return std::nullopt;
       return fmt::format("got {} bytes ({:016x}), which is not what stands there ({} bytes)",
                          operation.read.length, operation.read.digest, entry->length);
@@ -344,13 +479,20 @@ std::optional<std::string> Checker::contradiction(const Operation& operation) co
         return fmt::format("length {}, not {}", operation.length, entry->length);
       return std::nullopt;
     case Act::kList: {
-      if (!entry->is_directory) return "it is a file";
       std::vector<std::string> names;
       for (const auto& [name, child] : entry->children) names.push_back(name);
       if (names == operation.names) return std::nullopt;
       return fmt::format("listed {} names, there are {}", operation.names.size(), names.size());
     }
     default: return std::nullopt;
+  }
+}
+
+Result<const TreeModel::Entry*> Checker::look(const Operation& read) const {
+  switch (read.act) {
+    case Act::kGet: return tree_.get(read.path);
+    case Act::kList: return tree_.list(read.path);
+    default: return tree_.stat(read.path);
   }
 }
 

@@ -31,10 +31,21 @@ const TreeModel::Entry* TreeModel::find(std::string_view path) const {
 }
 
 Result<TreeModel::Entry*> TreeModel::parent_of(std::string_view path) {
+  TRY(parent, std::as_const(*this).parent_of(path));
+  return const_cast<Entry*>(parent);
+}
+
+TreeModel::Entry& TreeModel::make_child(Entry& parent, const std::string& name) {
+  const auto [child, is_new] = parent.children.try_emplace(name);
+  if (is_new) child->second.number = ++directories_made_;
+  return child->second;
+}
+
+Result<const TreeModel::Entry*> TreeModel::parent_of(std::string_view path) const {
   auto names = path_names(path);
   if (names.empty()) return fail(Code::kInvalid, "the root");
   names.pop_back();
-  Entry* entry = &root_;
+  const Entry* entry = &root_;
   for (const std::string& name : names) {
     const auto child = entry->children.find(name);
     if (child == entry->children.end()) return fail(Code::kNotFound, "{}", path);
@@ -52,7 +63,7 @@ Result<> TreeModel::make_directory(std::string_view path, bool parents) {
   }
   if (!parents) {
     TRY(parent, parent_of(path));
-    parent->children.try_emplace(names.back());
+    make_child(*parent, names.back());
     return {};
   }
   const Entry* entry = &root_;
@@ -63,17 +74,21 @@ Result<> TreeModel::make_directory(std::string_view path, bool parents) {
     if (!entry->is_directory) return fail(Code::kPrecondition, "{}: a file is in the way", path);
   }
   Entry* made = &root_;
-  for (const std::string& name : names) made = &made->children.try_emplace(name).first->second;
+  for (const std::string& name : names) made = &make_child(*made, name);
   return {};
 }
 
 Result<> TreeModel::rename(std::string_view from, std::string_view to) {
   TRY(source_parent, parent_of(from));
-  TRY(target_parent, parent_of(to));
+  const bool onto_root = path_names(to).empty();
+  auto target_found = parent_of(to);
+  if (!target_found && !onto_root) return fail(std::move(target_found).error());
   const std::string source_name = path_names(from).back();
-  const std::string target_name = path_names(to).back();
   const auto source = source_parent->children.find(source_name);
   if (source == source_parent->children.end()) return fail(Code::kNotFound, "{}", from);
+  if (onto_root) return fail(Code::kExists, "the root");
+  Entry* const target_parent = *target_found;
+  const std::string target_name = path_names(to).back();
   if (from == to) return {};
   const bool is_directory = source->second.is_directory;
   if (is_directory && lies_within(to, from)) return fail(Code::kInvalid, "{} into itself", from);
@@ -81,7 +96,7 @@ Result<> TreeModel::rename(std::string_view from, std::string_view to) {
   if (target != target_parent->children.end()) {
     const Entry& replaced = target->second;
     if (replaced.is_directory != is_directory) return fail(Code::kExists, "{}", to);
-    if (!replaced.children.empty()) return fail(Code::kExists, "{} is not empty", to);
+    if (!replaced.children.empty()) return fail(Code::kPrecondition, "{} is not empty", to);
   }
   auto moved = source_parent->children.extract(source);
   target_parent->children.insert_or_assign(target_name, std::move(moved.mapped()));
@@ -99,18 +114,52 @@ Result<> TreeModel::remove(std::string_view path, bool recursive) {
 }
 
 Result<> TreeModel::publish(std::string_view path, const Published& file) {
+  if (path_names(path).empty()) return fail(Code::kExists, "the root");
   TRY(parent, parent_of(path));
   auto& children = parent->children;
   const std::string name = path_names(path).back();
   const auto there = children.find(name);
-  if (there != children.end() && (there->second.is_directory || file.if_absent))
-    return fail(Code::kExists, "{}", path);
+  if (there != children.end() && there->second.is_directory)
+    return fail(Code::kExists, "{} is a directory", path);
+  if (file.directory && *file.directory != parent->number)
+    return fail(Code::kPrecondition, "the directory of {} is another one", path);
+  if (there != children.end() && file.if_absent) return fail(Code::kExists, "{}", path);
   Entry entry;
   entry.is_directory = false;
   entry.length = file.length;
   entry.contents = file.contents;
   children.insert_or_assign(name, std::move(entry));
   return {};
+}
+
+Result<uint64_t> TreeModel::start_upload(std::string_view path, bool overwrite) const {
+  if (path_names(path).empty()) return fail(Code::kExists, "the root");
+  TRY(parent, parent_of(path));
+  const auto there = parent->children.find(path_names(path).back());
+  if (there != parent->children.end() && (there->second.is_directory || !overwrite))
+    return fail(Code::kExists, "{}", path);
+  return parent->number;
+}
+
+Result<const TreeModel::Entry*> TreeModel::stat(std::string_view path) const {
+  const auto names = path_names(path);
+  if (names.empty()) return &root_;
+  TRY(parent, parent_of(path));
+  const auto entry = parent->children.find(names.back());
+  if (entry == parent->children.end()) return fail(Code::kNotFound, "there is no {}", path);
+  return &entry->second;
+}
+
+Result<const TreeModel::Entry*> TreeModel::list(std::string_view path) const {
+  TRY(entry, stat(path));
+  if (!entry->is_directory) return fail(Code::kPrecondition, "{} is a file", path);
+  return entry;
+}
+
+Result<const TreeModel::Entry*> TreeModel::get(std::string_view path) const {
+  TRY(entry, stat(path));
+  if (entry->is_directory) return fail(Code::kPrecondition, "{} is a directory", path);
+  return entry;
 }
 
 }  // namespace dogfs::sim

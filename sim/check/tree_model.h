@@ -3,7 +3,8 @@
 // maps; every operation walks it from the root. It knows nothing of logs, sessions, leases, blocks
 // or ids, only what a path means.
 //
-// Operations follow the contract of core/namespace/commands.h and change nothing when refused.
+// Operations follow the contract of core/namespace/commands.h and change nothing when refused. They
+// are refused with the very codes that a client must be told.
 
 #include <cstdint>
 #include <map>
@@ -25,6 +26,7 @@ class TreeModel {
   using Candidates = std::vector<Content>;
   struct Entry {
     bool is_directory = true;
+    uint64_t number = 0;  // of a directory; kept for life, wherever it moves
     uint64_t length = 0;
     Candidates contents;
     std::map<std::string, Entry> children;
@@ -38,8 +40,16 @@ class TreeModel {
     uint64_t length = 0;
     Candidates contents;
     bool if_absent = false;
+    std::optional<uint64_t> directory;  // that it must go to; kPrecondition for another one
   };
   Result<> publish(std::string_view path, const Published& file);
+
+  // Whether an upload to the path may start; the number of the directory that it is to go to.
+  Result<uint64_t> start_upload(std::string_view path, bool overwrite) const;
+  // kNotFound; kPrecondition for a file in the way, or an entry of the other kind.
+  Result<const Entry*> stat(std::string_view path) const;
+  Result<const Entry*> list(std::string_view path) const;
+  Result<const Entry*> get(std::string_view path) const;
 
   // Null when there is none.
   const Entry* find(std::string_view path) const;
@@ -48,9 +58,12 @@ class TreeModel {
  private:
   // The directory that holds the last name of the path. kNotFound, kPrecondition for a file in the
   // way, kInvalid for the root.
+  Result<const Entry*> parent_of(std::string_view path) const;
   Result<Entry*> parent_of(std::string_view path);
+  Entry& make_child(Entry& parent, const std::string& name);
 
   Entry root_;
+  uint64_t directories_made_ = 0;
 };
 
 // The names of an absolute path, from the root down.

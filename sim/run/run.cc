@@ -122,6 +122,7 @@ class Run {
     if (scenario_.expect.linearizable)
       check_linearizability(history, shadow.commands(), violations_);
     check_bytes(history, violations_);
+    if (scenario_.expect.durable && scenario_.within_budget) check_damage(history, violations_);
     if (scenario_.expect.durable && load_.verified())
       check_durability(history, load_.final_reads(), violations_);
     if (const auto sound = metadata::check_invariants(shadow.state()); !sound)

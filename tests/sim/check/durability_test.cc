@@ -107,6 +107,27 @@ TEST_CASE("bytes that no put wrote, or not yet, are wrong") {
   CHECK_EQ(wrong(forged), 2);
 }
 
+TEST_CASE("a get that finds damage within the budget is a loss at once") {
+  const auto damages = [](const Forged& forged) {
+    Violations violations;
+    check_damage(forged.history, violations);
+    return violations.count(Oracle::kDurability);
+  };
+  Forged forged;
+  forged.put("/a", "one", 1);
+  forged.put("/b", "two", 2);
+  forged.refused(forged.begin({.act = Act::kGet, .path = "/a"}), Code::kUnavailable);
+  CHECK_EQ(damages(forged), 0);
+  const size_t replaced = forged.begin({.act = Act::kGet, .path = "/a"});
+  forged.put("/a", "new", 3);
+  forged.refused(replaced, Code::kCorrupt);
+  CHECK_EQ(damages(forged), 0);
+  const size_t beside = forged.begin({.act = Act::kGet, .path = "/a"});
+  forged.put("/b", "new", 4);
+  forged.refused(beside, Code::kCorrupt);
+  CHECK_EQ(damages(forged), 1);
+}
+
 TEST_CASE("a range below a floor is told, a short range is not judged") {
   CHECK(below_floors({}, kFloorSeedsMin - 1).empty());
   const auto shortfalls = below_floors({}, kFloorSeedsMin);

@@ -32,9 +32,13 @@ class Forged {
   }
   Operation& unknown(size_t number) { return end(number, Outcome::kUnknown, 0); }
 
-  // A command of session 1; its request number is its position unless given.
+  // A command of session 1; its request number is its position unless given. The upload that a
+  // publication ends, unless it names one, was started just before.
   void commit(uint64_t position, metadata::Operation operation,
               std::optional<metadata::Response> response = {}, uint64_t request = 0) {
+    if (auto* publish = std::get_if<metadata::Publish>(&operation);
+        publish != nullptr && publish->file == metadata::FileHandle())
+      publish->file = start_upload(0, publish->path);
     metadata::Command command{.client = ClientId(1),
                               .request = RequestId(request == 0 ? position : request),
                               .acknowledged_below = {},
@@ -42,6 +46,28 @@ class Forged {
                               .operation = std::move(operation)};
     log.push_back({LogIndex(position), std::move(command),
                    response.value_or(metadata::Response(metadata::Done{}))});
+  }
+
+  metadata::FileHandle start_upload(uint64_t position, std::string path) {
+    const metadata::FileHandle file{.home = InodeId(1), .file = InodeId(++uploads_)};
+    metadata::UploadStarted started;
+    started.file = file;
+    commit(position, metadata::StartUpload{.path = std::move(path), .policy = {}}, started,
+           1000 + uploads_);
+    return file;
+  }
+
+  void create_cluster(uint64_t position, std::string_view policy) {
+    metadata::CreateCluster create;
+    create.policy = *placement::Policy::parse(policy);
+    log.push_back({LogIndex(position), {.operation = create}, metadata::Done{}});
+  }
+  void register_server(uint64_t position, uint32_t number) {
+    metadata::RegisterNode announced;
+    announced.kind = placement::NodeKind::kChunk;
+    metadata::NodeRegistered registered;
+    registered.node = NodeId(number);
+    log.push_back({LogIndex(position), {.operation = announced}, registered});
   }
 
   // Whole operations that are in order.
@@ -84,6 +110,7 @@ class Forged {
     return operation;
   }
   Instant now_{};
+  uint64_t uploads_ = 0;
 };
 
 }  // namespace dogfs::sim

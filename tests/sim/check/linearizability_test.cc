@@ -107,7 +107,7 @@ TEST_CASE("an acknowledged change that the log does not hold is refuted") {
 TEST_CASE("what the state machine answered is compared with the model") {
   Forged forged;
   forged.put("/a", "x", 1);
-  forged.commit(2, metadata::MakeDirectory{.path = "/a/b"}, fail(Code::kNotFound, ""));
+  forged.commit(2, metadata::MakeDirectory{.path = "/a/b"}, fail(Code::kPrecondition, ""));
   CHECK(judge(forged).empty());
   forged.commit(3, metadata::Remove{.path = "/a"}, fail(Code::kNotFound, ""));
   CHECK_EQ(linearizability_breaches(forged), 1);
@@ -144,6 +144,153 @@ TEST_CASE("a repeated request takes effect where it first stands, and is answere
   CHECK(judge(forged).empty());
   forged.commit(4, metadata::Remove{.path = "/a"}, fail(Code::kNotFound, ""), 50);
   CHECK_EQ(judge(forged).count(Oracle::kExactlyOnce), 1);
+}
+
+TEST_CASE("a refusal with another code than the model's is refuted") {
+  Forged forged;
+  forged.make_directory("/d", 1);
+  forged.put("/d/a", "x", 2);
+  const auto commit_refused = [&](uint64_t position, metadata::Operation operation, Code code) {
+    forged.commit(position, std::move(operation), fail(code, ""));
+  };
+  forged.make_directory("/e", 3);
+  commit_refused(4, metadata::Rename{.from = "/e", .to = "/d"}, Code::kPrecondition);
+  commit_refused(5, metadata::Remove{.path = "/d"}, Code::kPrecondition);
+  commit_refused(6, metadata::MakeDirectory{.path = "/d/a/b"}, Code::kPrecondition);
+  CHECK(judge(forged).empty());
+  commit_refused(7, metadata::Rename{.from = "/e", .to = "/d"}, Code::kExists);
+  commit_refused(8, metadata::Remove{.path = "/d"}, Code::kExists);
+  commit_refused(9, metadata::MakeDirectory{.path = "/d/a/b"}, Code::kNotFound);
+  CHECK_EQ(linearizability_breaches(forged), 3);
+}
+
+TEST_CASE("a client that is told another code than the log's is misled") {
+  Forged forged;
+  const size_t remove = forged.begin({.act = Act::kRemove, .path = "/a"});
+  forged.commit(1, metadata::Remove{.path = "/a"}, fail(Code::kNotFound, ""));
+  forged.refused(remove, Code::kNotFound, 1);
+  CHECK(judge(forged).empty());
+  forged.history.at(remove).code = Code::kPrecondition;
+  CHECK_EQ(linearizability_breaches(forged), 1);
+}
+
+TEST_CASE("a change refused for what the tree is must have been refused by the log") {
+  for (const uint64_t position : {0, 1}) {
+    Forged forged;
+    forged.make_directory("/d", 1);
+    const size_t remove = forged.begin({.act = Act::kRemove, .path = "/a"});
+    forged.refused(remove, Code::kNotFound, position);
+    const size_t put = forged.begin({.act = Act::kPut, .path = "/a"});
+    forged.refused(put, Code::kNotFound, position);
+    CHECK_EQ(linearizability_breaches(forged), 2);
+    forged.history.at(remove).code = forged.history.at(put).code = Code::kUnavailable;
+    CHECK(judge(forged).empty());
+  }
+}
+
+TEST_CASE("a refused start of an upload is compared with the model") {
+  Forged forged;
+  const auto refuse_start = [&](uint64_t position, std::string path, Code code) {
+    const size_t put = forged.begin({.act = Act::kPut, .path = path});
+    forged.commit(position, metadata::StartUpload{.path = std::move(path), .policy = {}},
+                  fail(code, ""));
+    forged.refused(put, code, position);
+  };
+  forged.make_directory("/d", 1);
+  refuse_start(2, "/d", Code::kExists);
+  refuse_start(3, "/e/a", Code::kNotFound);
+  CHECK(judge(forged).empty());
+  refuse_start(4, "/d/a", Code::kNotFound);
+  refuse_start(5, "/d", Code::kNotFound);
+  CHECK_EQ(linearizability_breaches(forged), 2);
+}
+
+TEST_CASE("an upload may be refused while the cluster is too small for its policy, not later") {
+  const metadata::Response too_small = fail(Code::kPrecondition, "");
+  const metadata::StartUpload start{.path = "/a", .policy = {}};
+  Forged forged;
+  forged.create_cluster(1, "rs-2-1");
+  for (const uint32_t server : {1, 2}) forged.register_server(1 + server, server);
+  forged.commit(4, start, too_small);
+  CHECK(judge(forged).empty());
+  forged.register_server(5, 3);
+  forged.commit(6, start, too_small);
+  CHECK_EQ(linearizability_breaches(forged), 1);
+}
+
+const metadata::Response kLeaseLost = fail(Code::kNotFound, "");
+
+TEST_CASE("a refused publication is excused by a lost lease") {
+  for (const bool expired : {true, false}) {
+    Forged forged;
+    const auto file = forged.start_upload(1, "/a");
+    const metadata::Publish publish{.file = file, .epoch = {}, .path = "/a", .length = 0};
+    const metadata::Operation end = expired
+                                        ? metadata::Operation(metadata::ExpireLease{.file = file})
+                                        : metadata::AbandonUpload{.file = file};
+    forged.commit(2, end);
+    forged.commit(3, publish, kLeaseLost);
+    CHECK(judge(forged).empty());
+    for (int i = 0; i < 2; ++i) forged.unknown(forged.begin({.act = Act::kPut, .path = "/a"}));
+    forged.commit(4, publish);
+    CHECK_EQ(linearizability_breaches(forged), 1);
+  }
+}
+
+TEST_CASE("a refused publication of a lease that holds is refuted") {
+  Forged forged;
+  const auto file = forged.start_upload(1, "/a");
+  const metadata::Publish publish{.file = file, .epoch = {}, .path = "/a", .length = 0};
+  forged.commit(2, metadata::ExpireLease{.file = file}, fail(Code::kPrecondition, ""));
+  forged.commit(3, publish, kLeaseLost);
+  CHECK_EQ(linearizability_breaches(forged), 1);
+}
+
+TEST_CASE("an upload goes to the directory that it was started in, wherever that moved") {
+  Forged forged;
+  forged.make_directory("/d", 1);
+  const auto file = forged.start_upload(2, "/d/a");
+  const metadata::Publish publish{.file = file, .epoch = {}, .path = "/d/a", .length = 0};
+  forged.rename("/d", "/e", 3);
+  forged.commit(4, publish, fail(Code::kNotFound, ""));
+  forged.make_directory("/d", 5);
+  forged.commit(6, publish, fail(Code::kPrecondition, ""));
+  forged.remove("/d", 7);
+  forged.rename("/e", "/d", 8);
+  CHECK(judge(forged).empty());
+  forged.commit(9, publish, fail(Code::kPrecondition, ""));
+  CHECK_EQ(linearizability_breaches(forged), 1);
+}
+
+TEST_CASE("a refused read must be refused by the model, with the same code") {
+  const std::tuple<Act, const char*, std::optional<Code>> kReads[] = {
+      {Act::kGet, "/none", Code::kNotFound},      {Act::kGet, "/d", Code::kPrecondition},
+      {Act::kGet, "/d/a/b", Code::kPrecondition}, {Act::kGet, "/d/a", std::nullopt},
+      {Act::kStat, "/none/x", Code::kNotFound},   {Act::kStat, "/d", std::nullopt},
+      {Act::kList, "/d/a", Code::kPrecondition},  {Act::kList, "/d", std::nullopt},
+      {Act::kList, "/none", Code::kNotFound}};
+  for (const auto& [act, path, expected] : kReads) {
+    for (const Code code : {Code::kNotFound, Code::kPrecondition, Code::kInvalid, Code::kIo}) {
+      for (const uint64_t position : {2, 0}) {
+        Forged forged;
+        forged.make_directory("/d", 1);
+        forged.put("/d/a", "x", 2);
+        forged.refused(forged.begin({.act = act, .path = path}), code, position);
+        CHECK_EQ(linearizability_breaches(forged), code == expected ? 0 : 1);
+      }
+    }
+  }
+}
+
+TEST_CASE("a refusal for now says nothing of the tree, nor do bytes that cannot be read") {
+  Forged forged;
+  forged.put("/a", "x", 1);
+  for (const Act act : {Act::kGet, Act::kStat, Act::kList})
+    forged.refused(forged.begin({.act = act, .path = "/a"}), Code::kUnavailable, 1);
+  forged.refused(forged.begin({.act = Act::kGet, .path = "/a"}), Code::kCorrupt, 1);
+  CHECK(judge(forged).empty());
+  forged.refused(forged.begin({.act = Act::kStat, .path = "/a"}), Code::kCorrupt, 1);
+  CHECK_EQ(linearizability_breaches(forged), 1);
 }
 
 TEST_CASE("the model keeps the rules of rename") {
