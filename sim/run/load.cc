@@ -14,6 +14,13 @@ constexpr uint32_t kCheckerNumber = 0;
 constexpr Duration kRetryPause = 200ms;
 // A run waits for garbage to go only if that is soon.
 constexpr Duration kGraceAwaitedMax = 30s;
+// Reads of the healed cluster are tried so often.
+constexpr int kTriesMax = 5;
+
+Result<Content> read_by(const Operation& get) {
+  if (get.outcome == Outcome::kDone) return get.read;
+  return fail(get.code.value_or(Code::kUnknown), "the last of several tries");
+}
 
 }  // namespace
 
@@ -89,6 +96,7 @@ Task<> Load::checker_loop(Env& env, nodes::Client& client, User& user) {
   while (!verifying_) co_await env.sleep(kRetryPause);
   co_await try_everything(env, user);
   co_await read_everything(env, user);
+  co_await walk_everything(env, user);
   if (scenario_.cluster.deletion_grace <= kGraceAwaitedMax) co_await await_no_garbage(env, client);
   verified_ = true;
 }
@@ -136,25 +144,55 @@ Task<> Load::await_no_garbage(Env& env, nodes::Client& client) {
   }
 }
 
+// Asks until it is answered; a refusal for now may pass.
+Task<size_t> Load::ask(Env& env, User& user, Act act, std::string path) {
+  Operation operation;
+  operation.client = kCheckerNumber;
+  operation.act = act;
+  operation.path = std::move(path);
+  for (int tries = 1;; ++tries) {
+    const size_t number = co_await user.perform(operation, {});
+    const Operation& told = record_.history.at(number);
+    const bool passing = told.outcome != Outcome::kDone && told.code != Code::kNotFound;
+    if (!passing || tries == kTriesMax) co_return number;
+    co_await env.sleep(kRetryPause);
+  }
+}
+
 Task<> Load::read_everything(Env& env, User& user) {
   for (const auto& [path, content] : acknowledged_files(record_.history)) {
-    Operation get;
-    get.client = kCheckerNumber;
-    get.act = Act::kGet;
-    get.path = path;
-    // A refusal for now may pass; the run bounds how long it is waited for.
-    for (int tries = 0;; ++tries) {
-      const size_t number = co_await user.perform(get, {});
-      const Operation& told = record_.history.at(number);
-      const bool passing = told.outcome != Outcome::kDone && told.code != Code::kNotFound;
-      if (told.outcome == Outcome::kDone)
-        final_reads_.insert_or_assign(path, told.read);
-      else
-        final_reads_.insert_or_assign(path, fail(*told.code, "the last of {} tries", tries + 1));
-      if (!passing || tries == 4) break;
-      co_await env.sleep(kRetryPause);
+    const size_t number = co_await ask(env, user, Act::kGet, path);
+    final_reads_.insert_or_assign(path, read_by(record_.history.at(number)));
+  }
+}
+
+// What a refused listing hides is missing from final_tree_, and so demanded.
+Task<> Load::walk_everything(Env& env, User& user) {
+  std::vector<std::string> directories{""};
+  while (!directories.empty()) {
+    const std::string directory = std::move(directories.back());
+    directories.pop_back();
+    const std::string path = directory.empty() ? "/" : directory;
+    const size_t listed = co_await ask(env, user, Act::kList, path);
+    const std::vector<std::string> names = record_.history.at(listed).names;
+    for (const std::string& name : names) {
+      const std::string child = directory + "/" + name;
+      co_await visit(env, user, child);
+      const auto found = final_tree_.find(child);
+      if (found != final_tree_.end() && found->second.is_directory) directories.push_back(child);
     }
   }
+}
+
+Task<> Load::visit(Env& env, User& user, std::string path) {
+  const Operation found = record_.history.at(co_await ask(env, user, Act::kStat, path));
+  if (found.outcome != Outcome::kDone) co_return;
+  FoundEntry entry{.is_directory = found.is_directory, .length = found.length, .content = {}};
+  if (!entry.is_directory) {
+    const size_t number = co_await ask(env, user, Act::kGet, path);
+    entry.content = read_by(record_.history.at(number));
+  }
+  final_tree_.insert_or_assign(std::move(path), std::move(entry));
 }
 
 }  // namespace dogfs::sim

@@ -1,8 +1,8 @@
 #pragma once
 // Load: the clients of a run and the checker beside them. Each client is a host of its own; its
 // root task performs operations until it is told to stop. The checker, a client that no fault
-// touches, makes the first directories and, in the end, sees that every kind of operation works
-// and reads every acknowledged file.
+// touches, makes the first directories and, in the end, sees that every kind of operation works,
+// reads every acknowledged file, and walks the whole tree.
 //
 // Owned by the run, outlives the processes. The run and the tasks talk through plain flags.
 
@@ -15,6 +15,7 @@
 
 #include "core/env/task.h"
 #include "sim/check/durability.h"
+#include "sim/check/final_tree.h"
 #include "sim/check/history.h"
 #include "sim/run/scenario.h"
 #include "sim/run/user.h"
@@ -46,6 +47,7 @@ class Load {
 
   const Record& record() const { return record_; }
   const FinalReads& final_reads() const { return final_reads_; }
+  const FinalTree& final_tree() const { return final_tree_; }
 
  private:
   struct Client {
@@ -59,7 +61,10 @@ class Load {
   Task<> checker_loop(Env& env, nodes::Client& client, User& user);
   Task<> try_everything(Env& env, User& user);
   Task<> insist(Env& env, User& user, Operation operation, Buffer bytes);
+  Task<size_t> ask(Env& env, User& user, Act act, std::string path);
   Task<> read_everything(Env& env, User& user);
+  Task<> walk_everything(Env& env, User& user);
+  Task<> visit(Env& env, User& user, std::string path);
   Task<> await_no_garbage(Env& env, nodes::Client& client);
   bool load_is_over(const Workload& load) const;
 
@@ -68,6 +73,7 @@ class Load {
   const Scenario& scenario_;
   Record record_;
   FinalReads final_reads_;
+  FinalTree final_tree_;
   Host* checker_;
   std::vector<Client> clients_;
   std::set<std::string> running_;  // hosts of clients that have not ended

@@ -8,6 +8,7 @@
 #include "core/namespace/invariants.h"
 #include "core/proto/namespace_codec.h"
 #include "sim/check/durability.h"
+#include "sim/check/final_tree.h"
 #include "sim/check/linearizability.h"
 #include "sim/check/shadow_replica.h"
 #include "sim/run/cluster.h"
@@ -120,7 +121,7 @@ class Run {
     };
     const ShadowReplica shadow(watch_.safety(), decode, violations_);
     if (scenario_.expect.linearizable)
-      check_linearizability(history, shadow.commands(), violations_);
+      check_final(check_linearizability(history, shadow.commands(), violations_));
     check_bytes(history, violations_);
     if (scenario_.expect.durable && scenario_.within_budget) check_damage(history, violations_);
     if (scenario_.expect.durable && load_.verified())
@@ -131,6 +132,13 @@ class Run {
     for (const std::string& name : cluster_.unexplained_ends())
       violations_.add(Oracle::kCrash, "{} ended, and its disk gave it no reason", name);
     if (MUTANT("CANARY")) violations_.add(Oracle::kCanary, "the canary sings");
+  }
+
+  // What a reader must find now, compared with what the checker found.
+  void check_final(const TreeModel& tree) {
+    if (!load_.verified()) return;
+    const Demand demand = scenario_.expect.durable ? Demand::kReadable : Demand::kNoLies;
+    final_files_checked_ = check_final_tree(tree, load_.final_tree(), demand, violations_);
   }
 
   void check_write_gap(const History& history) {
@@ -164,6 +172,7 @@ class Run {
     tally["log_entries"] = watch_.committed().value;
     tally["gets_rebuilt"] = record.gets_rebuilt;
     tally["bytes_rebuilt"] = record.rebuilt_bytes;
+    tally["final_files_checked"] = final_files_checked_;
     tally["blocks_below_width"] = record.blocks_below_width;
   }
 
@@ -175,6 +184,7 @@ class Run {
   Cluster cluster_;
   Load load_;
   Injector injector_;
+  uint64_t final_files_checked_ = 0;
 };
 
 }  // namespace
