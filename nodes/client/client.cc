@@ -73,6 +73,8 @@ Task<> Client::run() { return parts_->rpc.run(); }
 
 LogIndex Client::last_position() const { return parts_->session.last_position(); }
 
+uint64_t Client::answers() const { return parts_->session.answers(); }
+
 Task<Result<PutResult>> Client::put(std::string path, ByteSource& source, PutOptions options) {
   CO_TRY_VOID(metadata::parse_path(path));
   Parts& p = *parts_;

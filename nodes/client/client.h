@@ -155,6 +155,8 @@ class Client {
   // The position of the answer that came last, also of a refusal; for checkers that run one
   // operation at a time.
   LogIndex last_position() const;
+  // So many answers came so far, refusals included: whether the last call had one, for the same.
+  uint64_t answers() const;
 
  private:
   struct Parts;

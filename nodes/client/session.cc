@@ -84,6 +84,11 @@ Task<Result<std::shared_ptr<Session::Registered>>> Session::registered() {
   }
 }
 
+void Session::note(LogIndex answered_at) {
+  last_position_ = answered_at;
+  ++answers_;
+}
+
 Task<Result<Session::At<metadata::Reply>>> Session::execute(metadata::Operation operation) {
   for (bool again = false;; again = true) {
     CO_TRY(registered, co_await this->registered());
@@ -91,7 +96,7 @@ Task<Result<Session::At<metadata::Reply>>> Session::execute(metadata::Operation 
     auto answer =
         co_await calls_.ask(rpc::Method::kMetadataExecute, request.encode(operation), limit_);
     if (!answer) co_return fail(std::move(answer).error());
-    last_position_ = answer->index;
+    note(answer->index);
     auto decoded = proto::decode_response(answer->body.text());
     if (!decoded) co_return fail(Code::kUnknown, "an answer that says {}", decoded.error().message);
     metadata::Response& response = *decoded;
@@ -110,7 +115,7 @@ Task<Result<Session::At<metadata::Answer>>> Session::query(metadata::Query query
   if (!answer && answer.error().is(Code::kUnknown))
     co_return fail(Code::kUnavailable, "{}", answer.error().message);
   if (!answer) co_return fail(std::move(answer).error());
-  last_position_ = answer->index;
+  note(answer->index);
   CO_TRY(response, proto::decode_answer(answer->body.text()));
   if (!response) co_return fail(std::move(response).error());
   co_return At<metadata::Answer>{answer->index, std::move(*response)};

@@ -54,6 +54,8 @@ class Session {
 
   // Of the answer that came last, a refusal included.
   LogIndex last_position() const { return last_position_; }
+  // So many answers came so far.
+  uint64_t answers() const { return answers_; }
 
  private:
   // One registration at the metadata leader. Requests keep the one that they began with.
@@ -66,6 +68,7 @@ class Session {
 
   Task<Result<std::shared_ptr<Registered>>> registered();
   Task<Result<void>> open();
+  void note(LogIndex answered_at);
 
   Env& env_;
   MetadataCalls& calls_;
@@ -74,6 +77,7 @@ class Session {
   bool opening_ = false;
   Event changed_;  // a request ended or a registration came
   LogIndex last_position_;
+  uint64_t answers_ = 0;
 };
 
 }  // namespace dogfs::nodes

@@ -47,7 +47,7 @@ constexpr size_t kListedMax = limits::kListPageMax;
 
 Task<size_t> User::perform(Operation operation, Buffer bytes) {
   operation.began = world_.now();
-  const LogIndex before = client_.last_position();
+  const uint64_t before = client_.answers();
   const size_t number = record_.history.begin(std::move(operation));
   const Result<LogIndex> position = co_await call(number, std::move(bytes));
   Operation& told = at(number);
@@ -63,7 +63,7 @@ Task<size_t> User::perform(Operation operation, Buffer bytes) {
   told.outcome = code == Code::kUnknown ? Outcome::kUnknown : Outcome::kRefused;
   env_.log().info("{}: {}", describe(told), position.error());
   // A refusal that no server pronounced names no position.
-  const bool answered = client_.last_position() != before;
+  const bool answered = client_.answers() != before;
   if (told.outcome == Outcome::kRefused && answered) told.position = client_.last_position();
   co_return number;
 }
