@@ -48,6 +48,10 @@ ShardService::Answered<proto::ShardBeginReply> ShardService::begin(proto::ShardB
                                                                    Buffer bytes) {
   const chunk::StripeShape shape{request.k(), request.m(), request.cell_bytes()};
   const chunk::ShardName name = name_of(request.name());
+  if (const NodeId here = store_.identity().node;
+      request.node() != 0 && request.node() != here.value)
+    co_return fail(Code::kPrecondition, "{} is meant for node {}, this is node {}",
+                   chunk::describe(name), request.node(), here);
   rpc::Answer<proto::ShardBeginReply> answer;
   if (request.has_whole()) {
     CO_TRY_VOID(

@@ -108,6 +108,7 @@ Task<Result<void>> ShardSender::begin(bool whole) {
   request.set_m(target_.shape.m);
   request.set_cell_bytes(target_.shape.cell_bytes);
   request.set_expected_bytes(target_.expected_bytes);
+  request.set_node(target_.server.value);
   Buffer bytes;
   if (whole) {
     describe_end(*request.mutable_whole());

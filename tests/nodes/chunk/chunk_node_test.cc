@@ -139,6 +139,46 @@ TEST_CASE("a chunk server refuses another cluster in the handshake") {
   CHECK_NE(own.find("is not here"), std::string::npos);
 }
 
+// What chunk-3 answers to a shard that is meant for this node.
+Task<> begin_shard(Env& env, NodeId meant, std::string& code) {
+  rpc::Client client(env, {.cluster = ClusterId(77), .node = {}, .store = {}, .credentials = {}});
+  proto::ShardBeginRequest request;
+  request.mutable_name()->set_block(5);
+  request.mutable_name()->set_generation(1);
+  request.set_k(4);
+  request.set_m(2);
+  request.set_cell_bytes(4096);
+  request.set_node(meant.value);
+  struct Ask {
+    static Task<> run(Nursery& children, rpc::Client& c, const proto::ShardBeginRequest& request,
+                      std::string& code) {
+      children.spawn(c.run());
+      auto reply = co_await c.call<proto::ShardBeginReply>({"chunk-3", 7100},
+                                                           rpc::Method::kShardBegin, request, 2s);
+      code = reply ? "ok" : code_name(reply.error().code);
+    }
+  };
+  co_await nursery(env,
+                   [&](Nursery& children) { return Ask::run(children, client, request, code); });
+}
+
+TEST_CASE("a server with a new disk takes no shard that was meant for its predecessor") {
+  LocalCluster cluster({});
+  const NodeId before = node_named(cluster, "chunk-3").id;
+  cluster.chunk(3).lose_disk();
+  cluster.chunk(3).boot();
+  cluster.world.run_for(10s);
+  const NodeId after = node_named(cluster, "chunk-3").id;
+  const auto answer = [&](NodeId meant) {
+    std::string code;
+    REQUIRE(cluster.run([&](Env& env, Client&) { return begin_shard(env, meant, code); }));
+    return code;
+  };
+  CHECK_EQ(answer(before), code_name(Code::kPrecondition));
+  CHECK_EQ(answer(after), "ok");
+  CHECK_EQ(answer(NodeId(0)), "ok");
+}
+
 TEST_CASE("killing a server or the client at any event leaves no frame and the files whole") {
   const auto bytes = pattern(100'000, 1);
   for (uint64_t at = 20; at < 1500; at += 37) {
