@@ -7,6 +7,7 @@ const std::vector<Floor>& floors() {
   static const std::vector<Floor> kFloors = {
       {"operations.done", 300'000},
       {"elections", 2'000},
+      {"census_shards", 300'000},
   };
   return kFloors;
 }

@@ -7,10 +7,12 @@
 // Owned by the run, outlives the processes. The run and the tasks talk through plain flags.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/env/task.h"
@@ -45,6 +47,8 @@ class Load {
   void verify() { verifying_ = true; }
   bool verified() const { return verified_; }
 
+  // `told` hears of each operation, at the moment that a client is told it is done.
+  void on_done(std::function<void(const Operation&)> told) { record_.on_done = std::move(told); }
   const Record& record() const { return record_; }
   const FinalReads& final_reads() const { return final_reads_; }
   const FinalTree& final_tree() const { return final_tree_; }

@@ -6,11 +6,10 @@
 
 #include "core/base/mutation.h"
 #include "core/namespace/invariants.h"
-#include "core/proto/namespace_codec.h"
 #include "sim/check/durability.h"
 #include "sim/check/final_tree.h"
 #include "sim/check/linearizability.h"
-#include "sim/check/shadow_replica.h"
+#include "sim/run/census_taker.h"
 #include "sim/run/cluster.h"
 #include "sim/run/injector.h"
 #include "sim/run/load.h"
@@ -35,8 +34,10 @@ class Run {
         world_(seed),
         watch_(violations_),
         cluster_(world_, scenario.cluster, watch_),
+        census_(cluster_, watch_, violations_),
         load_(world_, cluster_, scenario_),
         injector_(world_, cluster_, watch_, scenario_) {
+    load_.on_done([this](const Operation& operation) { census_.acknowledged(operation); });
     if (options.trace) world_.trace().set_sink(options.trace_level, options.trace);
     NetworkOptions network;
     network.latency_max = scenario.cluster.latency_max;
@@ -116,10 +117,7 @@ class Run {
 
   void judge() {
     const History& history = load_.record().history;
-    const auto decode = [](const raft::Entry& entry) {
-      return proto::decode_command(entry.payload.text());
-    };
-    const ShadowReplica shadow(watch_.safety(), decode, violations_);
+    const ShadowReplica& shadow = census_.finish();
     if (scenario_.expect.linearizable)
       check_final(check_linearizability(history, shadow.commands(), violations_));
     check_bytes(history, violations_);
@@ -161,6 +159,7 @@ class Run {
   void count(Tally& tally) const {
     const Record& record = load_.record();
     injector_.count(tally);
+    census_.count(tally);
     tally["operations.done"] = record.done;
     tally["operations.refused"] = record.history.count(Outcome::kRefused);
     tally["operations.unknown"] = record.history.count(Outcome::kUnknown);
@@ -182,6 +181,7 @@ class Run {
   World world_;
   RaftWatch watch_;
   Cluster cluster_;
+  CensusTaker census_;
   Load load_;
   Injector injector_;
   uint64_t final_files_checked_ = 0;

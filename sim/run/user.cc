@@ -56,6 +56,7 @@ Task<size_t> User::perform(Operation operation, Buffer bytes) {
     told.outcome = Outcome::kDone;
     told.position = *position;
     ++record_.done;
+    if (record_.on_done) record_.on_done(told);
     co_return number;
   }
   const Code code = position.error().code;

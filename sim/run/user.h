@@ -3,6 +3,7 @@
 // the History with what was asked and what was told. Node code: it lives in the frame of its host's
 // root task and dies with it; an operation that was under way then stays unanswered in the history.
 
+#include <functional>
 #include <string>
 
 #include "core/env/task.h"
@@ -20,10 +21,11 @@ namespace dogfs::sim {
 // What all users of a run share; outlives the world's processes.
 struct Record {
   History history;
-  uint64_t done = 0;                // operations
-  uint64_t rebuilt_bytes = 0;       // that gets decoded from other shards
-  uint64_t gets_rebuilt = 0;        // gets of which some bytes were
-  uint64_t blocks_below_width = 0;  // committed with less than full width
+  uint64_t done = 0;                              // operations
+  uint64_t rebuilt_bytes = 0;                     // that gets decoded from other shards
+  uint64_t gets_rebuilt = 0;                      // gets of which some bytes were
+  uint64_t blocks_below_width = 0;                // committed with less than full width
+  std::function<void(const Operation&)> on_done;  // called when a client was told so, if given
 };
 
 class User {

@@ -117,12 +117,14 @@ void DiskContent::make_durable(const Change& change, DiskFaultCounts& counts) {
   }
   if (change.misdirected) {
     resize_durable(std::max<uint64_t>(durable_.size(), change.end()));
+    note_misdirected(change.offset, change.bytes.size());
     counts.take_effect(DiskFault::kMisdirectedWrite);
     const auto target = change.target.lock();
     if (!target || target->durable_.size() <= change.target_offset) return;
     const size_t room = target->durable_.size() - change.target_offset;
-    target->put_durable(change.target_offset,
-                        change.bytes.view().first(std::min(change.bytes.size(), room)));
+    const size_t landed = std::min(change.bytes.size(), room);
+    target->put_durable(change.target_offset, change.bytes.view().first(landed));
+    target->note_misdirected(change.target_offset, landed);
     return;
   }
   put_durable(change.offset, change.bytes.view());
@@ -133,6 +135,7 @@ void DiskContent::put_durable(uint64_t offset, ByteView bytes) {
   if (end > durable_.size()) durable_.resize(end);
   std::copy(bytes.begin(), bytes.end(), durable_.begin() + static_cast<ptrdiff_t>(offset));
   rotten_.erase(rotten_.lower_bound(offset), rotten_.lower_bound(end));
+  misdirected_.erase(misdirected_.lower_bound(offset), misdirected_.lower_bound(end));
   // A sector written only in part is read first, so it stays unreadable.
   const uint64_t first_whole = (offset + kSectorBytes - 1) / kSectorBytes;
   const uint64_t end_whole = end / kSectorBytes;
@@ -143,8 +146,13 @@ void DiskContent::put_durable(uint64_t offset, ByteView bytes) {
 void DiskContent::resize_durable(uint64_t size) {
   durable_.resize(size);
   rotten_.erase(rotten_.lower_bound(size), rotten_.end());
+  misdirected_.erase(misdirected_.lower_bound(size), misdirected_.end());
   unreadable_.erase(unreadable_.lower_bound((size + kSectorBytes - 1) / kSectorBytes),
                     unreadable_.end());
+}
+
+void DiskContent::note_misdirected(uint64_t offset, uint64_t length) {
+  for (uint64_t i = 0; i < length; ++i) misdirected_.insert(misdirected_.end(), offset + i);
 }
 
 void DiskContent::rot(uint64_t offset, uint32_t bit) {

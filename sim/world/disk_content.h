@@ -55,6 +55,8 @@ class DiskContent {
   // The offset must lie within the durable bytes.
   void rot(uint64_t offset, uint32_t bit);
   const std::string& durable() const { return durable_; }
+  // Some of it is not what was synced, by a fault that nothing has mended.
+  bool spoiled() const { return !unreadable_.empty() || !rotten_.empty() || !misdirected_.empty(); }
 
  private:
   enum class Kind : uint8_t { kWrite, kTruncate, kGrow };
@@ -74,6 +76,7 @@ class DiskContent {
   void make_durable(const Change& change, DiskFaultCounts& counts);
   void put_durable(uint64_t offset, ByteView bytes);
   void resize_durable(uint64_t size);
+  void note_misdirected(uint64_t offset, uint64_t length);
   bool masked(uint64_t sector) const;
   Outcome draw_outcome(Random& random) const;
   void count_losses(const Outcome& outcome, DiskFaultCounts& counts) const;
@@ -87,6 +90,8 @@ class DiskContent {
   bool linked_ = false;
   std::set<uint64_t> unreadable_;  // sectors
   std::set<uint64_t> rotten_;      // bytes
+  // Bytes of misdirected writes, on both sides: which did not arrive, and which were written over.
+  std::set<uint64_t> misdirected_;
 };
 
 }  // namespace dogfs::sim

@@ -339,4 +339,31 @@ const std::string* DiskImage::durable_bytes(const std::string& path) const {
   return entry && entry->file ? &entry->file->durable() : nullptr;
 }
 
+void DiskImage::add_durable_paths(const Directory& directory, const std::string& prefix,
+                                  std::vector<std::string>& paths) {
+  for (const auto& [name, entry] : directory.durable) {
+    if (entry.file) paths.push_back(prefix + name);
+    if (entry.directory) add_durable_paths(*entry.directory, prefix + name + '/', paths);
+  }
+}
+
+std::vector<std::string> DiskImage::durable_paths() const {
+  std::vector<std::string> paths;
+  add_durable_paths(*root_, "", paths);
+  return paths;
+}
+
+const DiskContent* DiskImage::find_durable(std::string_view path) const {
+  const Directory* directory = root_.get();
+  while (directory != nullptr) {
+    const auto slash = path.find('/');
+    const auto found = directory->durable.find(std::string(path.substr(0, slash)));
+    if (found == directory->durable.end()) return nullptr;
+    if (slash == std::string_view::npos) return found->second.file.get();
+    directory = found->second.directory.get();
+    path.remove_prefix(slash + 1);
+  }
+  return nullptr;
+}
+
 }  // namespace dogfs::sim

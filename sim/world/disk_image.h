@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/env/disk.h"
@@ -74,6 +75,10 @@ class DiskImage {
   // there is no such file).
   std::vector<std::string> files() const;
   const std::string* durable_bytes(const std::string& path) const;
+  // The durable view: what is left if power is lost now and nothing volatile survives. The paths of
+  // its files, and one of them (null when it has no such name).
+  std::vector<std::string> durable_paths() const;
+  const DiskContent* find_durable(std::string_view path) const;
   DiskFaultCounts& counts() { return counts_; }
   const DiskFaultCounts& counts() const { return counts_; }
 
@@ -111,6 +116,8 @@ class DiskImage {
   void settle(Directory& directory);
   template <class F>
   void for_each_file(const Directory& directory, const std::string& prefix, F&& f) const;
+  static void add_durable_paths(const Directory& directory, const std::string& prefix,
+                                std::vector<std::string>& paths);
   std::vector<Content> durable_files() const;
 
   uint64_t capacity_bytes_;

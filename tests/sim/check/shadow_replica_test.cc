@@ -55,7 +55,9 @@ struct Committed {
       if (number >= commands.size()) return fail(Code::kCorrupt, "no command");
       return commands[number];
     };
-    return ShadowReplica(raft, decode, violations);
+    ShadowReplica shadow(raft, decode, violations);
+    shadow.finish();
+    return shadow;
   }
 };
 

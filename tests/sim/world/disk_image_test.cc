@@ -39,6 +39,35 @@ DiskImage::Content durable_file(DiskImage& image, std::string bytes, std::string
   return *file;
 }
 
+TEST_CASE("the durable view knows names and bytes only as far as they were synced") {
+  DiskImage image(kCapacity);
+  const auto durable = [&](const char* path) {
+    const DiskContent* content = image.find_durable(path);
+    return content == nullptr ? "(missing)" : content->durable();
+  };
+  REQUIRE(image.make_directory("d"));
+  const auto file = image.open("d/a", OpenMode::kCreate).value();
+  REQUIRE(image.write(file, 0, text("one")));
+  image.sync(file, image.sync_mark(file));
+  REQUIRE(image.sync_directory("d", image.directory_mark()));
+  CHECK_EQ(durable("d/a"), "(missing)");  // d itself has no durable name
+  REQUIRE(image.sync_directory("", image.directory_mark()));
+  CHECK_EQ(durable("d/a"), "one");
+
+  REQUIRE(image.write(file, 0, text("two")));
+  REQUIRE(image.rename("d/a", "d/b"));
+  CHECK_EQ(durable("d/a"), "one");
+  CHECK_EQ(durable("d/b"), "(missing)");
+  CHECK((image.durable_paths() == std::vector<std::string>{"d/a"}));
+  REQUIRE(image.sync_directory("d", image.directory_mark()));
+  image.sync(file, image.sync_mark(file));
+  CHECK_EQ(durable("d/b"), "two");
+  CHECK((image.durable_paths() == std::vector<std::string>{"d/b"}));
+  CHECK_EQ(durable("d"), "(missing)");
+  CHECK_EQ(durable("x/y"), "(missing)");
+  CHECK_EQ(durable("d/b/c"), "(missing)");
+}
+
 TEST_CASE("synced bytes survive every power loss, whatever unsynced writes lie beside them") {
   for (int seed = 0; seed < kSeeds; ++seed) {
     DiskImage image(kCapacity);

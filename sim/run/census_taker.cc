@@ -1,0 +1,57 @@
+#include "sim/run/census_taker.h"
+
+#include <algorithm>
+
+#include "core/proto/namespace_codec.h"
+#include "sim/run/cluster.h"
+#include "sim/run/image_disk.h"
+#include "sim/run/raft_watch.h"
+#include "sim/world/host.h"
+
+namespace dogfs::sim {
+
+CensusTaker::CensusTaker(const Cluster& cluster, const RaftWatch& watch, Violations& violations)
+    : violations_(violations),
+      shadow_(
+          watch.safety(),
+          [](const raft::Entry& entry) { return proto::decode_command(entry.payload.text()); },
+          violations) {
+  for (Host* host : cluster.chunk())
+    chunk_disks_.push_back(std::make_unique<ImageDisk>(host->name(), host->disk_image()));
+  for (const auto& disk : chunk_disks_) disks_.push_back(disk.get());
+}
+
+CensusTaker::~CensusTaker() = default;
+
+void CensusTaker::acknowledged(const Operation& operation) {
+  if (operation.act != Act::kPut) return;
+  shadow_.follow();
+  const auto& commands = shadow_.commands();
+  const auto entry =
+      std::ranges::lower_bound(commands, operation.position, {}, &CommittedCommand::position);
+  if (entry == commands.end() || entry->position != operation.position) return;
+  const auto* publish = std::get_if<metadata::Publish>(&entry->command.operation);
+  if (publish == nullptr) return;  // for check_linearizability to say
+  ++puts_;
+  ShardCensus(shadow_.state(), disks_, counts_puts_, violations_).check_acknowledged(publish->file);
+}
+
+const ShadowReplica& CensusTaker::finish() {
+  shadow_.finish();
+  // A state of the past would demand shards that have been deleted since.
+  if (!shadow_.is_whole()) return shadow_;
+  ShardCensus census(shadow_.state(), disks_, counts_, violations_);
+  census.check_blocks();
+  census.check_files(shadow_.commands());
+  return shadow_;
+}
+
+void CensusTaker::count(Tally& tally) const {
+  tally["census_puts"] = puts_;
+  tally["census_shards"] = counts_.shards + counts_puts_.shards;
+  tally["census_stripes"] = counts_.stripes + counts_puts_.stripes;
+  tally["census_excused"] = counts_.excused + counts_puts_.excused;
+  tally["census_orphans"] = counts_.orphans;
+}
+
+}  // namespace dogfs::sim

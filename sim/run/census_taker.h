@@ -1,0 +1,41 @@
+#pragma once
+// CensusTaker: brings the ShardCensus into a run. It follows the committed log beside the cluster
+// and looks at the disks of the chunk servers, with no event and no time of its own: each time a
+// client is told that its put is done, at the blocks of that put; at the end at everything. Owned
+// by the run, which it judges; cluster and watch outlive it.
+
+#include <memory>
+#include <vector>
+
+#include "sim/check/floors.h"
+#include "sim/check/history.h"
+#include "sim/check/shadow_replica.h"
+#include "sim/check/shard_census.h"
+
+namespace dogfs::sim {
+
+class Cluster;
+class RaftWatch;
+
+class CensusTaker {
+ public:
+  CensusTaker(const Cluster& cluster, const RaftWatch& watch, Violations& violations);
+  ~CensusTaker();
+
+  // A client was told, just now, that this operation is done.
+  void acknowledged(const Operation& operation);
+  // At the end. The shadow then has applied the whole ledger, if that is in order.
+  const ShadowReplica& finish();
+  void count(Tally& tally) const;
+
+ private:
+  Violations& violations_;
+  std::vector<std::unique_ptr<DurableDisk>> chunk_disks_;
+  ShardCensus::Disks disks_;
+  ShadowReplica shadow_;
+  CensusCounts counts_;       // of the end
+  CensusCounts counts_puts_;  // of acknowledged puts
+  uint64_t puts_ = 0;
+};
+
+}  // namespace dogfs::sim
