@@ -28,7 +28,7 @@ const std::vector<Mutant>& mutants() {
       {"M9",
        "what a received snapshot holds is applied again",
        {Oracle::kStateDigest, Oracle::kCommittedLedger},
-       "snapshots_received"},
+       "snapshots_restored"},
       {"M14", "a leader answers reads without a quorum", {Oracle::kLinearizability}, "elections"},
       {"M15",
        "sessions are left out of snapshots",
