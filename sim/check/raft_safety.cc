@@ -26,6 +26,7 @@ void RaftSafety::started(const raft::Member& member) { mirrors_.erase(member); }
 void RaftSafety::stepped(const Seen& seen, const raft::Log& log) {
   highest_term_ = std::max(highest_term_, seen.term);
   note_log(seen.member, log);
+  note_snapshot(seen.member, log.snapshot().last);
   if (seen.role == raft::Role::kLeader) note_leader(seen, log);
 }
 
@@ -72,6 +73,15 @@ void RaftSafety::note_log(const raft::Member& member, const raft::Log& log) {
     mirror = {.base = index, .terms = {}};
   }
   mirror.terms.insert(mirror.terms.end(), fresh.begin(), fresh.end());
+}
+
+// What a snapshot ends with was committed, so the ledger knows its term.
+void RaftSafety::note_snapshot(const raft::Member& member, const raft::LogPosition& last) {
+  if (last.index.value == 0 || last.index.value > ledger_.size()) return;
+  const auto& known = ledger_[last.index.value - 1];
+  if (!known || known->term == last.term) return;
+  violations_.add(Oracle::kLogMatching, "the snapshot of {} ends with {}, committed was {}", member,
+                  last, known->position());
 }
 
 void RaftSafety::note_entry(const raft::Member& member, const raft::Log& log,

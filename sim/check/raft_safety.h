@@ -58,6 +58,7 @@ class RaftSafety {
 
   void note_leader(const Seen& seen, const raft::Log& log);
   void note_log(const raft::Member& member, const raft::Log& log);
+  void note_snapshot(const raft::Member& member, const raft::LogPosition& last);
   void note_entry(const raft::Member& member, const raft::Log& log, const raft::Entry& entry);
 
   Violations& violations_;

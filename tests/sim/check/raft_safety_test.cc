@@ -84,6 +84,18 @@ TEST_CASE("only what changed of a log is looked at again, and an overwritten tai
   CHECK_EQ(watched.violations.count(Oracle::kLogMatching), 1);
 }
 
+TEST_CASE("a snapshot that names another term than was committed breaks log matching") {
+  Watched watched;
+  const auto log = log_of({1, 1, 2});
+  watched.commit(1, log, 2);
+  for (const uint64_t term : {1, 2}) {
+    raft::Log compacted{raft::Recovered()};
+    compacted.restore({{LogIndex(2), Term(term)}, {}});
+    watched.step(2, 2, compacted);
+    CHECK_EQ(watched.violations.count(Oracle::kLogMatching), term - 1);
+  }
+}
+
 TEST_CASE("another entry at a committed index breaks the ledger") {
   Watched watched;
   watched.commit(1, log_of({1, 1}), 2);
