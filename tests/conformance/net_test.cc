@@ -225,8 +225,8 @@ TEST_CASE("a main that returns ends its runtime's run") {
 
 TEST_CASE("a data directory that cannot be made or is a file is refused with its path") {
   const TemporaryDirectory directory;
-  std::ofstream(directory.below("file")) << "text";
-  for (const std::string& path : {directory.below("none/data"), directory.below("file")}) {
+  std::ofstream(directory / "file") << "text";
+  for (const std::string& path : {directory / "none/data", directory / "file"}) {
     auto options = quiet("node");
     options.data_directory = path;
     const auto runtime = Runtime::make({.process = options, .loop = {}});
@@ -239,7 +239,7 @@ TEST_CASE("a data directory is used by one process at a time") {
   const TemporaryDirectory directory;
   Loop loop({.disk_threads = 1, .compute_threads = 1});
   auto options = quiet("node");
-  options.data_directory = directory.below("data/");
+  options.data_directory = directory / "data/";
   auto first = Process::make(loop, options);
   REQUIRE(first);
   const auto second = Process::make(loop, options);
@@ -251,9 +251,9 @@ TEST_CASE("a data directory is used by one process at a time") {
 
 TEST_CASE("paths do not follow a symbolic link out of the data directory") {
   const TemporaryDirectory directory;
-  const auto root = net::RootDirectory::open(directory.below("data"));
+  const auto root = net::RootDirectory::open(directory / "data");
   REQUIRE(root);
-  REQUIRE_EQ(symlink("/etc/passwd", directory.below("data/link").c_str()), 0);
+  REQUIRE_EQ(symlink("/etc/passwd", (directory / "data/link").c_str()), 0);
   CHECK_FALSE((*root)->open_file("link", OpenMode::kRead));
 }
 
@@ -277,7 +277,7 @@ std::string text_of(const std::string& path) {
 
 TEST_CASE("a log file gets the lines of its level and above, at once") {
   const TemporaryDirectory directory;
-  const std::string path = directory.below("log");
+  const std::string path = directory / "log";
   auto log = LineLog::open("meta-1", {.level = LogLevel::kWarning, .file = path});
   REQUIRE(log);
   (*log)->info("not {}", "this");

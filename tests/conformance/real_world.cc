@@ -40,7 +40,7 @@ class RealWorld final : public World {
   Node& add_node() override {
     net::ProcessOptions options;
     options.name = "node-" + std::to_string(nodes_.size());
-    options.data_directory = directory_.below(options.name);
+    options.data_directory = directory_ / options.name;
     options.log.level = LogLevel::kError;
     return add(std::move(options));
   }

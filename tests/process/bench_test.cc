@@ -30,7 +30,7 @@ void wait_for(const fs::path& path) {
 }  // namespace
 
 TEST_CASE("a benchmark reports both systems and leaves nothing behind") {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   const std::string place = scratch / "place";
   const Outcome bench =
       run(scratch, {"bench", "data", "--dir", place, "--size", "8MiB", "--rounds", "1", "--json"});
@@ -52,7 +52,7 @@ TEST_CASE("a benchmark reports both systems and leaves nothing behind") {
 }
 
 TEST_CASE("a benchmark that is interrupted leaves nothing behind") {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   const std::string place = scratch / "place";
   for (const int signal : {SIGINT, SIGTERM}) {
     Running bench(scratch, {"bench", "data", "--dir", place, "--size", "64MiB", "--rounds", "100"});

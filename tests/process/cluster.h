@@ -17,7 +17,7 @@ class Cluster {
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
-  const Scratch& scratch() const { return scratch_; }
+  const TemporaryDirectory& scratch() const { return scratch_; }
   std::string directory() const { return scratch_ / "cluster"; }
   // A file command against this cluster.
   Outcome dogfs(const Arguments& arguments, RunOptions options = {}) const;
@@ -37,7 +37,7 @@ class Cluster {
   std::optional<std::string> get(const std::string& path) const;
 
  private:
-  Scratch scratch_;
+  TemporaryDirectory scratch_;
 };
 
 }  // namespace dogfs::test

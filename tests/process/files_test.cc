@@ -44,7 +44,7 @@ void check_refusals(const Cluster& cluster, const std::vector<Refused>& table) {
 }
 
 void check_files(const Cluster& cluster) {
-  const Scratch& scratch = cluster.scratch();
+  const TemporaryDirectory& scratch = cluster.scratch();
   uint64_t seed = 1;
   for (const size_t size : {size_t{0}, size_t{1}, 4 * kMiB, 4 * kMiB + 1, 70 * kMiB}) {
     CAPTURE(size);
@@ -60,7 +60,7 @@ void check_files(const Cluster& cluster) {
 }
 
 void check_destinations(const Cluster& cluster) {
-  const Scratch& scratch = cluster.scratch();
+  const TemporaryDirectory& scratch = cluster.scratch();
   fs::create_directory(scratch / "into");
   write_file(scratch / "local", "some bytes");
   CHECK_EQ(cluster.dogfs({"mkdir", "/dir"}).exit_code, 0);
@@ -80,7 +80,7 @@ void check_destinations(const Cluster& cluster) {
 }
 
 void check_errors(const Cluster& cluster) {
-  const Scratch& scratch = cluster.scratch();
+  const TemporaryDirectory& scratch = cluster.scratch();
   write_file(scratch / "local", "bytes");
   fs::create_directory(scratch / "taken");
   fs::create_symlink("loop", scratch / "loop");

@@ -55,18 +55,8 @@ std::vector<nlohmann::json> Outcome::lines() const {
   return result;
 }
 
-Scratch::Scratch() {
-  std::string name = (fs::temp_directory_path() / "dogfs-test.XXXXXX").string();
-  REQUIRE(::mkdtemp(name.data()) != nullptr);
-  path_ = name;
-}
-
-Scratch::~Scratch() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
-Running::Running(const Scratch& scratch, const Arguments& arguments, const RunOptions& options)
+Running::Running(const TemporaryDirectory& scratch, const Arguments& arguments,
+                 const RunOptions& options)
     : limit_(options.limit), begin_(std::chrono::steady_clock::now()) {
   static std::atomic<int> count = 0;
   name_ = scratch / ("run-" + std::to_string(count++));
@@ -121,7 +111,8 @@ Outcome Running::wait() {
   return outcome;
 }
 
-Outcome run(const Scratch& scratch, const Arguments& arguments, const RunOptions& options) {
+Outcome run(const TemporaryDirectory& scratch, const Arguments& arguments,
+            const RunOptions& options) {
   return Running(scratch, arguments, options).wait();
 }
 

@@ -10,6 +10,8 @@
 #include <nlohmann/json_fwd.hpp>
 #include <sys/types.h>
 
+#include "tests/temporary_directory.h"
+
 namespace dogfs::test {
 
 using Arguments = std::vector<std::string>;
@@ -32,27 +34,15 @@ struct RunOptions {
   std::chrono::seconds limit{60};  // then it is killed
 };
 
-// A directory of this test, with everything below it removed at the end.
-class Scratch {
- public:
-  Scratch();
-  ~Scratch();
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
 // Its own state directory, no cluster in the environment.
-Outcome run(const Scratch& scratch, const Arguments& arguments, const RunOptions& options = {});
+Outcome run(const TemporaryDirectory& scratch, const Arguments& arguments,
+            const RunOptions& options = {});
 
 // The same, not waited for. Its output goes to files of the scratch directory.
 class Running {
  public:
-  Running(const Scratch& scratch, const Arguments& arguments, const RunOptions& options = {});
+  Running(const TemporaryDirectory& scratch, const Arguments& arguments,
+          const RunOptions& options = {});
   ~Running();  // kills
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;

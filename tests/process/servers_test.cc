@@ -199,10 +199,10 @@ TEST_CASE("down waits for all hung servers at once, and then kills them") {
 }
 
 TEST_CASE("of many who bring up a new cluster at once, the cluster becomes one of them's") {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   const std::string directory = scratch / "cluster";
   struct Stop {
-    const Scratch& scratch;
+    const TemporaryDirectory& scratch;
     const std::string& directory;
     ~Stop() { (void)run(scratch, {"cluster", "down", "--dir", directory}); }
   } stop{scratch, directory};

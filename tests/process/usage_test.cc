@@ -16,7 +16,7 @@ struct Wrong {
 };
 
 void check_table(const std::vector<Wrong>& table) {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   for (const auto& row : table) {
     Arguments arguments = row.arguments;
     for (auto& argument : arguments)
@@ -58,7 +58,7 @@ TEST_CASE("a cluster that cannot be found is told apart from one that cannot be 
 }
 
 TEST_CASE("where nobody listens is told soon") {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   const Outcome outcome = run(scratch, {"ls", "--cluster", "127.0.0.1:1,127.0.0.1:2"});
   CAPTURE(outcome.err);
   CHECK_EQ(outcome.exit_code, 6);
@@ -80,7 +80,7 @@ TEST_CASE("an impossible cluster is refused before a server starts") {
 }
 
 TEST_CASE("with --json an error is a line of JSON on standard output") {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   for (const Arguments& arguments : {Arguments{"ls", "--json"}, Arguments{"put", "--json"}}) {
     const Outcome outcome = run(scratch, arguments);
     CHECK_EQ(outcome.exit_code, 2);
@@ -95,7 +95,7 @@ TEST_CASE("with --json an error is a line of JSON on standard output") {
 }
 
 TEST_CASE("a damaged or foreign configuration is refused with its place") {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   write_file(scratch / "bad.json", "{\"name\": \"chunk-1\", ");
   write_file(scratch / "cluster.json", "[]");
   Outcome outcome = run(scratch, {"chunk", "--config", scratch / "bad.json"});
@@ -109,7 +109,7 @@ TEST_CASE("a damaged or foreign configuration is refused with its place") {
 }
 
 TEST_CASE("help exits with 0 and names every command") {
-  const Scratch scratch;
+  const TemporaryDirectory scratch;
   const Outcome help = run(scratch, {"--help"});
   CHECK_EQ(help.exit_code, 0);
   for (const char* command : {"put", "get", "cat", "ls", "stat", "mkdir", "mv", "rm", "cluster",

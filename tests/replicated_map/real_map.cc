@@ -109,7 +109,7 @@ RealMap::RealMap() {
   for (int number = 1; number <= kServers; ++number) {
     net::ProcessOptions process;
     process.name = fmt::format("meta-{}", number);
-    process.data_directory = directory_.below(process.name);
+    process.data_directory = directory_ / process.name;
     process.log.level = LogLevel::kError;
     MapNodeOptions node = map_node_options(number, addresses());
     node.raft.tick = kTick;

@@ -177,8 +177,9 @@ TEST_CASE("a last block may be shorter than allocated, and unused ones are given
   check_sound(fs);
 }
 
-TEST_CASE("a slot whose ids are used up refuses files and blocks, and no id is used twice") {
-  Tables tables;
+// A cluster of one chunk server in bare tables, for states that no commands lead to; the entry of a
+// client there.
+EntryContext found_cluster(Tables& tables) {
   EntryContext entry{.index = LogIndex(1), .wall = {}, .client = {}};
   REQUIRE(apply(tables, entry,
                 CreateCluster{.cluster = ClusterId(7),
@@ -187,6 +188,12 @@ TEST_CASE("a slot whose ids are used up refuses files and blocks, and no id is u
                               .cell_bytes = 4096}));
   REQUIRE(apply(tables, entry, ClusterFixture::server(1)));
   entry.client = std::get<ClientRegistered>(*apply(tables, entry, RegisterClient{})).client;
+  return entry;
+}
+
+TEST_CASE("a slot whose ids are used up refuses files and blocks, and no id is used twice") {
+  Tables tables;
+  const EntryContext entry = found_cluster(tables);
   SlotRow row = tables.slot(Slot(0));
   row.next_inode = row.next_block = (uint64_t{1} << kCounterBits) - 1;
   tables.put(Slot(0), row);
@@ -213,14 +220,7 @@ TEST_CASE("a slot whose ids are used up refuses files and blocks, and no id is u
 
 TEST_CASE("a file of as many blocks as there can be may have its last ones placed anew") {
   Tables tables;
-  EntryContext entry{.index = LogIndex(1), .wall = {}, .client = {}};
-  REQUIRE(apply(tables, entry,
-                CreateCluster{.cluster = ClusterId(7),
-                              .policy = placement::Policy::parse("rep-1").value(),
-                              .block_bytes = limits::kMiB,
-                              .cell_bytes = 4096}));
-  REQUIRE(apply(tables, entry, ClusterFixture::server(1)));
-  entry.client = std::get<ClientRegistered>(*apply(tables, entry, RegisterClient{})).client;
+  const EntryContext entry = found_cluster(tables);
   const auto started = apply(tables, entry, StartUpload{.path = "/f", .policy = {}});
   const auto upload = std::get<UploadStarted>(*started);
   const auto ask = [&](uint64_t offset, std::vector<uint64_t> lengths) {
