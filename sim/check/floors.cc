@@ -1,5 +1,7 @@
 #include "sim/check/floors.h"
 
+#include <functional>
+
 namespace dogfs::sim {
 
 // About a third of what a thousand drawn seeds give, so that a fault that is hardly drawn any more,
@@ -9,6 +11,7 @@ const std::vector<Floor>& floors() {
       {"operations.done", 300'000},
       {"operations.unknown", 300},
       {"elections", 2'000},
+      {"search_operations", 300'000},
       {"census_shards", 250'000},
       {"recoveries", 2'000},
       {"log_entries", 300'000},
@@ -54,16 +57,35 @@ const std::vector<Floor>& floors() {
   return kFloors;
 }
 
-std::vector<Shortfall> below_floors(const Tally& tally, uint64_t seeds) {
-  std::vector<Shortfall> shortfalls;
-  if (seeds < kFloorSeedsMin) return shortfalls;
-  for (const Floor& floor : floors()) {
-    const auto found = tally.find(floor.figure);
+const std::vector<Floor>& ceilings() {
+  static const std::vector<Floor> kCeilings = {{"search_undecided", 20}};
+  return kCeilings;
+}
+
+namespace {
+
+template <class Breaks>
+std::vector<Shortfall> outside(const std::vector<Floor>& bounds, const Tally& tally, uint64_t seeds,
+                               Breaks breaks) {
+  std::vector<Shortfall> outside;
+  if (seeds < kFloorSeedsMin) return outside;
+  for (const Floor& bound : bounds) {
+    const auto found = tally.find(bound.figure);
     const uint64_t reached = found == tally.end() ? 0 : found->second;
-    const uint64_t demanded = floor.per_thousand_seeds * seeds / 1000;
-    if (reached < demanded) shortfalls.push_back({floor.figure, reached, demanded});
+    const uint64_t demanded = bound.per_thousand_seeds * seeds / 1000;
+    if (breaks(reached, demanded)) outside.push_back({bound.figure, reached, demanded});
   }
-  return shortfalls;
+  return outside;
+}
+
+}  // namespace
+
+std::vector<Shortfall> below_floors(const Tally& tally, uint64_t seeds) {
+  return outside(floors(), tally, seeds, std::less<>());
+}
+
+std::vector<Shortfall> above_ceilings(const Tally& tally, uint64_t seeds) {
+  return outside(ceilings(), tally, seeds, std::greater<>());
 }
 
 }  // namespace dogfs::sim

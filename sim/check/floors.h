@@ -30,4 +30,8 @@ struct Shortfall {
 // Empty when the range is too short to judge.
 std::vector<Shortfall> below_floors(const Tally& tally, uint64_t seeds);
 
+// The same the other way: what an oracle gave up must stay rare, or it is green for nothing.
+const std::vector<Floor>& ceilings();
+std::vector<Shortfall> above_ceilings(const Tally& tally, uint64_t seeds);
+
 }  // namespace dogfs::sim

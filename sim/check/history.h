@@ -42,6 +42,8 @@ struct Operation {
   bool recursive = false;  // of a remove
   bool if_absent = false;  // of a put
   Content content;         // of a put
+  std::string after;       // of a list: names behind it
+  uint64_t count = 0;      // of a list: at most so many; 0: all
   Instant began{};
 
   // What was told.

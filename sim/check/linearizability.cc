@@ -73,6 +73,13 @@ bool same_answer(const metadata::Response& a, const metadata::Response& b) {
   return a && b ? *a == *b : !a && !b && a.error().code == b.error().code;
 }
 
+std::vector<std::string> page_of(const TreeModel::Entry& directory, const Operation& list) {
+  std::vector<std::string> names;
+  for (const auto& [name, child] : directory.children)
+    if (name > list.after && (list.count == 0 || names.size() < list.count)) names.push_back(name);
+  return names;
+}
+
 // A refusal that is right whatever the tree is: no leader, busy, or bytes that cannot be read.
 bool says_nothing(const Operation& refused) {
   return refused.code == Code::kUnavailable ||
@@ -479,8 +486,7 @@ std::optional<std::string> Checker::contradiction(const Operation& operation) co
         return fmt::format("length {}, not {}", operation.length, entry->length);
       return std::nullopt;
     case Act::kList: {
-      std::vector<std::string> names;
-      for (const auto& [name, child] : entry->children) names.push_back(name);
+      const std::vector<std::string> names = page_of(*entry, operation);
       if (names == operation.names) return std::nullopt;
       return fmt::format("listed {} names, there are {}", operation.names.size(), names.size());
     }

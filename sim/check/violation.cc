@@ -12,6 +12,7 @@ std::string_view oracle_name(Oracle oracle) {
     case Oracle::kCommittedLedger: return "committed_ledger";
     case Oracle::kStateDigest: return "state_digest";
     case Oracle::kLinearizability: return "linearizability";
+    case Oracle::kLinearizationSearch: return "linearization_search";
     case Oracle::kExactlyOnce: return "exactly_once";
     case Oracle::kDurability: return "durability";
     case Oracle::kWrongBytes: return "wrong_bytes";

@@ -14,20 +14,21 @@
 namespace dogfs::sim {
 
 enum class Oracle : uint8_t {
-  kElectionSafety,      // at most one leader per term
-  kLogMatching,         // (index, term) names one entry and one history before it
-  kLeaderCompleteness,  // a leader has every entry committed in earlier terms
-  kCommittedLedger,     // what was committed at an index never changes
-  kStateDigest,         // one digest per applied index, on every replica
-  kLinearizability,     // results agree with one order that respects real time
-  kExactlyOnce,         // no request applied twice, no refused one applied
-  kDurability,          // what was acknowledged is there
-  kWrongBytes,          // a read returned what nobody wrote
-  kInvariants,          // placement and references
-  kLiveness,            // progress once the faults stop
-  kDeterminism,         // the same capsule, the same trace hash
-  kCrash,               // the product's own CHECK, or a signal
-  kCanary,              // always fails when planted
+  kElectionSafety,       // at most one leader per term
+  kLogMatching,          // (index, term) names one entry and one history before it
+  kLeaderCompleteness,   // a leader has every entry committed in earlier terms
+  kCommittedLedger,      // what was committed at an index never changes
+  kStateDigest,          // one digest per applied index, on every replica
+  kLinearizability,      // results agree with one order that respects real time
+  kLinearizationSearch,  // the same, found without the log
+  kExactlyOnce,          // no request applied twice, no refused one applied
+  kDurability,           // what was acknowledged is there
+  kWrongBytes,           // a read returned what nobody wrote
+  kInvariants,           // placement and references
+  kLiveness,             // progress once the faults stop
+  kDeterminism,          // the same capsule, the same trace hash
+  kCrash,                // the product's own CHECK, or a signal
+  kCanary,               // always fails when planted
 };
 
 std::string_view oracle_name(Oracle oracle);  // "election_safety", ...

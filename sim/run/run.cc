@@ -8,6 +8,7 @@
 #include "core/namespace/invariants.h"
 #include "sim/check/durability.h"
 #include "sim/check/final_tree.h"
+#include "sim/check/history_search.h"
 #include "sim/check/linearizability.h"
 #include "sim/run/census_taker.h"
 #include "sim/run/cluster.h"
@@ -118,8 +119,10 @@ class Run {
   void judge() {
     const History& history = load_.record().history;
     const ShadowReplica& shadow = census_.finish();
-    if (scenario_.expect.linearizable)
+    if (scenario_.expect.linearizable) {
       check_final(check_linearizability(history, shadow.commands(), violations_));
+      searched_ = search_history(history, violations_);
+    }
     check_bytes(history, violations_);
     if (scenario_.expect.durable && scenario_.within_budget) check_damage(history, violations_);
     if (scenario_.expect.durable && load_.verified())
@@ -172,6 +175,10 @@ class Run {
     tally["gets_rebuilt"] = record.gets_rebuilt;
     tally["bytes_rebuilt"] = record.rebuilt_bytes;
     tally["final_files_checked"] = final_files_checked_;
+    tally["search_operations"] = searched_.operations;
+    tally["search_parts"] = searched_.parts;
+    tally["search_steps"] = searched_.steps;
+    tally["search_undecided"] = searched_.undecided;
     tally["blocks_below_width"] = record.blocks_below_width;
   }
 
@@ -185,6 +192,7 @@ class Run {
   Load load_;
   Injector injector_;
   uint64_t final_files_checked_ = 0;
+  SearchCounts searched_;
 };
 
 }  // namespace

@@ -63,27 +63,36 @@ struct FigureRow {
   uint64_t count;
 };
 
-json summary_of(const Totals& totals, const std::vector<sim::Shortfall>& shortfalls) {
+// Figures out of bounds.
+struct Bounds {
+  std::vector<sim::Shortfall> below, above;
+  bool kept() const { return below.empty() && above.empty(); }
+};
+
+json bounds_of(const std::vector<sim::Shortfall>& figures, const char* bound) {
+  json rows = json::array();
+  for (const auto& figure : figures)
+    rows.push_back(
+        {{"figure", figure.figure}, {"reached", figure.reached}, {bound, figure.demanded}});
+  return rows;
+}
+
+json summary_of(const Totals& totals, const Bounds& bounds) {
   const double real = std::max(seconds(totals.real), 1e-9);
-  json below = json::array();
-  for (const auto& shortfall : shortfalls)
-    below.push_back({{"figure", shortfall.figure},
-                     {"reached", shortfall.reached},
-                     {"demanded", shortfall.demanded}});
   return {{"type", "summary"},
           {"seeds", totals.seeds},
           {"failed", totals.failed},
-          {"ok", totals.failed == 0 && shortfalls.empty()},
+          {"ok", totals.failed == 0 && bounds.kept()},
           {"seconds", real},
           {"seeds_per_second", static_cast<double>(totals.seeds) / real},
           {"simulated_seconds_per_second", seconds(totals.simulated) / real},
           {"events_per_second", static_cast<double>(totals.events) / real},
           {"figures", totals.figures},
-          {"below_floor", std::move(below)}};
+          {"below_floor", bounds_of(bounds.below, "demanded")},
+          {"above_ceiling", bounds_of(bounds.above, "allowed")}};
 }
 
-void print_summary(Output& output, const Totals& totals,
-                   const std::vector<sim::Shortfall>& shortfalls) {
+void print_summary(Output& output, const Totals& totals, const Bounds& bounds) {
   const double real = std::max(seconds(totals.real), 1e-9);
   output.line("");
   output.line("  figure                            over all seeds");
@@ -95,9 +104,12 @@ void print_summary(Output& output, const Totals& totals,
                   "seconds per second, {:.0f} events/s",
                   totals.seeds, totals.failed, real, static_cast<double>(totals.seeds) / real,
                   seconds(totals.simulated) / real, static_cast<double>(totals.events) / real));
-  for (const auto& shortfall : shortfalls)
-    output.line(fmt::format("below its floor: {} is {}, {} demanded", shortfall.figure,
-                            shortfall.reached, shortfall.demanded));
+  for (const auto& figure : bounds.below)
+    output.line(fmt::format("below its floor: {} is {}, {} demanded", figure.figure, figure.reached,
+                            figure.demanded));
+  for (const auto& figure : bounds.above)
+    output.line(fmt::format("above its ceiling: {} is {}, {} allowed", figure.figure,
+                            figure.reached, figure.demanded));
 }
 
 void report_failure(Output& output, const SimOptions& options, const sim::RunResult& result) {
@@ -141,11 +153,14 @@ Result<void> run_command(Output& output, const SimOptions& options) {
         return true;
       }));
   // Floors are for drawn runs: a scenario stages what it stages.
-  std::vector<sim::Shortfall> shortfalls;
-  if (!runs.scenario) shortfalls = sim::below_floors(totals.figures, totals.seeds);
-  output.object(summary_of(totals, shortfalls));
-  print_summary(output, totals, shortfalls);
-  if (totals.failed > 0 || !shortfalls.empty()) output.set_exit_code(kFailed);
+  Bounds bounds;
+  if (!runs.scenario) {
+    bounds.below = sim::below_floors(totals.figures, totals.seeds);
+    bounds.above = sim::above_ceilings(totals.figures, totals.seeds);
+  }
+  output.object(summary_of(totals, bounds));
+  print_summary(output, totals, bounds);
+  if (totals.failed > 0 || !bounds.kept()) output.set_exit_code(kFailed);
   return {};
 }
 

@@ -1,0 +1,173 @@
+#include "sim/check/history_search.h"
+
+#include "tests/sim/check/forged_history.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::sim {
+namespace {
+
+uint64_t breaches(const Forged& forged) {
+  Violations violations;
+  const SearchCounts counts = search_history(forged.history, violations);
+  CHECK_EQ(counts.undecided, 0);
+  return violations.count(Oracle::kLinearizationSearch);
+}
+
+// Directories that were made at first and stay, as the clients of a run find them.
+void make_stable(Forged& forged) {
+  for (const char* path : {"/d0/s", "/d1/s"}) {
+    Operation make{.act = Act::kMakeDirectory, .path = path};
+    make.parents = true;
+    forged.done(forged.begin(make), 0);
+  }
+}
+
+TEST_CASE("a history that one order explains breaks nothing, whatever positions it names") {
+  Forged forged;
+  forged.make_directory("/d", 9);
+  forged.put("/d/a", "one", 8);
+  forged.get("/d/a", "one", 77);
+  forged.rename("/d/a", "/d/b", 6);
+  forged.refused(forged.begin({.act = Act::kGet, .path = "/d/a"}), Code::kNotFound, 1);
+  forged.done(forged.begin({.act = Act::kList, .path = "/d"}), 1).names = {"b"};
+  forged.done(forged.begin({.act = Act::kStat, .path = "/d/b"}), 1).length = 3;
+  forged.remove("/d/b", 5);
+  forged.refused(forged.begin({.act = Act::kRemove, .path = "/d/b"}), Code::kNotFound, 1);
+  CHECK_EQ(breaches(forged), 0);
+}
+
+TEST_CASE("the answer of an isolated leader is refuted without a log") {
+  Forged forged;
+  forged.put("/a", "old", 1);
+  forged.put("/a", "new", 2);
+  forged.get("/a", "old", 1);
+  CHECK_EQ(breaches(forged), 1);
+}
+
+TEST_CASE("a read that lost an acknowledged change is refuted, of every kind") {
+  Forged lost_put;
+  lost_put.put("/a", "x", 1);
+  lost_put.refused(lost_put.begin({.act = Act::kStat, .path = "/a"}), Code::kNotFound, 2);
+  CHECK_EQ(breaches(lost_put), 1);
+  Forged lost_directory;
+  lost_directory.make_directory("/a", 1);
+  lost_directory.done(lost_directory.begin({.act = Act::kList, .path = "/"}), 2);
+  CHECK_EQ(breaches(lost_directory), 1);
+  Forged lost_remove;
+  lost_remove.put("/a", "x", 1);
+  lost_remove.remove("/a", 2);
+  lost_remove.get("/a", "x", 3);
+  CHECK_EQ(breaches(lost_remove), 1);
+  Forged lost_rename;
+  lost_rename.put("/a", "x", 1);
+  lost_rename.rename("/a", "/b", 2);
+  lost_rename.get("/a", "x", 3);
+  CHECK_EQ(breaches(lost_rename), 1);
+}
+
+TEST_CASE("a change that was done twice is refuted by its second answer") {
+  Forged forged;
+  forged.put("/a", "x", 1);
+  forged.remove("/a", 2);
+  forged.remove("/a", 3);
+  CHECK_EQ(breaches(forged), 1);
+}
+
+TEST_CASE("a refusal that no state gives is refuted") {
+  Forged forged;
+  forged.put("/a", "x", 1);
+  forged.refused(forged.begin({.act = Act::kMakeDirectory, .path = "/b"}), Code::kExists, 2);
+  CHECK_EQ(breaches(forged), 1);
+  Forged put;
+  put.refused(put.begin({.act = Act::kPut, .path = "/d/a"}), Code::kExists, 2);
+  CHECK_EQ(breaches(put), 1);
+  Forged busy;
+  busy.refused(busy.begin({.act = Act::kMakeDirectory, .path = "/b"}), Code::kUnavailable);
+  busy.refused(busy.begin({.act = Act::kList, .path = "/b"}), Code::kNotFound);
+  CHECK_EQ(breaches(busy), 0);
+}
+
+TEST_CASE("an unknown change may show at any time, and stays") {
+  Forged forged;
+  forged.put("/a", "x", 1);
+  const size_t rename = forged.begin({.act = Act::kRename, .path = "/a", .to = "/b"});
+  forged.unknown(rename);
+  forged.get("/a", "x", 2);
+  forged.get("/b", "x", 3);
+  CHECK_EQ(breaches(forged), 0);
+  forged.get("/a", "x", 4);
+  CHECK_EQ(breaches(forged), 1);
+}
+
+TEST_CASE("concurrent unknown puts may win in any order, but bytes of a put that was not made") {
+  Forged forged;
+  for (const char* bytes : {"p", "q", "r"})
+    forged.unknown(forged.begin({.act = Act::kPut, .path = "/a", .content = content_of(bytes)}));
+  forged.get("/a", "q", 1);
+  forged.get("/a", "p", 2);
+  CHECK_EQ(breaches(forged), 0);
+  forged.get("/a", "s", 3);
+  CHECK_EQ(breaches(forged), 1);
+}
+
+TEST_CASE("paths that nothing joins are judged apart, below directories that stay") {
+  Forged forged;
+  make_stable(forged);
+  for (int i = 0; i < 6; ++i) forged.put("/d0/f" + std::to_string(i), "x", 1);
+  forged.rename("/d0/f0", "/d0/f1", 1);
+  Violations violations;
+  const SearchCounts counts = search_history(forged.history, violations);
+  CHECK(violations.empty());
+  CHECK_EQ(counts.parts, 7);  // the two that stay, f0 with f1, f2 to f5
+}
+
+TEST_CASE("a listing counts in every part that it shows") {
+  Forged forged;
+  make_stable(forged);
+  forged.put("/d0/a", "x", 1);
+  forged.put("/d0/b", "x", 1);
+  const auto list = [&](std::vector<std::string> names) {
+    forged.done(forged.begin({.act = Act::kList, .path = "/d0"}), 1).names = std::move(names);
+    return breaches(forged);
+  };
+  CHECK_EQ(list({"a", "b", "s"}), 0);
+  CHECK_EQ(list({"a", "s"}), 1);
+  CHECK_EQ(list({"a", "b", "ghost", "s"}), 2);
+}
+
+TEST_CASE("a page of a listing is judged by what stands within its range") {
+  Forged forged;
+  make_stable(forged);
+  for (const char* name : {"a", "b", "c", "d"}) forged.put(std::string("/d0/") + name, "x", 1);
+  const auto page = [&](std::string after, uint64_t count, std::vector<std::string> names) {
+    Operation list{.act = Act::kList, .path = "/d0"};
+    list.after = std::move(after);
+    list.count = count;
+    forged.done(forged.begin(list), 1).names = std::move(names);
+    return breaches(forged);
+  };
+  CHECK_EQ(page("", 2, {"a", "b"}), 0);
+  CHECK_EQ(page("b", 2, {"c", "d"}), 0);
+  CHECK_EQ(page("d", 2, {"s"}), 0);
+  CHECK_EQ(page("a", 2, {"b", "d"}), 1);
+}
+
+TEST_CASE("what a search gives up is counted, and passes for nothing") {
+  Forged forged;
+  std::vector<size_t> puts;
+  for (int i = 0; i < 12; ++i)
+    puts.push_back(
+        forged.begin({.act = Act::kPut, .path = "/a", .content = content_of(std::to_string(i))}));
+  for (const size_t put : puts) forged.done(put, 1);
+  forged.get("/a", "other", 2);
+  forged.put("/b", "x", 3);
+  Violations violations;
+  const SearchCounts counts = search_history(forged.history, violations, 500);
+  CHECK_EQ(counts.undecided, 1);
+  CHECK_EQ(counts.operations, 1);
+  CHECK(violations.empty());
+}
+
+}  // namespace
+}  // namespace dogfs::sim
