@@ -39,6 +39,11 @@ Result<MetadataServerStatus> read_status(const Buffer& message) {
                               .voter = votes(reply)};
 }
 
+Task<Result<Changed>> change(Session& session, metadata::Operation operation) {
+  CO_TRY(done, co_await session.execute(std::move(operation)));
+  co_return Changed{done.position};
+}
+
 }  // namespace
 
 struct Client::Parts {
@@ -46,13 +51,8 @@ struct Client::Parts {
       : env(e),
         options(std::move(o)),
         rpc(env, {.cluster = options.cluster, .node = {}, .store = {}, .credentials = {}}),
-        calls(env, rpc, {.servers = options.metadata, .refused_limit = options.refused_limit}),
-        session(env, calls, options.operation_limit) {}
+        calls(env, rpc, {.servers = options.metadata, .refused_limit = options.refused_limit}) {}
 
-  Task<Result<Changed>> change(metadata::Operation operation) {
-    CO_TRY(done, co_await session.execute(std::move(operation)));
-    co_return Changed{done.position};
-  }
   Task<> ask_status(MetadataServer& server);
   Task<> ask_all(Nursery& children, std::vector<MetadataServer>& servers);
 
@@ -60,66 +60,69 @@ struct Client::Parts {
   const ClientOptions options;
   rpc::Client rpc;
   MetadataCalls calls;
-  Session session;
   ServerHealth health;
 };
 
 Client::Client(Env& env, ClientOptions options)
-    : parts_(std::make_unique<Parts>(env, std::move(options))) {}
+    : parts_(std::make_shared<Parts>(env, std::move(options))),
+      session_(
+          std::make_unique<Session>(parts_->env, parts_->calls, parts_->options.operation_limit)) {}
+
+Client::Client(const Client& other, RequestSent sent)
+    : parts_(other.parts_), session_(std::make_unique<Session>(*other.session_, std::move(sent))) {}
 
 Client::~Client() = default;
 
 Task<> Client::run() { return parts_->rpc.run(); }
 
-LogIndex Client::last_position() const { return parts_->session.last_position(); }
+LogIndex Client::last_position() const { return session_->last_position(); }
 
-uint64_t Client::answers() const { return parts_->session.answers(); }
+uint64_t Client::answers() const { return session_->answers(); }
 
 Task<Result<PutResult>> Client::put(std::string path, ByteSource& source, PutOptions options) {
   CO_TRY_VOID(metadata::parse_path(path));
   Parts& p = *parts_;
-  FileWriter writer({p.env, p.rpc, p.session, p.health, p.options}, source, std::move(options));
+  FileWriter writer({p.env, p.rpc, *session_, p.health, p.options}, source, std::move(options));
   co_return co_await writer.put(std::move(path));
 }
 
 Task<Result<GetResult>> Client::get(std::string path, ByteSink& sink, GetOptions options) {
   CO_TRY_VOID(metadata::parse_path(path));
   Parts& p = *parts_;
-  FileReader reader({p.env, p.rpc, p.session, p.health, p.options}, sink, std::move(options));
+  FileReader reader({p.env, p.rpc, *session_, p.health, p.options}, sink, std::move(options));
   co_return co_await reader.get(std::move(path));
 }
 
 Task<Result<StatResult>> Client::stat(std::string path) {
-  CO_TRY(found, co_await parts_->session.query_for<metadata::Attributes>(
-                    metadata::StatQuery{std::move(path)}));
+  CO_TRY(found,
+         co_await session_->query_for<metadata::Attributes>(metadata::StatQuery{std::move(path)}));
   co_return StatResult{std::move(found.value), found.position};
 }
 
 Task<Result<ListResult>> Client::list(std::string path, std::string after, size_t count) {
   const auto limit = static_cast<uint32_t>(std::min(count, limits::kListPageMax));
-  CO_TRY(found, co_await parts_->session.query_for<metadata::Listing>(
+  CO_TRY(found, co_await session_->query_for<metadata::Listing>(
                     metadata::ListQuery{std::move(path), std::move(after), limit}));
   co_return ListResult{std::move(found.value), found.position};
 }
 
 Task<Result<Changed>> Client::make_directory(std::string path, bool parents,
                                              std::optional<placement::Policy> policy) {
-  return parts_->change(metadata::MakeDirectory{std::move(path), parents, policy});
+  return change(*session_, metadata::MakeDirectory{std::move(path), parents, policy});
 }
 
 Task<Result<Changed>> Client::rename(std::string from, std::string to) {
-  return parts_->change(metadata::Rename{std::move(from), std::move(to)});
+  return change(*session_, metadata::Rename{std::move(from), std::move(to)});
 }
 
 Task<Result<Changed>> Client::remove(std::string path, bool recursive) {
-  return parts_->change(metadata::Remove{std::move(path), recursive});
+  return change(*session_, metadata::Remove{std::move(path), recursive});
 }
 
 Task<Result<ClusterStatus>> Client::cluster_status() {
-  CO_TRY(status,
-         co_await parts_->session.query_for<metadata::ClusterStatus>(metadata::StatusQuery{}));
-  CO_TRY(changes, co_await parts_->session.query_for<placement::MapChanges>(
-                      metadata::MapQuery{MapVersion()}));
+  CO_TRY(status, co_await session_->query_for<metadata::ClusterStatus>(metadata::StatusQuery{}));
+  CO_TRY(changes,
+         co_await session_->query_for<placement::MapChanges>(metadata::MapQuery{MapVersion()}));
   ClusterStatus out{.settings = status.value.settings,
                     .counters = status.value.counters,
                     .map = {},

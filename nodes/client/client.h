@@ -111,9 +111,15 @@ struct MetadataServer {
   Result<MetadataServerStatus> status;  // kUnavailable: it does not answer
 };
 
+class Session;
+
 class Client {
  public:
   Client(Env& env, ClientOptions options);
+  // Another caller with the connections and the session of `other`, which outlives it and whose
+  // run() serves both; for checkers. `sent` hears of each request that may change something.
+  using RequestSent = std::function<void(ClientId, RequestId)>;
+  Client(const Client& other, RequestSent sent);
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -160,7 +166,8 @@ class Client {
 
  private:
   struct Parts;
-  const std::unique_ptr<Parts> parts_;
+  const std::shared_ptr<Parts> parts_;
+  const std::unique_ptr<Session> session_;
 };
 
 }  // namespace dogfs::nodes

@@ -35,7 +35,6 @@ FileReader::~FileReader() = default;
 Task<Result<GetResult>> FileReader::get(std::string path) {
   CO_TRY_VOID(co_await locate(
       {.path = std::move(path), .file = {}, .offset = options_.offset, .length = options_.length}));
-  result_.position = parts_.session.last_position();
   next_offset_ = std::min(options_.offset, location_.length);
   end_ = next_offset_ + std::min(options_.length, location_.length - next_offset_);
   Result<void> copied;
@@ -46,6 +45,7 @@ Task<Result<GetResult>> FileReader::get(std::string path) {
 
 Task<Result<void>> FileReader::locate(metadata::LocateQuery query) {
   CO_TRY(located, co_await parts_.session.query_for<metadata::FileLocation>(std::move(query)));
+  if (!result_.position) result_.position = located.position;  // of the first: what is read
   location_ = std::move(located.value);
   next_block_ = 0;
   co_return Result<void>();

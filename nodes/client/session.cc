@@ -10,15 +10,16 @@ namespace dogfs::nodes {
 // as answered, so a copy that is still on its way will not be applied after a later request.
 class Session::Request {
  public:
-  Request(Session& session, std::shared_ptr<Registered> registered)
-      : session_(session), registered_(std::move(registered)) {
+  Request(const Session& session, std::shared_ptr<Registered> registered)
+      : shared_(session.shared_), registered_(std::move(registered)) {
     registered_->last_request = registered_->last_request.next();
     number_ = registered_->last_request;
     registered_->under_way.insert(number_);
+    if (session.sent_) session.sent_(registered_->client, number_);
   }
   ~Request() {
     registered_->under_way.erase(number_);
-    session_.changed_.notify();
+    shared_->changed.notify();
   }
   Request(const Request&) = delete;
   Request& operator=(const Request&) = delete;
@@ -33,23 +34,30 @@ class Session::Request {
   }
 
  private:
-  Session& session_;
+  const std::shared_ptr<Shared> shared_;
   const std::shared_ptr<Registered> registered_;
   RequestId number_;
 };
 
 Session::Session(Env& env, MetadataCalls& calls, Duration limit)
-    : env_(env), calls_(calls), limit_(limit), changed_(env) {}
+    : env_(env), calls_(calls), limit_(limit), shared_(std::make_shared<Shared>(env)) {}
+
+Session::Session(const Session& other, RequestSent sent)
+    : env_(other.env_),
+      calls_(other.calls_),
+      limit_(other.limit_),
+      shared_(other.shared_),
+      sent_(std::move(sent)) {}
 
 Task<Result<void>> Session::open() {
   struct Leave {
-    Session& session;
+    Shared& shared;
     ~Leave() {
-      session.opening_ = false;
-      session.changed_.notify();
+      shared.opening = false;
+      shared.changed.notify();
     }
-  } leave{*this};
-  opening_ = true;
+  } leave{*shared_};
+  shared_->opening = true;
   // Sent twice it opens two sessions, of which the unused one expires.
   const metadata::Command command{.client = {},
                                   .request = {},
@@ -66,20 +74,20 @@ Task<Result<void>> Session::open() {
   const auto* opened = std::get_if<metadata::ClientRegistered>(&*response);
   if (opened == nullptr)
     co_return fail(Code::kCorrupt, "the metadata server answered another question");
-  registered_ = std::make_shared<Registered>();
-  registered_->client = opened->client;
+  shared_->registered = std::make_shared<Registered>();
+  shared_->registered->client = opened->client;
   co_return Result<void>();
 }
 
 Task<Result<std::shared_ptr<Session::Registered>>> Session::registered() {
   for (;;) {
-    while (opening_) co_await changed_.wait();
-    if (!registered_) {
+    while (shared_->opening) co_await shared_->changed.wait();
+    if (!shared_->registered) {
       CO_TRY_VOID(co_await open());
-    } else if (registered_->under_way.size() < limits::kClientRequestsMax) {
-      co_return registered_;
+    } else if (shared_->registered->under_way.size() < limits::kClientRequestsMax) {
+      co_return shared_->registered;
     } else {
-      co_await changed_.wait();
+      co_await shared_->changed.wait();
     }
   }
 }
@@ -103,7 +111,7 @@ Task<Result<Session::At<metadata::Reply>>> Session::execute(metadata::Operation 
     if (response) co_return At<metadata::Reply>{answer->index, std::move(*response)};
     if (!response.error().is(Code::kUnknown)) co_return fail(std::move(response).error());
     // The session has expired.
-    if (registered_ == registered) registered_.reset();
+    if (shared_->registered == registered) shared_->registered.reset();
     if (again || answer->doubtful_attempts > 0) co_return fail(std::move(response).error());
   }
 }

@@ -6,7 +6,10 @@
 //
 // An expired session is replaced: by the next change, and at once when the request surely never
 // arrived before.
+//
+// Several callers may share one session: each has a view of it, which notes its own answers.
 
+#include <functional>
 #include <memory>
 #include <set>
 
@@ -26,6 +29,9 @@ class Session {
  public:
   // `limit` is for one change or query, with all its attempts.
   Session(Env& env, MetadataCalls& calls, Duration limit);
+  // A view of the other's session. `sent` hears of each request, before it is sent.
+  using RequestSent = std::function<void(ClientId, RequestId)>;
+  Session(const Session& other, RequestSent sent);
 
   template <class T>
   struct At {
@@ -52,7 +58,7 @@ class Session {
     co_return fail(Code::kCorrupt, "the metadata server answered another question");
   }
 
-  // Of the answer that came last, a refusal included.
+  // Of the answer that came last to this view, a refusal included.
   LogIndex last_position() const { return last_position_; }
   // So many answers came so far.
   uint64_t answers() const { return answers_; }
@@ -65,6 +71,12 @@ class Session {
     std::set<RequestId> under_way;
   };
   class Request;
+  struct Shared {
+    explicit Shared(Env& env) : changed(env) {}
+    std::shared_ptr<Registered> registered;  // null: none, or it expired
+    bool opening = false;
+    Event changed;  // a request ended or a registration came
+  };
 
   Task<Result<std::shared_ptr<Registered>>> registered();
   Task<Result<void>> open();
@@ -73,9 +85,8 @@ class Session {
   Env& env_;
   MetadataCalls& calls_;
   const Duration limit_;
-  std::shared_ptr<Registered> registered_;  // null: none, or it expired
-  bool opening_ = false;
-  Event changed_;  // a request ended or a registration came
+  const std::shared_ptr<Shared> shared_;
+  const RequestSent sent_;  // may be empty
   LogIndex last_position_;
   uint64_t answers_ = 0;
 };
