@@ -17,6 +17,9 @@ std::string_view oracle_name(Oracle oracle) {
     case Oracle::kDurability: return "durability";
     case Oracle::kWrongBytes: return "wrong_bytes";
     case Oracle::kInvariants: return "invariants";
+    case Oracle::kPersistence: return "persistence";
+    case Oracle::kQuorumIntersection: return "quorum_intersection";
+    case Oracle::kExpiry: return "expiry";
     case Oracle::kLiveness: return "liveness";
     case Oracle::kDeterminism: return "determinism";
     case Oracle::kCrash: return "crash";

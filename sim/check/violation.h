@@ -25,6 +25,9 @@ enum class Oracle : uint8_t {
   kDurability,           // what was acknowledged is there
   kWrongBytes,           // a read returned what nobody wrote
   kInvariants,           // placement and references
+  kPersistence,          // a member keeps what it promised, over restarts, too
+  kQuorumIntersection,   // members change so that quorums meet
+  kExpiry,               // what is silent is ended in time, nothing else
   kLiveness,             // progress once the faults stop
   kDeterminism,          // the same capsule, the same trace hash
   kCrash,                // the product's own CHECK, or a signal

@@ -1,0 +1,31 @@
+#pragma once
+// Availability: while a majority of the metadata servers is well, somebody who asks is answered. It
+// is judged between disturbances: each time that a server goes, comes, or is heard worse or better,
+// the group gets time to elect and clients to find the leader; from then on until the next
+// disturbance no gap between answers may be longer. What counts is any answer of the group,
+// refusals included. Pure.
+
+#include <vector>
+
+#include "core/base/time.h"
+#include "sim/check/history.h"
+#include "sim/check/violation.h"
+
+namespace dogfs::sim {
+
+struct Disturbance {
+  Instant when{};
+  bool well = true;  // from now on a majority is
+};
+
+struct AvailabilityRules {
+  uint32_t client = 0;  // whose operations count: one that asks all the time, and no fault touches
+  Instant from{}, until{};
+  Duration answered_within{};
+};
+
+// kLiveness for each gap. Returns for how long, in sum, answers were demanded.
+Duration check_availability(const std::vector<Disturbance>& disturbances, const History& history,
+                            const AvailabilityRules& rules, Violations& violations);
+
+}  // namespace dogfs::sim

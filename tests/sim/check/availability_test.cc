@@ -1,0 +1,66 @@
+#include "sim/check/availability.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::sim {
+namespace {
+
+constexpr AvailabilityRules kRules{
+    .client = 0, .from = Instant(0s), .until = Instant(60s), .answered_within = 8s};
+
+History answered_every_second(Duration but_from, Duration but_until) {
+  History history;
+  for (Duration when = 1s; when < 60s; when += 1s) {
+    if (when > but_from && when < but_until) continue;
+    Operation stat{.client = 0, .act = Act::kStat, .path = "/d0"};
+    stat.began = Instant(when - 10ms);
+    stat.ended = Instant(when);
+    stat.outcome = Outcome::kRefused;  // an answer is an answer
+    stat.code = Code::kNotFound;
+    stat.position = LogIndex(1);
+    history.begin(stat);
+  }
+  return history;
+}
+
+uint64_t breaches(const std::vector<Disturbance>& disturbances, const History& history) {
+  Violations violations;
+  check_availability(disturbances, history, kRules, violations);
+  return violations.count(Oracle::kLiveness);
+}
+
+TEST_CASE("a group that always answers is available, and one that stops is not") {
+  CHECK_EQ(breaches({}, answered_every_second(0s, 0s)), 0);
+  CHECK_EQ(breaches({}, answered_every_second(20s, 30s)), 1);
+  CHECK_EQ(breaches({}, answered_every_second(20s, 27s)), 0);
+  CHECK_EQ(breaches({}, answered_every_second(50s, 60s)), 1);
+}
+
+TEST_CASE("after a disturbance the group has time to find itself, and no more") {
+  const History silent = answered_every_second(20s, 34s);
+  CHECK_EQ(breaches({{Instant(27s), true}}, silent), 0);
+  CHECK_EQ(breaches({{Instant(21s), true}}, silent), 1);
+}
+
+TEST_CASE("while no majority is well nothing is demanded") {
+  const History silent = answered_every_second(20s, 40s);
+  CHECK_EQ(breaches({{Instant(21s), false}, {Instant(33s), true}}, silent), 0);
+  CHECK_EQ(breaches({{Instant(21s), false}, {Instant(30s), true}}, silent), 1);
+}
+
+TEST_CASE("answers to others, and failures without an answer, count for nothing") {
+  History history = answered_every_second(20s, 30s);
+  Operation other{.client = 3, .act = Act::kStat, .path = "/d0"};
+  other.ended = Instant(25s);
+  other.position = LogIndex(1);
+  history.begin(other);
+  Operation lost{.client = 0, .act = Act::kStat, .path = "/d0"};
+  lost.ended = Instant(25s);
+  lost.outcome = Outcome::kRefused;
+  lost.code = Code::kUnavailable;
+  history.begin(lost);
+  CHECK_EQ(breaches({}, history), 1);
+}
+
+}  // namespace
+}  // namespace dogfs::sim
