@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/error.h"
@@ -32,6 +33,9 @@ inline bool changes(Act act) { return act != Act::kGet && act != Act::kStat && a
 
 enum class Outcome : uint8_t { kPending, kDone, kRefused, kUnknown };
 
+// What the log knows a change by.
+using RequestName = std::pair<ClientId, RequestId>;
+
 struct Operation {
   // What was asked.
   uint32_t client = 0;
@@ -45,6 +49,7 @@ struct Operation {
   std::string after;       // of a list: names behind it
   uint64_t count = 0;      // of a list: at most so many; 0: all
   Instant began{};
+  std::vector<RequestName> requests;  // that were sent for it; empty: they are not known
 
   // What was told.
   Outcome outcome = Outcome::kPending;

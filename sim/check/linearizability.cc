@@ -46,6 +46,14 @@ bool asks_for(const Operation& operation, const metadata::Operation& command) {
   return false;
 }
 
+// The command came of the operation.
+bool is_of(const Operation& operation, const metadata::Command& command) {
+  const bool sent =
+      operation.requests.empty() ||
+      std::ranges::count(operation.requests, RequestName{command.client, command.request}) > 0;
+  return sent && asks_for(operation, command.operation);
+}
+
 bool changes_the_tree(const metadata::Operation& command) {
   return std::holds_alternative<Publish>(command) ||
          std::holds_alternative<MakeDirectory>(command) ||
@@ -86,9 +94,6 @@ bool says_nothing(const Operation& refused) {
          (refused.act == Act::kGet && refused.code == Code::kCorrupt);
 }
 
-// The same request of the same session, wherever it stands in the log.
-using RequestName = std::pair<ClientId, RequestId>;
-
 // An upload of the log, from its start on.
 struct Upload {
   ClientId client;
@@ -111,6 +116,7 @@ class Checker {
 
   TreeModel run() {
     index_commands();
+    index_requests();
     place_operations();
     find_bounds();
     sort_reads();
@@ -126,6 +132,7 @@ class Checker {
 
  private:
   void index_commands();
+  void index_requests();
   void place_operations();
   void find_bounds();
   void find_low_bounds(std::vector<size_t> all, std::vector<size_t> placed);
@@ -161,6 +168,7 @@ class Checker {
 
   std::map<LogIndex, size_t> at_position_;            // -> commands_
   std::map<RequestName, size_t> first_;               // -> commands_
+  std::map<RequestName, size_t> sent_by_;             // -> operations_
   std::multimap<std::string, size_t> refused_files_;  // path -> StartUpload or Publish of commands_
   std::map<size_t, size_t> claimed_;                  // commands_ -> operations_
   std::vector<LogIndex> positions_;                   // of operations; 0: none
@@ -188,6 +196,11 @@ void Checker::index_commands() {
   }
 }
 
+void Checker::index_requests() {
+  for (size_t i = 0; i < operations_.size(); ++i)
+    for (const RequestName& request : operations_[i].requests) sent_by_.emplace(request, i);
+}
+
 // A change stands where its request was first carried by the log, even if the answer came from a
 // later repetition.
 void Checker::place_operations() {
@@ -198,8 +211,8 @@ void Checker::place_operations() {
     if (!changes(operation.act)) continue;
     if (operation.outcome != Outcome::kDone && operation.outcome != Outcome::kRefused) continue;
     const auto found = at_position_.find(operation.position);
-    const bool names_it = found != at_position_.end() &&
-                          asks_for(operation, commands_[found->second].command.operation);
+    const bool names_it =
+        found != at_position_.end() && is_of(operation, commands_[found->second].command);
     if (!names_it) {
       // A refused put was perhaps refused at an earlier step than its publication.
       if (operation.outcome == Outcome::kDone ||
@@ -332,13 +345,14 @@ void Checker::execute(size_t number) {
 std::vector<size_t> Checker::asked_by(const CommittedCommand& committed) {
   const auto number = at_position_.at(committed.position);
   if (const auto owner = claimed_.find(number); owner != claimed_.end()) return {owner->second};
+  const auto sender = sent_by_.find({committed.command.client, committed.command.request});
+  if (sender != sent_by_.end()) return {sender->second};
   std::vector<size_t> candidates;
   for (size_t i = 0; i < operations_.size(); ++i) {
     const Operation& operation = operations_[i];
     const bool open =
         operation.outcome == Outcome::kUnknown || operation.outcome == Outcome::kPending;
-    if (!open || consumed_.contains(i) || !asks_for(operation, committed.command.operation))
-      continue;
+    if (!open || consumed_.contains(i) || !is_of(operation, committed.command)) continue;
     if (bounds_[i].low < committed.position) candidates.push_back(i);
   }
   return candidates;

@@ -2,7 +2,8 @@
 // Linearizability by commit position: the committed log is one order of all changes. Replayed in
 // that order on the TreeModel, every client's answer must be the one that the model gives, and the
 // order must respect real time. What nobody was told about (unknown outcomes) is found in the log
-// itself: each request there must be one that some client made, at most once.
+// itself, by the request that was sent for it: each request there must be one that some client
+// made, at most once.
 //
 // Linear in log and history, but for reads that name no position: for these some state within their
 // span of time must explain them.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/namespace/invariants.h"
 #include "core/proto/namespace_codec.h"
 #include "sim/run/cluster.h"
 #include "sim/run/image_disk.h"
@@ -36,8 +37,21 @@ void CensusTaker::acknowledged(const Operation& operation) {
   ShardCensus(shadow_.state(), disks_, counts_puts_, violations_).check_acknowledged(publish->file);
 }
 
+void CensusTaker::look() {
+  shadow_.follow();
+  check_invariants();
+}
+
+void CensusTaker::check_invariants() {
+  ++looks_;
+  if (const auto sound = metadata::check_invariants(shadow_.state()); !sound)
+    violations_.add(Oracle::kInvariants, "at index {}: {}", shadow_.state().applied(),
+                    sound.error());
+}
+
 const ShadowReplica& CensusTaker::finish() {
   shadow_.finish();
+  check_invariants();
   // A state of the past would demand shards that have been deleted since.
   if (!shadow_.is_whole()) return shadow_;
   ShardCensus census(shadow_.state(), disks_, counts_, violations_);
@@ -48,6 +62,7 @@ const ShadowReplica& CensusTaker::finish() {
 
 void CensusTaker::count(Tally& tally) const {
   tally["census_puts"] = puts_;
+  tally["invariants_checked"] = looks_;
   tally["census_shards"] = counts_.shards + counts_puts_.shards;
   tally["census_stripes"] = counts_.stripes + counts_puts_.stripes;
   tally["census_excused"] = counts_.excused + counts_puts_.excused;

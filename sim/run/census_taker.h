@@ -1,8 +1,9 @@
 #pragma once
 // CensusTaker: brings the ShardCensus into a run. It follows the committed log beside the cluster
 // and looks at the disks of the chunk servers, with no event and no time of its own: each time a
-// client is told that its put is done, at the blocks of that put; at the end at everything. Owned
-// by the run, which it judges; cluster and watch outlive it.
+// client is told that its put is done, at the blocks of that put; at the end at everything; and,
+// when told to, at what must hold within the metadata. Owned by the run, which it judges; cluster
+// and watch outlive it.
 
 #include <memory>
 #include <vector>
@@ -24,11 +25,15 @@ class CensusTaker {
 
   // A client was told, just now, that this operation is done.
   void acknowledged(const Operation& operation);
+  // Checks the invariants of the state that the log leads to by now.
+  void look();
   // At the end. The shadow then has applied the whole ledger, if that is in order.
   const ShadowReplica& finish();
   void count(Tally& tally) const;
 
  private:
+  void check_invariants();
+
   Violations& violations_;
   std::vector<std::unique_ptr<DurableDisk>> chunk_disks_;
   ShardCensus::Disks disks_;
@@ -36,6 +41,7 @@ class CensusTaker {
   CensusCounts counts_;       // of the end
   CensusCounts counts_puts_;  // of acknowledged puts
   uint64_t puts_ = 0;
+  uint64_t looks_ = 0;
 };
 
 }  // namespace dogfs::sim

@@ -78,6 +78,7 @@ void Cluster::add_metadata(uint32_t number) {
   options.listen = {metadata_name(number), kMetadataPort};
   options.founding = founding_of(shape_);
   options.deletion.grace = shape_.deletion_grace;
+  options.deletion.step_entries = shape_.removal_step;
   options.expiry.session_silence = shape_.session_silence;
   options.expiry.lease_silence = shape_.lease_silence;
   options.raft.node = NodeId(number);
@@ -152,17 +153,22 @@ void Cluster::supervise() {
 void Cluster::restart_if_ended(Host& host) {
   Process* process = host.process();
   if (process == nullptr || !process->ended() || !restarting_.insert(host.name()).second) return;
+  // What it had promised may be lost with what it held: it stays away until somebody replaces it.
+  const bool stays_away = blank_.contains(host.name()) && std::ranges::count(metadata_, &host) > 0;
+  if (stays_away) return;
   ++ends_;
   const uint64_t trouble = disk_trouble(host);
   if (!blank_.contains(host.name()) && trouble == trouble_seen_[host.name()])
     unexplained_ends_.push_back(host.name());
   trouble_seen_[host.name()] = trouble;
+  changed_();
   world_.after(kRestartAfter, [this, &host, process] {
     restarting_.erase(host.name());
     if (host.process() != process) return;
     const bool new_disk = blank_.contains(host.name()) && std::ranges::count(chunk_, &host) > 0;
     new_disk ? host.lose_disk() : host.crash();
     host.boot();
+    changed_();
   });
 }
 
@@ -175,14 +181,21 @@ Host* Cluster::find(const std::string& name) const {
   return nullptr;
 }
 
+void Cluster::excuse(const Host& host) { excused_.insert(host.name()); }
+
+bool Cluster::is_excused(const Host& host) const { return excused_.contains(host.name()); }
+
 void Cluster::give_up(const Host& host) { blank_.insert(host.name()); }
 
 bool Cluster::caught_up() const {
   for (const auto* hosts : {&metadata_, &chunk_})
     for (Host* host : *hosts)
-      if (!blank_.contains(host->name()) && (!host->up() || host->process()->ended())) return false;
+      if (!blank_.contains(host->name()) && !excused_.contains(host->name()) &&
+          (!host->up() || host->process()->ended()))
+        return false;
   return std::ranges::all_of(metadata_, [this](Host* host) {
-    return blank_.contains(host->name()) || watch_.applied(host->name()) >= watch_.committed();
+    return blank_.contains(host->name()) || excused_.contains(host->name()) ||
+           watch_.applied(host->name()) >= watch_.committed();
   });
 }
 

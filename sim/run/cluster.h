@@ -54,7 +54,12 @@ class Cluster {
   const std::vector<std::string>& unexplained_ends() const { return unexplained_ends_; }
   // Nothing is expected of this server any more: what it held is lost.
   void give_up(const Host& host);
-  // All servers run, and each replica has applied what any has.
+  // Called when a server ended by itself, and when it is started again.
+  void on_change(std::function<void()> changed) { changed_ = std::move(changed); }
+  // This server stays broken to the end: nobody waits for it.
+  void excuse(const Host& host);
+  bool is_excused(const Host& host) const;
+  // All servers that are not excused run, and each of their replicas has applied what any has.
   bool caught_up() const;
 
  private:
@@ -71,6 +76,8 @@ class Cluster {
   std::vector<Host*> metadata_, chunk_, clients_;
   std::set<std::string> restarting_;
   std::set<std::string> blank_;  // given up
+  std::set<std::string> excused_;
+  std::function<void()> changed_ = [] {};
   uint64_t ends_ = 0;
   std::map<std::string, uint64_t> trouble_seen_;  // by host, when it last ended
   std::vector<std::string> unexplained_ends_;

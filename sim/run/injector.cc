@@ -26,6 +26,9 @@ bool impairs(FaultKind kind) {
 
 bool goes_down(FaultKind kind) { return kind == FaultKind::kKill || kind == FaultKind::kPowerLoss; }
 
+// Where a metadata server keeps its write-ahead log.
+constexpr std::string_view kLogDirectory = "wal/";
+
 // How long a machine that is to go down at a disk operation is waited for.
 constexpr Duration kTrapPatience = 8s;
 
@@ -48,6 +51,7 @@ Injector::Injector(World& world, Cluster& cluster, RaftWatch& watch, const Scena
       random_(world.random("injector")),
       damaged_(cluster.chunk()[random_.below(cluster.chunk().size())]) {
   watch.on_election([this] { elected(); });
+  cluster.on_change([this] { note_disturbance(); });
 }
 
 void Injector::start() {
@@ -74,6 +78,7 @@ void Injector::inject(const Fault& fault) {
   if (fault.kind == FaultKind::kReset) {
     for (uint64_t i = 0; i < fault.amount; ++i)
       if (world_.fabric().reset_one(random_)) add(injected_, "reset", 1);
+    note_disturbance();
     return;
   }
   for (Host* host : victims(fault.victim)) inject_into(fault, *host);
@@ -91,6 +96,7 @@ void Injector::inject_into(const Fault& fault, Host& host) {
   if (fault.amount == 0 || !goes_down(fault.kind)) add(injected_, name, 1);
   if (fault.direction != Direction::kBoth) add(injected_, name + "_one_way", 1);
   active_.emplace(number, Active{&host, fault.kind, impairs(fault.kind), std::move(end)});
+  if (has(cluster_.metadata(), host)) note_disturbance();
   const bool trap = fault.amount > 0 && goes_down(fault.kind);
   const auto duration = trap ? std::optional(kTrapPatience) : fault.duration;
   if (duration) world_.after(*duration, [this, number] { finish(number); });
@@ -100,17 +106,44 @@ void Injector::finish(uint64_t number) {
   const auto found = active_.find(number);
   if (found == active_.end()) return;
   const End end = std::move(found->second.end);
+  const bool metadata = has(cluster_.metadata(), *found->second.host);
   active_.erase(found);
   end();
+  if (metadata) note_disturbance();
+}
+
+void Injector::note_disturbance() {
+  disturbances_.push_back({.when = world_.now(), .well = majority_is_well()});
+}
+
+bool Injector::majority_is_well() const {
+  size_t well = 0;
+  for (Host* host : cluster_.metadata()) {
+    const bool runs = host->up() && !host->process()->ended() && host != blank_;
+    const bool troubled = std::ranges::any_of(active_, [host](const auto& entry) {
+      const Active& active = entry.second;
+      return active.host == host && (active.impairs || active.kind == FaultKind::kClog);
+    });
+    well += runs && !troubled ? 1 : 0;
+  }
+  return 2 * well > cluster_.metadata().size();
 }
 
 void Injector::heal() {
-  healed_ = true;
   world_.trace().act("injector", "all faults end");
   while (!active_.empty()) finish(active_.begin()->first);
   world_.fabric().heal();
   for (const auto* hosts : {&cluster_.metadata(), &cluster_.chunk(), &cluster_.clients()})
     for (Host* host : *hosts) boot_if_down(*host);
+  for (const Fault& fault : scenario_.lasting) {
+    const uint64_t before = next_number_;
+    inject(fault);
+    for (const auto& [number, active] : active_)
+      if (number >= before) cluster_.excuse(*active.host);
+    if (next_number_ > before) add(injected_, "lasting", 1);
+  }
+  healed_ = true;
+  note_disturbance();
 }
 
 std::vector<Host*> Injector::victims(const std::string& name) {
@@ -147,8 +180,8 @@ Host* Injector::role(const std::string& name) {
 // what is durable survives it.
 bool Injector::within_budget(const Fault& fault, const Host& host) const {
   const bool metadata = has(cluster_.metadata(), host);
-  if (fault.kind == FaultKind::kLostDisk && metadata) return may_lose_disk(host);
-  if (spoils_bytes(fault.kind) && (metadata || &host != damaged_)) return false;
+  if (spoils_bytes(fault.kind) && metadata) return may_lose_disk(host);
+  if (spoils_bytes(fault.kind) && &host != damaged_) return false;
   if (fault.exempt || fault.victim.ends_with("all") || !impairs(fault.kind)) return true;
   const auto& kin = metadata ? cluster_.metadata() : cluster_.chunk();
   if (!has(kin, host)) return true;  // a client
@@ -255,8 +288,10 @@ void Injector::unblock(Host& from, Host& to) {
 
 Injector::End Injector::begin_partition(const Fault& fault, Host& host) {
   std::vector<Host*> others = victims(fault.peer.empty() ? "all" : fault.peer);
-  if (fault.peer.empty())
-    others.insert(others.end(), cluster_.clients().begin(), cluster_.clients().end());
+  if (fault.peer.empty()) {
+    others.clear();
+    for (const auto& other : world_.hosts()) others.push_back(other.get());
+  }
   std::erase(others, &host);
   if (others.empty()) return {};
   world_.trace().act(host.name(), "is cut off, {}",
@@ -323,13 +358,20 @@ Injector::End Injector::begin_disk(const Fault& fault, Host& host) {
   return [this, &model] { model.stall_until(world_.now()); };
 }
 
+// Of a metadata server it is the log that rots, and not its end: what is lost there cannot be told
+// from a torn write.
 void Injector::spoil(const Fault& fault, Host& host) {
+  const bool metadata = has(cluster_.metadata(), host);
+  DiskImage& image = host.disk_image();
   uint64_t spoiled = 0;
   for (uint64_t i = 0; i < fault.amount; ++i)
-    spoiled += fault.kind == FaultKind::kBitRot
-                   ? host.disk_image().rot_random(random_)
-                   : host.disk_image().add_random_latent_error(random_);
+    if (fault.kind == FaultKind::kSectorErrors)
+      spoiled += image.add_random_latent_error(random_);
+    else
+      spoiled += metadata ? image.rot_early(kLogDirectory, random_) : image.rot_random(random_);
   if (spoiled == 0) return;
+  if (metadata) add(injected_, "log_damaged", 1);
+  if (metadata) blank_ = &host;
   cluster_.give_up(host);
   world_.trace().act(host.name(), "has {} spoiled sectors: {}", spoiled, fault_name(fault.kind));
 }

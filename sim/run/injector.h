@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/random.h"
+#include "sim/check/availability.h"
 #include "sim/check/floors.h"
 #include "sim/run/scenario.h"
 
@@ -27,8 +28,11 @@ class Injector {
 
   // Schedules every fault.
   void start();
-  // Ends every fault under way; none comes any more. All machines have power and run.
+  // Ends every fault under way; none comes any more but those of Scenario::lasting, which come now
+  // and stay. All other machines have power and run.
   void heal();
+  // Each time that the metadata servers were less or more well than before.
+  const std::vector<Disturbance>& disturbances() const { return disturbances_; }
   // Adds how often each kind was injected, and how often it took effect.
   void count(Tally& tally) const;
 
@@ -44,6 +48,8 @@ class Injector {
   void arm_or_inject(const Fault& fault);
   void elected();
   void inject(const Fault& fault);
+  void note_disturbance();
+  bool majority_is_well() const;
   void inject_into(const Fault& fault, Host& host);
   std::vector<Host*> victims(const std::string& name);
   Host* role(const std::string& name);
@@ -69,11 +75,12 @@ class Injector {
   Random random_;
   Host* damaged_;                    // the one chunk server whose durable bytes may suffer
   std::vector<const Fault*> armed_;  // wait for an election
-  Host* blank_ = nullptr;            // the one metadata server that may lose its disk, once it has
+  Host* blank_ = nullptr;  // the one metadata server whose disk may be lost or spoiled, once it is
   std::map<uint64_t, Active> active_;
   std::map<std::pair<Host*, Host*>, int> blocks_;
   uint64_t next_number_ = 0;
   bool healed_ = false;
+  std::vector<Disturbance> disturbances_;
   Tally injected_;
 };
 

@@ -1,5 +1,6 @@
 #include "sim/run/load.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/env/nursery.h"
@@ -10,8 +11,8 @@
 namespace dogfs::sim {
 namespace {
 
-constexpr uint32_t kCheckerNumber = 0;
 constexpr Duration kRetryPause = 200ms;
+constexpr Duration kProbeEvery = 1s;
 // A run waits for garbage to go only if that is soon.
 constexpr Duration kGraceAwaitedMax = 30s;
 // Reads of the healed cluster are tried so often.
@@ -49,11 +50,19 @@ void Load::start_clients() {
 
 Task<> Load::client_main(Env& env, size_t index) {
   nodes::Client client(env, cluster_.client_options());
-  User user(world_, env, client, record_);
   co_await nursery(env, [&](Nursery& children) {
     children.spawn(client.run());
-    return client_loop(env, user, index);
+    return run_lanes(env, client, index);
   });
+}
+
+Task<> Load::run_lanes(Env& env, nodes::Client& client, size_t index) {
+  co_await nursery(env, [&](Nursery& lanes) {
+    for (uint32_t lane = 0; lane < clients_[index].workload->at_once; ++lane)
+      lanes.spawn(run_lane(env, client, index, lane));
+    return lanes.join();
+  });
+  running_.erase(clients_[index].host);
 }
 
 bool Load::load_is_over(const Workload& load) const {
@@ -61,9 +70,10 @@ bool Load::load_is_over(const Workload& load) const {
   return world_.now() >= Instant(load.until) && record_.done >= scenario_.expect.operations_min;
 }
 
-Task<> Load::client_loop(Env& env, User& user, size_t index) {
+Task<> Load::run_lane(Env& env, nodes::Client& shared, size_t index, uint32_t lane) {
   const Client& client = clients_[index];
-  OperationSource source(*client.workload, client.number, env.random().fork("workload"));
+  User user(world_, env, shared, record_);
+  OperationSource source(*client.workload, client.number, env.random().fork("workload", lane));
   if (world_.now() < Instant(client.workload->from))
     co_await env.sleep(Instant(client.workload->from) - world_.now());
   while (!load_is_over(*client.workload)) {
@@ -71,7 +81,6 @@ Task<> Load::client_loop(Env& env, User& user, size_t index) {
     co_await user.perform(std::move(drawn.operation), std::move(drawn.bytes));
     co_await env.sleep(source.draw_pause());
   }
-  running_.erase(client.host);
 }
 
 Task<> Load::checker_main(Env& env) {
@@ -93,12 +102,27 @@ Task<> Load::checker_loop(Env& env, nodes::Client& client, User& user) {
     co_await insist(env, user, std::move(make), {});
   }
   set_up_ = true;
-  while (!verifying_) co_await env.sleep(kRetryPause);
+  while (!verifying_) co_await probe(env, user);
   co_await try_everything(env, user);
   co_await read_everything(env, user);
   co_await walk_everything(env, user);
-  if (scenario_.cluster.deletion_grace <= kGraceAwaitedMax) co_await await_no_garbage(env, client);
+  // A server that stays away confirms no deletion.
+  const bool all_confirm = std::ranges::none_of(
+      cluster_.chunk(), [this](Host* host) { return cluster_.is_excused(*host); });
+  if (all_confirm && scenario_.cluster.deletion_grace <= kGraceAwaitedMax)
+    co_await await_no_garbage(env, client);
   verified_ = true;
+}
+
+// By turns a read and a change: each needs a leader, and the change a quorum's disks.
+Task<> Load::probe(Env& env, User& user) {
+  Operation operation;
+  operation.client = kCheckerNumber;
+  operation.act = ++probes_ % 2 == 0 ? Act::kStat : Act::kMakeDirectory;
+  operation.path = top_directory(0) + "/probe";
+  co_await user.perform(std::move(operation), {});
+  for (Duration waited{}; waited < kProbeEvery && !verifying_; waited += kRetryPause)
+    co_await env.sleep(kRetryPause);
 }
 
 // Repeats the operation, as a new one each time, until it is done. The run bounds the time.

@@ -1,8 +1,10 @@
 #pragma once
-// Load: the clients of a run and the checker beside them. Each client is a host of its own; its
+// Load: the clients of a run and the checker beside them. Each client is a host of its own, with as
+// many operations at a time as its workload says; its
 // root task performs operations until it is told to stop. The checker, a client that no fault
-// touches, makes the first directories and, in the end, sees that every kind of operation works,
-// reads every acknowledged file, and walks the whole tree.
+// touches, makes the first directories, asks the metadata servers something every second to see
+// that they answer, and, in the end, sees that every kind of operation works, reads every
+// acknowledged file, and walks the whole tree.
 //
 // Owned by the run, outlives the processes. The run and the tasks talk through plain flags.
 
@@ -34,6 +36,8 @@ class World;
 
 class Load {
  public:
+  static constexpr uint32_t kCheckerNumber = 0;  // of the checker's operations
+
   Load(World& world, Cluster& cluster, const Scenario& scenario);
 
   // The checker boots and makes the first directories.
@@ -60,9 +64,11 @@ class Load {
     std::string host;
   };
   Task<> client_main(Env& env, size_t index);
-  Task<> client_loop(Env& env, User& user, size_t index);
+  Task<> run_lanes(Env& env, nodes::Client& client, size_t index);
+  Task<> run_lane(Env& env, nodes::Client& client, size_t index, uint32_t lane);
   Task<> checker_main(Env& env);
   Task<> checker_loop(Env& env, nodes::Client& client, User& user);
+  Task<> probe(Env& env, User& user);
   Task<> try_everything(Env& env, User& user);
   Task<> insist(Env& env, User& user, Operation operation, Buffer bytes);
   Task<size_t> ask(Env& env, User& user, Act act, std::string path);
@@ -85,6 +91,7 @@ class Load {
   bool stopping_ = false;
   bool verifying_ = false;
   bool verified_ = false;
+  uint64_t probes_ = 0;
 };
 
 }  // namespace dogfs::sim

@@ -40,15 +40,17 @@ OperationSource::Drawn OperationSource::next() {
     case Act::kList:
       operation.path =
           random_.chance(1, 2) ? top_directory(random_.below(kTopDirectories)) : draw_directory();
+      draw_page(operation);
       break;
     case Act::kMakeDirectory:
       operation.path = draw_directory();
-      operation.parents = random_.chance(1, 3);
+      operation.parents = random_.chance(1, load_.depth > 0 ? 2 : 3);
       break;
     case Act::kRename:
       if (random_.chance(1, 4)) {
         operation.path = draw_directory();
-        operation.to = draw_directory();
+        // Into itself, now and then; and where another client moves the target's directory.
+        operation.to = random_.chance(1, 8) ? operation.path + "/n0" : draw_directory();
       } else {
         operation.path = draw_file();
         operation.to = draw_file();
@@ -84,12 +86,30 @@ Act OperationSource::draw_act() {
   return Act::kGet;
 }
 
+std::string OperationSource::draw_tangled() {
+  std::string path = top_directory(random_.below(2));
+  for (uint64_t left = random_.between(1, load_.depth); left > 0; --left)
+    path += fmt::format("/n{}", random_.below(load_.names));
+  return path;
+}
+
+// A whole listing half of the time, else a page: the first, or one behind some name.
+void OperationSource::draw_page(Operation& list) {
+  if (random_.chance(1, 2)) return;
+  list.count = random_.between(1, 4);
+  if (random_.chance(1, 3)) return;
+  const char* first[] = {"f1", "f2", "n0", "n1", "s0", "zz"};
+  list.after = first[random_.below(std::size(first))];
+}
+
 // A subdirectory, never one of the four: those stay.
 std::string OperationSource::draw_directory() {
+  if (load_.depth > 0) return draw_tangled();
   return fmt::format("/d{}/s{}", random_.below(kTopDirectories), random_.below(3));
 }
 
 std::string OperationSource::draw_file() {
+  if (load_.depth > 0) return draw_tangled();
   const uint64_t number = random_.below(load_.paths);
   std::string directory = top_directory(number % kTopDirectories);
   if (number % 3 == 2) directory += fmt::format("/s{}", number % 9 / 3);

@@ -1,7 +1,9 @@
 #pragma once
 // OperationSource: what one client asks next. Draws operations from a workload's mix over a small
 // shared set of paths, so that clients meet: four directories that stay, subdirectories that come,
-// go and move, files in both. Pure; the bytes of a put follow from the seed and the put's number.
+// go and move, files in both; or, in a workload with a depth, trees of few names in which any name
+// may be that of a file or of a directory. Pure; the bytes of a put follow from the seed and the
+// put's number.
 
 #include <cstdint>
 #include <string>
@@ -29,6 +31,8 @@ class OperationSource {
 
  private:
   Act draw_act();
+  std::string draw_tangled();
+  void draw_page(Operation& list);
   std::string draw_directory();
   std::string draw_file();
   uint64_t draw_size();

@@ -1,6 +1,7 @@
 #pragma once
-// RaftWatch: listens to the Raft host of each metadata server and feeds the oracles. Also knows
-// what the injector asks: who leads now. Owned by the run; outlives the world's processes.
+// RaftWatch: listens to the Raft host of each metadata server and feeds the oracles of Raft and of
+// expiry. Also knows what the injector asks: who leads now. Owned by the run; outlives the world's
+// processes.
 
 #include <functional>
 #include <map>
@@ -10,19 +11,27 @@
 #include <vector>
 
 #include "nodes/metadata/raft_observer.h"
+#include "sim/check/expiry.h"
+#include "sim/check/raft_membership.h"
+#include "sim/check/raft_persistence.h"
 #include "sim/check/raft_safety.h"
+#include "sim/world/scheduler.h"
 
 namespace dogfs::sim {
 
 class RaftWatch {
  public:
-  explicit RaftWatch(Violations& violations);
+  RaftWatch(const Scheduler& world, Violations& violations);
   ~RaftWatch();
 
   // The observer to give to the server on this host; it lives as long as this.
   metadata::RaftObserver* observer(const std::string& host);
 
   const RaftSafety& safety() const { return safety_; }
+  const RaftPersistence& persistence() const { return persistence_; }
+  const RaftMembership& membership() const { return membership_; }
+  ExpiryJudge& expiry() { return expiry_; }
+  const ExpiryJudge& expiry() const { return expiry_; }
   // The host whose member leads the highest term anybody led; none before the first election.
   const std::optional<std::string>& leader() const { return leader_; }
   // Called, from inside the server, when somebody is first seen to lead a term.
@@ -44,7 +53,11 @@ class RaftWatch {
     LogIndex applied;
   };
 
+  const Scheduler& world_;
   RaftSafety safety_;
+  RaftPersistence persistence_;
+  RaftMembership membership_;
+  ExpiryJudge expiry_;
   std::map<std::string, Seen> hosts_;
   std::optional<std::string> leader_;
   Term leader_term_;

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "core/base/mutation.h"
-#include "core/namespace/invariants.h"
 #include "sim/check/durability.h"
 #include "sim/check/final_tree.h"
 #include "sim/check/history_search.h"
@@ -24,7 +23,11 @@ namespace {
 
 constexpr Duration kFormsWithin = 30s;     // from power on to the first answers
 constexpr Duration kLoadEndsWithin = 60s;  // an operation's own limits are below that
-constexpr Duration kVerifiedWithin = 120s;
+constexpr Duration kVerifiedWithin = 240s;
+// After a disturbance and between answers, while a majority is well: an election or two, a client's
+// attempt at a server that is silent, its pause, and the second between two probes.
+constexpr Duration kAnsweredWithin = 8s;
+constexpr Duration kLookAtInvariants = 5s;
 constexpr Duration kLook = 50ms;  // how often a phase looks whether it is over
 
 class Run {
@@ -33,7 +36,7 @@ class Run {
       : scenario_(scenario),
         options_(options),
         world_(seed),
-        watch_(violations_),
+        watch_(world_, violations_),
         cluster_(world_, scenario.cluster, watch_),
         census_(cluster_, watch_, violations_),
         load_(world_, cluster_, scenario_),
@@ -88,14 +91,22 @@ class Run {
     load_.set_up();
     if (!await(kFormsWithin, "the first directories were made", [&] { return load_.is_set_up(); }))
       return;
+    load_started_ = world_.now();
     load_.start_clients();
     injector_.start();
+    look_at_invariants();
     if (!advance_to(Instant(scenario_.faults_until))) {
       violations_.add(Oracle::kLiveness, "{} events and no end", world_.events());
       return;
     }
     injector_.heal();
     settle();
+  }
+
+  // As far as some replica has got, whatever goes on.
+  void look_at_invariants() {
+    census_.look();
+    world_.after(kLookAtInvariants, [this] { look_at_invariants(); });
   }
 
   void settle() {
@@ -127,12 +138,39 @@ class Run {
     if (scenario_.expect.durable && scenario_.within_budget) check_damage(history, violations_);
     if (scenario_.expect.durable && load_.verified())
       check_durability(history, load_.final_reads(), violations_);
-    if (const auto sound = metadata::check_invariants(shadow.state()); !sound)
-      violations_.add(Oracle::kInvariants, "{}", sound.error());
+    judge_expiry(shadow);
+    check_availability_under_load(history);
     check_write_gap(history);
     for (const std::string& name : cluster_.unexplained_ends())
       violations_.add(Oracle::kCrash, "{} ended, and its disk gave it no reason", name);
     if (MUTANT("CANARY")) violations_.add(Oracle::kCanary, "the canary sings");
+  }
+
+  void judge_expiry(const ShadowReplica& shadow) {
+    const ExpiryRules rules{
+        .session_silence = scenario_.cluster.session_silence,
+        .lease_silence = scenario_.cluster.lease_silence,
+        .drift_ppm_max = static_cast<uint32_t>(scenario_.cluster.drift_ppm_max)};
+    watch_.expiry().judge(watch_.safety().ledger(), shadow.commands(), rules, violations_);
+    if (load_.verified())
+      watch_.expiry().judge_overdue(shadow.state(), rules, world_.now(), violations_);
+  }
+
+  Instant load_ends() const {
+    Instant ends;
+    for (const Workload& workload : scenario_.workload)
+      ends = std::max(ends, Instant(workload.until));
+    return ends;
+  }
+
+  void check_availability_under_load(const History& history) {
+    if (!load_.is_set_up()) return;
+    availability_judged_ = check_availability(injector_.disturbances(), history,
+                                              {.client = Load::kCheckerNumber,
+                                               .from = load_started_,
+                                               .until = std::min(load_ends(), world_.now()),
+                                               .answered_within = kAnsweredWithin},
+                                              violations_);
   }
 
   // What a reader must find now, compared with what the checker found.
@@ -144,9 +182,7 @@ class Run {
 
   void check_write_gap(const History& history) {
     if (!scenario_.expect.write_gap_max) return;
-    Instant load_ends;  // later come only the checks of the healed cluster
-    for (const Workload& workload : scenario_.workload)
-      load_ends = std::max(load_ends, Instant(workload.until));
+    const Instant load_ends = this->load_ends();  // later: only the checks of the healed cluster
     std::vector<Instant> ends{load_ends};
     for (const Operation& operation : history.operations())
       if (changes(operation.act) && operation.outcome == Outcome::kDone &&
@@ -179,6 +215,11 @@ class Run {
     tally["search_parts"] = searched_.parts;
     tally["search_steps"] = searched_.steps;
     tally["search_undecided"] = searched_.undecided;
+    tally["restarts_judged"] = watch_.persistence().restarts_judged();
+    tally["membership_changes"] = watch_.membership().changes();
+    tally["sessions_expired"] = watch_.expiry().sessions_ended();
+    tally["leases_expired"] = watch_.expiry().leases_ended();
+    tally["availability_judged_s"] = static_cast<uint64_t>(to_ms(availability_judged_) / 1000);
     tally["blocks_below_width"] = record.blocks_below_width;
   }
 
@@ -193,6 +234,8 @@ class Run {
   Injector injector_;
   uint64_t final_files_checked_ = 0;
   SearchCounts searched_;
+  Instant load_started_;
+  Duration availability_judged_{};
 };
 
 }  // namespace

@@ -29,6 +29,7 @@ struct ClusterShape {
   std::optional<uint64_t> log_tail;   // entries kept behind a snapshot; absent: likewise
   Duration session_silence = 600s;
   Duration lease_silence = 60s;
+  uint32_t removal_step = 512;  // entries of a removed tree that one log entry takes apart
   Duration deletion_grace = 600s;
   Duration operation_limit = 10s;  // of clients
   Duration latency_max = 500us;
@@ -50,7 +51,12 @@ struct Workload {
   Mix mix;
   uint64_t size_min = 0;
   uint64_t size_max = 64 << 10;
-  uint32_t paths = 24;     // how many names they share
+  uint32_t at_once = 1;  // operations of each client
+  uint32_t paths = 24;   // how many names they share
+  // With a depth, instead: paths of up to so many names below two directories, out of so few names
+  // that files and directories meet.
+  uint32_t depth = 0;
+  uint32_t names = 3;
   Duration think = 100ms;  // between two operations of one client, at most twice this
 };
 
@@ -101,9 +107,11 @@ struct Scenario {
   ClusterShape cluster;
   std::vector<Workload> workload;
   std::vector<Fault> faults;
-  Duration faults_until = 40s;  // then everything heals
-  Duration until = 60s;         // at least
-  bool within_budget = false;   // a fault that would exceed the budget is left out
+  std::vector<Fault> lasting;        // come when the others end, and stay: the rest must do without
+  std::vector<std::string> catches;  // the planted bugs that it is meant to find
+  Duration faults_until = 40s;       // then everything heals
+  Duration until = 60s;              // at least
+  bool within_budget = false;        // a fault that would exceed the budget is left out
   Expectation expect;
 };
 

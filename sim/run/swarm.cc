@@ -38,6 +38,7 @@ ClusterShape draw_cluster(Random random) {
   }
   if (random.chance(1, 4)) shape.session_silence = draw_duration(random, 4s, 20s);
   if (random.chance(1, 4)) shape.lease_silence = draw_duration(random, 4s, 20s);
+  if (random.chance(1, 2)) shape.removal_step = uint32_t{1} << random.below(4);
   if (random.chance(1, 3)) shape.deletion_grace = draw_duration(random, 5s, 20s);
   if (random.chance(1, 3)) shape.operation_limit = draw_duration(random, 500ms, 3s);
   if (random.chance(1, 2)) shape.connection_timeout = draw_duration(random, 1s, 8s);
@@ -71,7 +72,13 @@ Workload draw_workload(Random random) {
   load.size_max = uint64_t{1} << random.between(8, 17);
   if (random.chance(1, 8)) load.size_max = 3 << 19;
   load.paths = static_cast<uint32_t>(random.between(4, 40));
-  load.think = std::chrono::milliseconds(30 * load.clients + random.below(100));
+  if (random.chance(1, 2)) {
+    load.depth = static_cast<uint32_t>(random.between(2, 4));
+    load.names = static_cast<uint32_t>(random.between(2, 3));
+  }
+  if (random.chance(1, 2)) load.at_once = static_cast<uint32_t>(random.between(2, 4));
+  const uint64_t askers = load.clients * load.at_once;
+  load.think = std::chrono::milliseconds(30 * askers + random.below(100) * load.at_once);
   return load;
 }
 
@@ -106,6 +113,7 @@ const Trouble kTroubles[] = {
     {FaultKind::kPause, "client:any", 2, 1s, 8s, 0, 0, 3},
     {FaultKind::kPartition, "metadata:leader", 3, 500ms, 8s},
     {FaultKind::kPartition, "metadata:any", 3, 500ms, 8s},
+    {FaultKind::kPartition, "metadata:leader", 1, 12s, 20s, 0, 0, 2},
     {FaultKind::kPartition, "chunk:any", 3, 500ms, 8s},
     {FaultKind::kPartition, "client:any", 2, 500ms, 8s, 0, 0, 3},
     {FaultKind::kKill, "client:any", 3, 100ms, 3s, 0, 0, 3},
@@ -117,6 +125,7 @@ const Trouble kTroubles[] = {
     {FaultKind::kDiskSlow, "metadata:any", 2, 1s, 8s, 5, 60},
     {FaultKind::kDiskSlow, "chunk:any", 3, 1s, 8s, 5, 60},
     {FaultKind::kDiskStall, "metadata:any", 2, 500ms, 6s},
+    {FaultKind::kDiskStall, "metadata:leader", 1, 12s, 20s, 0, 0, 2},
     {FaultKind::kDiskStall, "chunk:any", 2, 500ms, 6s},
     {FaultKind::kDiskFull, "metadata:any", 2, 500ms, 6s, 0, 0, 3},
     {FaultKind::kDiskFull, "chunk:any", 2, 500ms, 6s, 0, 0, 3},
@@ -125,6 +134,7 @@ const Trouble kTroubles[] = {
     {FaultKind::kSectorErrors, "chunk:damaged", 4, 0s, 0s, 1, 8},
     {FaultKind::kLostDisk, "chunk:damaged", 1, 500ms, 5s, 0, 0, 2},
     {FaultKind::kWallClock, "metadata:any", 3, 0s, 0s, 1, kHourMs},
+    {FaultKind::kWallClock, "metadata:leader", 2, 0s, 0s, 1, kHourMs, 3},
 };
 
 Direction draw_direction(Random& random) {
@@ -181,6 +191,18 @@ class Sequence {
     add(FaultKind::kPowerLoss, servers_[2], lag - 100ms, draw_duration(random_, 2s, 6s));
     add(FaultKind::kLostDisk, servers_[1], lag - 100ms, 100ms);
   }
+  // The log of one server rots where nobody looks, until it restarts.
+  void damage_in_the_log() {
+    add(FaultKind::kBitRot, servers_[0], 0ms, 0ms).amount = random_.between(1, 4);
+    add(FaultKind::kPowerLoss, servers_[0], draw_duration(random_, 100ms, 3s), 300ms);
+    add(FaultKind::kKill, "metadata:leader", draw_duration(random_, 3s, 6s), 2s);
+  }
+  // A leader whose disk hangs reaches one follower, not the other.
+  void leader_holds_on_to_one() {
+    const Duration lasts = draw_duration(random_, 10s, 15s);
+    add(FaultKind::kDiskStall, "metadata:leader", 0ms, lasts);
+    add(FaultKind::kPartition, "metadata:leader", 0ms, lasts).peer = "metadata:follower";
+  }
   // Leaders come and go.
   void leaders_come_and_go() {
     Duration when{};
@@ -222,12 +244,34 @@ class Sequence {
 void draw_sequence(Random random, Scenario& scenario) {
   if (scenario.cluster.metadata < 3) return;
   Sequence sequence(random.fork("steps"), scenario.faults);
-  switch (random.below(8)) {
+  switch (random.below(10)) {
     case 0: return sequence.vote_on_a_hung_disk();
     case 1: return sequence.return_with_a_blank_disk();
     case 2: return sequence.leaders_come_and_go();
     case 3: return sequence.entries_of_an_earlier_term();
+    case 4: return sequence.damage_in_the_log();
+    case 5: return sequence.leader_holds_on_to_one();
   }
+}
+
+// What stays broken in a third of the runs, and the rest must do without: one metadata server of
+// three or more, and the chunk server whose disk may suffer.
+void draw_lasting(Random random, Scenario& scenario) {
+  if (!random.chance(1, 3)) return;
+  const auto add = [&](FaultKind kind, std::string victim) {
+    Fault& fault =
+        scenario.lasting.emplace_back(Fault{.kind = kind, .victim = std::move(victim), .peer = {}});
+    if (kind == FaultKind::kPartition) fault.direction = draw_direction(random);
+  };
+  constexpr FaultKind kChunk[] = {FaultKind::kPowerLoss, FaultKind::kKill, FaultKind::kPause,
+                                  FaultKind::kPartition, FaultKind::kDiskStall};
+  constexpr FaultKind kMetadata[] = {FaultKind::kPowerLoss, FaultKind::kKill,
+                                     FaultKind::kPause,     FaultKind::kPartition,
+                                     FaultKind::kPartition, FaultKind::kDiskStall};
+  add(kChunk[random.below(std::size(kChunk))], "chunk:damaged");
+  if (scenario.cluster.metadata < 3) return;
+  add(kMetadata[random.below(std::size(kMetadata))],
+      random.chance(1, 2) ? "metadata:leader" : "metadata:follower");
 }
 
 }  // namespace
@@ -243,6 +287,7 @@ Scenario draw_scenario(uint64_t seed) {
   scenario.cluster = draw_cluster(random.fork("cluster"));
   scenario.workload.push_back(draw_workload(random.fork("workload")));
   draw_sequence(random.fork("sequence"), scenario);
+  draw_lasting(random.fork("lasting"), scenario);
   for (size_t i = 0; i < std::size(kTroubles); ++i)
     draw_trouble(kTroubles[i], random.fork("trouble", i), scenario.faults);
   std::ranges::sort(scenario.faults, {}, [](const Fault& fault) {

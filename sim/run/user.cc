@@ -45,10 +45,19 @@ constexpr size_t kListedMax = limits::kListPageMax;
 
 }  // namespace
 
+User::User(const Scheduler& world, Env& env, const nodes::Client& client, Record& record)
+    : world_(world),
+      env_(env),
+      record_(record),
+      client_(client, [this](ClientId session, RequestId request) {
+        at(asking_).requests.emplace_back(session, request);
+      }) {}
+
 Task<size_t> User::perform(Operation operation, Buffer bytes) {
   operation.began = world_.now();
   const uint64_t before = client_.answers();
   const size_t number = record_.history.begin(std::move(operation));
+  asking_ = number;
   const Result<LogIndex> position = co_await call(number, std::move(bytes));
   Operation& told = at(number);
   told.ended = world_.now();
@@ -113,7 +122,8 @@ Task<Result<LogIndex>> User::stat(size_t number) {
 }
 
 Task<Result<LogIndex>> User::list(size_t number) {
-  CO_TRY(result, co_await client_.list(at(number).path, "", kListedMax));
+  const size_t count = at(number).count > 0 ? at(number).count : kListedMax;
+  CO_TRY(result, co_await client_.list(at(number).path, at(number).after, count));
   for (const auto& entry : result.listing.entries) at(number).names.push_back(entry.name);
   co_return result.position;
 }

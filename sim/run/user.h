@@ -2,6 +2,7 @@
 // User: one client of a run, one operation after the other through nodes::Client, each entered into
 // the History with what was asked and what was told. Node code: it lives in the frame of its host's
 // root task and dies with it; an operation that was under way then stays unanswered in the history.
+// Several users may share a client: several operations of one session at a time.
 
 #include <functional>
 #include <string>
@@ -30,8 +31,9 @@ struct Record {
 
 class User {
  public:
-  User(const Scheduler& world, Env& env, nodes::Client& client, Record& record)
-      : world_(world), env_(env), client_(client), record_(record) {}
+  User(const Scheduler& world, Env& env, const nodes::Client& client, Record& record);
+  User(const User&) = delete;
+  User& operator=(const User&) = delete;
 
   // Performs one operation; its number in the history. `bytes` are those of a put.
   Task<size_t> perform(Operation operation, Buffer bytes);
@@ -49,8 +51,9 @@ class User {
 
   const Scheduler& world_;
   Env& env_;
-  nodes::Client& client_;
   Record& record_;
+  size_t asking_ = 0;     // the number of the operation under way
+  nodes::Client client_;  // a view of the one given
 };
 
 }  // namespace dogfs::sim

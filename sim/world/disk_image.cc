@@ -317,11 +317,21 @@ bool DiskImage::rot_random(Random& random) {
   return true;
 }
 
-// Reachable files that have durable bytes.
-std::vector<DiskImage::Content> DiskImage::durable_files() const {
+bool DiskImage::rot_early(std::string_view directory, Random& random) {
+  std::vector<Content> targets = durable_files(directory);
+  std::erase_if(targets, [](const Content& file) { return file->durable().size() < 2; });
+  if (targets.empty()) return false;
+  const Content& file = targets[random.below(targets.size())];
+  file->rot(random.below(file->durable().size() / 2), static_cast<uint32_t>(random.below(8)));
+  counts_.inject(DiskFault::kBitRot);
+  return true;
+}
+
+// Reachable files that have durable bytes, with paths that begin so.
+std::vector<DiskImage::Content> DiskImage::durable_files(std::string_view prefix) const {
   std::vector<Content> files;
-  for_each_file(*root_, "", [&](const std::string&, const Content& file) {
-    if (!file->durable().empty()) files.push_back(file);
+  for_each_file(*root_, "", [&](const std::string& path, const Content& file) {
+    if (!file->durable().empty() && path.starts_with(prefix)) files.push_back(file);
   });
   return files;
 }

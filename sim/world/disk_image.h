@@ -70,6 +70,9 @@ class DiskImage {
   // A sector of a random file, among durable bytes.
   bool add_random_latent_error(Random& random);
   bool rot_random(Random& random);
+  // A bit of a random file below `directory`, among the first half of its durable bytes: behind it
+  // stands something that says it had been durable.
+  bool rot_early(std::string_view directory, Random& random);
 
   // For oracles and tests: the paths of all files now, sorted; a file's durable bytes (null when
   // there is no such file).
@@ -118,7 +121,7 @@ class DiskImage {
   void for_each_file(const Directory& directory, const std::string& prefix, F&& f) const;
   static void add_durable_paths(const Directory& directory, const std::string& prefix,
                                 std::vector<std::string>& paths);
-  std::vector<Content> durable_files() const;
+  std::vector<Content> durable_files(std::string_view prefix = "") const;
 
   uint64_t capacity_bytes_;
   uint64_t used_bytes_ = 0;  // of the current view

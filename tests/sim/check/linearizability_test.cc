@@ -312,5 +312,45 @@ TEST_CASE("the model keeps the rules of rename") {
   CHECK(tree.remove("/empty", true));
 }
 
+TEST_CASE("a request that is in the log is that of whoever sent it, whatever others asked alike") {
+  Forged forged;
+  forged.put("/a", "x", 1);
+  const size_t unknown = forged.begin({.act = Act::kRemove, .path = "/a"});
+  forged.history.at(unknown).requests = {{ClientId(1), RequestId(7)}};
+  const size_t refused = forged.begin({.act = Act::kRemove, .path = "/a"});
+  forged.history.at(refused).requests = {{ClientId(1), RequestId(8)}};
+  forged.commit(2, metadata::Remove{.path = "/a"}, {}, 8);
+  forged.unknown(unknown);
+  forged.refused(refused, Code::kUnavailable);
+  CHECK_EQ(judge(forged).count(Oracle::kExactlyOnce), 1);
+}
+
+TEST_CASE("an answer that names the entry of another request is refuted") {
+  Forged forged;
+  forged.put("/a", "x", 1);
+  const size_t first = forged.begin({.act = Act::kRemove, .path = "/a"});
+  forged.history.at(first).requests = {{ClientId(1), RequestId(7)}};
+  forged.commit(2, metadata::Remove{.path = "/a"}, {}, 8);
+  forged.done(first, 2);
+  CHECK(judge(forged).count(Oracle::kLinearizability) >= 1);
+}
+
+TEST_CASE("a page of a listing is judged like the whole") {
+  Forged forged;
+  uint64_t position = 0;
+  for (const char* path : {"/a", "/b", "/c"}) forged.put(path, "x", ++position);
+  const auto page = [&](std::vector<std::string> names) {
+    Operation list{.act = Act::kList, .path = "/"};
+    list.after = "a";
+    list.count = 1;
+    Forged copy = forged;
+    copy.done(copy.begin(list), 100).names = std::move(names);
+    return judge(copy).count(Oracle::kLinearizability);
+  };
+  CHECK_EQ(page({"b"}), 0);
+  CHECK_EQ(page({"c"}), 1);
+  CHECK_EQ(page({"b", "c"}), 1);
+}
+
 }  // namespace
 }  // namespace dogfs::sim

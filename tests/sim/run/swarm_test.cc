@@ -1,6 +1,10 @@
 #include "sim/run/swarm.h"
 
+#include <algorithm>
+#include <iterator>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "core/placement/policy.h"
 #include "sim/run/operation_source.h"
@@ -23,6 +27,8 @@ TEST_CASE("a seed draws the same scenario again, and different seeds differ") {
 TEST_CASE("every drawn scenario can be run, and over many all kinds of faults come") {
   std::set<FaultKind> kinds;
   std::set<size_t> counts;
+  std::set<FaultKind> lasting;
+  int runs_with_lasting = 0;
   for (uint64_t seed = 1; seed <= 300; ++seed) {
     const Scenario scenario = draw_scenario(seed);
     const auto policy = placement::Policy::parse(scenario.cluster.policy);
@@ -37,7 +43,11 @@ TEST_CASE("every drawn scenario can be run, and over many all kinds of faults co
       kinds.insert(fault.kind);
     }
     counts.insert(scenario.faults.size());
+    runs_with_lasting += scenario.lasting.empty() ? 0 : 1;
+    for (const Fault& fault : scenario.lasting) lasting.insert(fault.kind);
   }
+  CHECK(runs_with_lasting > 70);
+  CHECK_EQ(lasting.size(), 5);
   CHECK(kinds.size() >= 13);
   CHECK(counts.size() > 20);
 }
@@ -63,6 +73,29 @@ TEST_CASE("operations keep to their bounds and every kind with a weight comes") 
   CHECK(sizes.contains(3));
   CHECK(sizes.contains(5000));
   CHECK(sizes.size() > 50);
+}
+
+TEST_CASE(
+    "in a tangled workload files and directories share names, and some move into themselves") {
+  const Workload load{
+      .mix = {.put = 1, .mkdir = 1, .rename = 1, .remove = 1}, .depth = 4, .names = 2};
+  OperationSource source(load, 1, Random(1));
+  std::set<std::string> files, directories;
+  size_t deepest = 0;
+  int into_themselves = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const Operation operation = source.next().operation;
+    if (operation.act == Act::kPut) files.insert(operation.path);
+    if (operation.act == Act::kMakeDirectory) directories.insert(operation.path);
+    deepest = std::max<size_t>(deepest, std::ranges::count(operation.path, '/'));
+    if (operation.act == Act::kRename && operation.to.starts_with(operation.path + "/"))
+      ++into_themselves;
+  }
+  CHECK_EQ(deepest, 5);
+  CHECK(into_themselves > 10);
+  std::vector<std::string> both;
+  std::ranges::set_intersection(files, directories, std::back_inserter(both));
+  CHECK(both.size() > 20);
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ Task<> main_of(Env& env, World& world, Cluster& cluster, Record& record) {
 TEST_CASE("every refusal that a server pronounced names its position, also when none moved it") {
   World world(1);
   Violations violations;
-  RaftWatch watch(violations);
+  RaftWatch watch(world, violations);
   const ClusterShape shape;
   Cluster cluster(world, shape, watch);
   Record record;

@@ -288,6 +288,19 @@ TEST_CASE("a rotten bit stays rotten until it is written again") {
   CHECK_EQ(image.counts()[DiskFault::kBitRot].took_effect, 1);
 }
 
+TEST_CASE("early rot spares other directories and the second half of a file") {
+  DiskImage image(kCapacity);
+  REQUIRE(image.make_directory("wal"));
+  const auto other = durable_file(image, std::string(64, 'o'), "o");
+  Random random(1);
+  CHECK_FALSE(image.rot_early("wal/", random));
+  const auto log = durable_file(image, std::string(64, 'a'), "wal/1");
+  for (int i = 0; i < 20; ++i) REQUIRE(image.rot_early("wal/", random));
+  CHECK_EQ(all_of(image, other), std::string(64, 'o'));
+  CHECK_EQ(all_of(image, log).substr(32), std::string(32, 'a'));
+  CHECK_NE(all_of(image, log), std::string(64, 'a'));
+}
+
 TEST_CASE("a misdirected write is believed until synced, and then its bytes are elsewhere") {
   bool hit_other_file = false;
   for (int seed = 0; seed < 50; ++seed) {
