@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/base/mutation.h"
 #include "core/proto/metadata.pb.h"
 #include "core/rpc/client.h"
 
@@ -84,6 +85,12 @@ Task<Result<MetadataAnswer>> MetadataCalls::attempt(Search& search, rpc::Method 
   proto::MetadataReply body;
   Result<void> parsed = reply ? rpc::parse(reply->message, body) : fail(reply.error());
   if (!parsed) {
+    // Planted bug M34: whoever was the leader once is asked again and again.
+    if (MUTANT("M34") && leader_ == to) {
+      search.redirect = leader_;
+      co_await pause(search);
+      co_return fail(std::move(parsed).error());
+    }
     if (parsed.error().is(Code::kUnknown)) ++search.doubtful_attempts;
     search.refused = search.refused && rpc_.refusal(to);
     if (leader_ == to) leader_.reset();

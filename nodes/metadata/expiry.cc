@@ -1,5 +1,7 @@
 #include "nodes/metadata/expiry.h"
 
+#include "core/base/mutation.h"
+
 namespace dogfs::nodes {
 namespace {
 
@@ -20,9 +22,15 @@ std::optional<metadata::FileHandle> upload_of(const metadata::Operation& operati
 
 }  // namespace
 
+// Planted bug M46: by the wall clock, which jumps.
+Instant Expiry::now() const {
+  if (MUTANT("M46")) return Instant(Duration(env_.wall_now().nanoseconds));
+  return env_.now();
+}
+
 void Expiry::heard(const metadata::Command& command) {
-  if (command.client) clients_[command.client] = env_.now();
-  if (const auto file = upload_of(command.operation)) uploads_[*file] = env_.now();
+  if (command.client) clients_[command.client] = now();
+  if (const auto file = upload_of(command.operation)) uploads_[*file] = now();
 }
 
 Task<> Expiry::run() {
@@ -50,8 +58,8 @@ Task<> Expiry::expire_sessions(Term term) {
     after = page.back().client;
     for (const auto& session : page) {
       // First seen after the election: its silence counts from now.
-      const Instant heard = clients_.try_emplace(session.client, env_.now()).first->second;
-      if (env_.now() - heard < options_.session_silence) {
+      const Instant heard = clients_.try_emplace(session.client, now()).first->second;
+      if (now() - heard < options_.session_silence) {
         seen.emplace(session.client, heard);
         continue;
       }
@@ -72,8 +80,8 @@ Task<> Expiry::expire_leases(Term term) {
     if (page.empty()) break;
     after = page.back().file;
     for (const auto& upload : page) {
-      const Instant heard = uploads_.try_emplace(upload.file, env_.now()).first->second;
-      if (env_.now() - heard < options_.lease_silence) {
+      const Instant heard = uploads_.try_emplace(upload.file, now()).first->second;
+      if (now() - heard < options_.lease_silence) {
         seen.emplace(upload.file, heard);
         continue;
       }

@@ -28,6 +28,8 @@ class Expiry {
   void heard(const metadata::Command& command);
 
  private:
+  // Silence is measured with it.
+  Instant now() const;
   Task<> watch(Term term);
   Task<> expire_sessions(Term term);
   Task<> expire_leases(Term term);

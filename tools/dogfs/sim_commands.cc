@@ -194,7 +194,8 @@ Result<void> replay_command_run(Output& output, const SimOptions& options) {
 struct MutantOutcome {
   uint64_t seeds = 0;
   uint64_t killed_by_seed = 0;  // 0: it lives
-  std::string oracle;
+  std::string oracle;           // of those meant for it, one that fired
+  std::set<std::string> fired;  // all that did, on the seed that killed it
   uint64_t visits = 0;
   uint64_t fault = 0;  // how often what it needs came
 };
@@ -206,6 +207,8 @@ bool is_meant(const sim::Mutant& mutant, const sim::Violation& violation) {
 Result<MutantOutcome> hunt(const SimOptions& options, const SeedRange& range,
                            const sim::Mutant& mutant) {
   SeedRunsOptions runs;
+  TRY(scenario, load_scenario(options.scenario));
+  runs.scenario = std::move(scenario);
   runs.seeds = range;
   runs.workers = workers_of(options);
   runs.mutant = std::string(mutant.id);
@@ -218,6 +221,8 @@ Result<MutantOutcome> hunt(const SimOptions& options, const SeedRange& range,
         if (meant == violations.end()) return true;
         outcome.killed_by_seed = line.result.seed;
         outcome.oracle = sim::oracle_name(meant->oracle);
+        for (const auto& violation : violations)
+          outcome.fired.emplace(sim::oracle_name(violation.oracle));
         return false;
       }));
   outcome.seeds = totals.seeds;
@@ -234,6 +239,8 @@ void report_mutant(Output& output, const sim::Mutant& mutant, const MutantOutcom
                  {"seeds", outcome.seeds},
                  {"killed_by_seed", outcome.killed_by_seed},
                  {"oracle", outcome.oracle},
+                 {"oracles_fired", outcome.fired},
+                 {"fault_fired", mutant.needs.empty() || outcome.fault > 0},
                  {"visits", outcome.visits},
                  {"needs", mutant.needs},
                  {"needs_count", outcome.fault}});
@@ -250,6 +257,8 @@ void report_mutant(Output& output, const sim::Mutant& mutant, const MutantOutcom
 // The unmutated build must pass the seeds that a mutant was killed with.
 Result<bool> clean_passes(Output& output, const SimOptions& options, const SeedRange& range) {
   SeedRunsOptions runs;
+  TRY(scenario, load_scenario(options.scenario));
+  runs.scenario = std::move(scenario);
   runs.seeds = range;
   runs.workers = workers_of(options);
   TRY(totals, run_seeds(runs, [&](const RunLine& line) {
@@ -268,11 +277,14 @@ Result<void> mutants_command(Output& output, const SimOptions& options) {
                 "no bugs can be planted in this build: cmake --preset mutants && ninja -C "
                 "build/mutants dogfs && build/mutants/dogfs sim mutants");
   TRY(range, SeedRange::parse(options.seeds));
+  TRY(scenario, load_scenario(options.scenario));
+  std::vector<std::string> only = options.only;
+  if (scenario && only.empty()) only = scenario->catches;
   bool good = true;
   uint64_t last_killer = range.first;
   std::vector<const sim::Mutant*> planted = {&sim::canary()};
   for (const sim::Mutant& mutant : sim::mutants())
-    if (options.only.empty() || std::ranges::count(options.only, mutant.id) > 0)
+    if ((only.empty() && !scenario) || std::ranges::count(only, mutant.id) > 0)
       planted.push_back(&mutant);
   for (const sim::Mutant* mutant : planted) {
     TRY(outcome, hunt(options, range, *mutant));
@@ -331,6 +343,8 @@ void add_sim_commands(CLI::App& app, Output& output) {
   CLI::App* mutants =
       add_command(*sim, output, options, "mutants",
                   "Plant known bugs and see that the oracles find them", mutants_command);
+  mutants->add_option("scenario", options->scenario,
+                      "A scenario file that should find them; without one, runs are drawn");
   mutants->add_option("--seeds", options->seeds, "Seeds to try each bug with")
       ->capture_default_str();
   mutants->add_option("--jobs", options->jobs, "Worker processes; 0: one per processor");
