@@ -71,9 +71,10 @@ class Validator {
     }
     if (value.is_string()) return string_fits(value.get<std::string>(), schema);
     if (value.is_number_integer()) return number_fits(value, schema);
+    if (!value.is_structured()) return true;
     const size_t least = schema.value(value.is_array() ? "minItems" : "minProperties", size_t{0});
-    return !value.is_structured() ||
-           (value.size() >= least && value.size() <= schema.value("maxItems", SIZE_MAX));
+    const size_t most = schema.value(value.is_array() ? "maxItems" : "maxProperties", SIZE_MAX);
+    return value.size() >= least && value.size() <= most;
   }
   static bool string_fits(const std::string& text, const json& schema) {
     if (text.size() < schema.value("minLength", size_t{0})) return false;

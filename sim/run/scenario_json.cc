@@ -60,6 +60,10 @@ ClusterShape read_cluster(const json& from) {
     shape.snapshot_after_bytes = size_of(from.at("snapshot_after"));
   if (from.contains("log_tail")) shape.log_tail = from.at("log_tail").get<uint64_t>();
   read_duration(from, "latency_max", shape.latency_max);
+  read_duration(from, "session_silence", shape.session_silence);
+  read_duration(from, "lease_silence", shape.lease_silence);
+  read_duration(from, "operation_limit", shape.operation_limit);
+  read_number(from, "removal_step", shape.removal_step);
   read_number(from, "drift_ppm", shape.drift_ppm_max);
   return shape;
 }
@@ -71,6 +75,9 @@ Workload read_workload(const json& from) {
   read_number(from, "clients", load.clients);
   read_duration(from, "think", load.think);
   read_number(from, "paths", load.paths);
+  read_number(from, "at_once", load.at_once);
+  read_number(from, "depth", load.depth);
+  read_number(from, "names", load.names);
   if (from.contains("size")) {
     load.size_min = size_of(from.at("size").at(0));
     load.size_max = size_of(from.at("size").at(1));
@@ -119,7 +126,8 @@ void read_disk(const json& from, Fault& fault) {
 }
 
 Fault read_fault(const json& from) {
-  Fault fault{.at = duration_of(from.at("at")), .victim = {}, .peer = {}};
+  Fault fault{.victim = {}, .peer = {}};
+  read_duration(from, "at", fault.at);
   if (from.contains("for")) fault.duration = duration_of(from.at("for"));
   const auto victim_of = [&](const char* name, FaultKind kind) {
     if (!from.contains(name)) return;
@@ -177,6 +185,8 @@ class Sense {
         return found;
     for (size_t i = 0; i < scenario_.faults.size(); ++i)
       if (auto found = fault(scenario_.faults[i], fmt::format("$.faults[{}]", i))) return found;
+    for (size_t i = 0; i < scenario_.lasting.size(); ++i)
+      if (auto found = fault(scenario_.lasting[i], fmt::format("$.lasting[{}]", i))) return found;
     if (scenario_.faults_until > scenario_.until)
       return Mismatch{"$.faults_until", "a time not after until", "a later one"};
     return std::nullopt;
@@ -257,6 +267,10 @@ Result<Scenario> parse_scenario(std::string_view text, std::string_view name) {
   scenario.cluster = read_cluster(parsed.at("cluster"));
   for (const json& load : parsed.at("workload")) scenario.workload.push_back(read_workload(load));
   for (const json& fault : parsed.at("faults")) scenario.faults.push_back(read_fault(fault));
+  if (parsed.contains("lasting"))
+    for (const json& fault : parsed.at("lasting")) scenario.lasting.push_back(read_fault(fault));
+  if (parsed.contains("catches"))
+    scenario.catches = parsed.at("catches").get<std::vector<std::string>>();
   read_duration(parsed, "faults_until", scenario.faults_until);
   read_duration(parsed, "until", scenario.until);
   if (parsed.contains("expect")) scenario.expect = read_expectation(parsed.at("expect"));

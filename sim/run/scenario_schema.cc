@@ -17,6 +17,17 @@ static constexpr std::string_view kSchema = R"schema({
       "minLength": 1,
       "description": "a name: the failure that is staged"
     },
+    "description": {
+      "type": "string",
+      "minLength": 1,
+      "description": "what went wrong elsewhere, and which bug this would find"
+    },
+    "catches": {
+      "type": "array",
+      "maxItems": 16,
+      "items": {"$ref": "#/definitions/mutant"},
+      "description": "the planted bugs that it finds, such as [\"M5\"]"
+    },
     "cluster": {"$ref": "#/definitions/cluster"},
     "workload": {
       "type": "array",
@@ -30,6 +41,12 @@ static constexpr std::string_view kSchema = R"schema({
       "maxItems": 1000,
       "items": {"$ref": "#/definitions/fault"},
       "description": "a list of at most 1000 faults"
+    },
+    "lasting": {
+      "type": "array",
+      "maxItems": 32,
+      "items": {"$ref": "#/definitions/lasting"},
+      "description": "a list of at most 32 faults that stay to the end"
     },
     "faults_until": {"$ref": "#/definitions/duration"},
     "until": {"$ref": "#/definitions/duration"},
@@ -45,6 +62,11 @@ static constexpr std::string_view kSchema = R"schema({
       "type": "string",
       "pattern": "^[0-9]{1,9}(B|KiB|MiB)$",
       "description": "a size such as \"1B\", \"64KiB\" or \"4MiB\""
+    },
+    "mutant": {
+      "type": "string",
+      "pattern": "^M[0-9]{1,3}$",
+      "description": "a planted bug such as \"M5\""
     },
     "node": {
       "type": "string",
@@ -96,6 +118,10 @@ static constexpr std::string_view kSchema = R"schema({
           "description": "a whole number of entries"
         },
         "latency_max": {"$ref": "#/definitions/duration"},
+        "session_silence": {"$ref": "#/definitions/duration"},
+        "lease_silence": {"$ref": "#/definitions/duration"},
+        "operation_limit": {"$ref": "#/definitions/duration"},
+        "removal_step": {"$ref": "#/definitions/count"},
         "drift_ppm": {
           "type": "integer",
           "minimum": 0,
@@ -131,6 +157,24 @@ static constexpr std::string_view kSchema = R"schema({
           "minimum": 1,
           "maximum": 10000,
           "description": "1 to 10000 paths"
+        },
+        "at_once": {
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 32,
+          "description": "1 to 32 operations of a client at a time"
+        },
+        "depth": {
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 16,
+          "description": "1 to 16 names below a top directory"
+        },
+        "names": {
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 100,
+          "description": "1 to 100 names that files and directories share"
         },
         "think": {"$ref": "#/definitions/duration"}
       }
@@ -245,6 +289,20 @@ static constexpr std::string_view kSchema = R"schema({
           }
         }
       ]
+    },
+    "lasting": {
+      "type": "object",
+      "additionalProperties": false,
+      "minProperties": 1,
+      "maxProperties": 1,
+      "description": "one of kill, power_loss, pause, partition, disk",
+      "properties": {
+        "kill": {"$ref": "#/definitions/node"},
+        "power_loss": {"$ref": "#/definitions/node"},
+        "pause": {"$ref": "#/definitions/node"},
+        "partition": {"$ref": "#/definitions/partition"},
+        "disk": {"$ref": "#/definitions/disk"}
+      }
     },
     "partition": {
       "type": "object",

@@ -1,8 +1,11 @@
 #include "sim/run/scenario_json.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+
+#include "sim/run/mutants.h"
 
 #include "tests/doctest.h"
 
@@ -17,13 +20,16 @@ std::string contents(const std::filesystem::path& path) {
 
 constexpr std::string_view kWhole = R"({
   "name": "everything that can be said",
+  "description": "in a few words", "catches": ["M5", "M39"],
   "cluster": {"metadata": 5, "chunk": 8, "zones": 4, "policy": "rs-4-2", "block": "2MiB",
               "cell": "64KiB", "snapshot_after": "32KiB",
-              "log_tail": 7, "latency_max": "5ms", "drift_ppm": 100},
+              "log_tail": 7, "latency_max": "5ms", "drift_ppm": 100, "session_silence": "20s",
+              "lease_silence": "10s", "operation_limit": "2s", "removal_step": 3},
   "workload": [{"from": "1s", "until": "30s", "clients": 8,
                 "mix": {"put": 3, "get": 5, "stat": 1, "list": 1, "mkdir": 1, "rename": 1,
                         "remove": 1},
-                "size": ["1B", "4MiB"], "paths": 10, "think": "50ms"}],
+                "size": ["1B", "4MiB"], "paths": 10, "at_once": 2, "depth": 4, "names": 5,
+                "think": "50ms"}],
   "faults": [
     {"at": "5s", "partition": {"isolate": "metadata:leader", "direction": "out"}, "for": "10s"},
     {"at": "6s", "partition": {"isolate": "chunk-2", "from": "client-8"}, "for": "10s"},
@@ -35,6 +41,8 @@ constexpr std::string_view kWhole = R"({
     {"at": "13s", "reset": 7},
     {"at": "14s", "clock": {"node": "meta-2", "jump": "2m"}},
     {"at": "15s", "disk": {"node": "meta-3", "fault": "slow", "factor": 30}, "for": "2s"}],
+  "lasting": [{"kill": "meta-4"},
+              {"partition": {"isolate": "metadata:follower", "direction": "in"}}],
   "faults_until": "40s", "until": "70s",
   "expect": {"linearizable": true, "durable": true, "operations_min": 50, "write_gap_max": "3s",
              "heals_within": "20s"}})";
@@ -65,6 +73,17 @@ TEST_CASE("a scenario that says everything is read as it is meant") {
   CHECK_EQ(read->faults[7].amount, 7);
   CHECK_EQ(read->faults[8].amount, 120'000);
   CHECK(read->faults[9].kind == FaultKind::kDiskSlow);
+  CHECK(read->cluster.session_silence == 20s);
+  CHECK(read->cluster.lease_silence == 10s);
+  CHECK(read->cluster.operation_limit == 2s);
+  CHECK_EQ(read->cluster.removal_step, 3);
+  CHECK_EQ(read->workload[0].at_once, 2);
+  CHECK_EQ(read->workload[0].depth, 4);
+  CHECK_EQ(read->workload[0].names, 5);
+  CHECK((read->catches == std::vector<std::string>{"M5", "M39"}));
+  REQUIRE_EQ(read->lasting.size(), 2);
+  CHECK(read->lasting[0].kind == FaultKind::kKill);
+  CHECK(read->lasting[1].direction == Direction::kIn);
   CHECK(read->faults_until == 40s);
   CHECK(read->until == 70s);
   CHECK(read->expect.write_gap_max == 3s);
@@ -91,7 +110,8 @@ TEST_CASE("a mistake is refused with the place and what was expected") {
            "x.json: $: expected a member \"name\", found an object");
   CHECK_EQ(complaint(R"("zones")", R"("zone")"),
            "x.json: $.cluster.zone: expected one of block, cell, chunk, drift_ppm, latency_max, "
-           "log_tail, metadata, policy, snapshot_after, zones, found \"zone\"");
+           "lease_silence, log_tail, metadata, operation_limit, policy, removal_step, "
+           "session_silence, snapshot_after, zones, found \"zone\"");
   CHECK_EQ(complaint(R"("kill": "chunk-4")", R"("kill": "chunk-9")"),
            "x.json: $.faults[3]: expected a node or a role of this cluster, found \"chunk-9\"");
   CHECK_EQ(complaint("chunk-4", "chunk:leader"),
@@ -109,7 +129,7 @@ TEST_CASE("a mistake is refused with the place and what was expected") {
            R"(x.json: $.faults[5]: expected a member "for", found {"at":"11s","pause":"meta-5"})");
   CHECK(complaint(R"("kill")", R"("murder")").find("$.faults[3]: expected at, and one of kill") !=
         std::string::npos);
-  CHECK(complaint(R"("workload": [)", R"("workload": [,)").find("x.json: line 6, column ") == 0);
+  CHECK(complaint(R"("workload": [)", R"("workload": [,)").find("x.json: line 8, column ") == 0);
 }
 
 TEST_CASE("the schema in scenarios/ is the one that is checked") {
@@ -123,8 +143,10 @@ TEST_CASE("every scenario of the tree is sound") {
     const auto scenario = parse_scenario(contents(entry.path()), entry.path().string());
     CHECK_MESSAGE(scenario, (scenario ? "" : scenario.error().message));
     ++files;
+    for (const std::string& id : scenario ? scenario->catches : std::vector<std::string>())
+      CHECK_MESSAGE(std::ranges::count(mutants(), id, &Mutant::id) == 1, id);
   }
-  CHECK(files >= 5);
+  CHECK(files >= 20);
 }
 
 }  // namespace
