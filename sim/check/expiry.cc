@@ -104,21 +104,23 @@ void ExpiryJudge::judge_overdue(const metadata::StateMachine& state, const Expir
                                 Instant now, Violations& violations) const {
   if (elections_.empty()) return;
   const Instant leads_since = elections_.rbegin()->second;
-  const Duration most =
-      scaled(rules.lease_silence, static_cast<int64_t>(rules.drift_ppm_max)) + rules.ended_within;
-  for (metadata::FileHandle after;;) {
-    const auto page = state.uploads(after, limits::kListPageMax);
-    if (page.empty()) return;
-    after = page.back().file;
-    for (const auto& upload : page) {
-      const auto sign = uploads_.find(upload.file);
-      Instant since = leads_since;
-      if (sign != uploads_.end()) since = std::max(since, sign->second.when);
-      if (now - since > most)
-        violations.add(Oracle::kExpiry, "upload {} has been silent for {} ms, and goes on",
-                       upload.file.file, to_ms(now - since));
-    }
-  }
+  const auto silent_for = [&](const auto& signs, const auto& id) {
+    const auto sign = signs.find(id);
+    return now - (sign == signs.end() ? leads_since : std::max(leads_since, sign->second.when));
+  };
+  const auto most = [&](Duration silence) {
+    return scaled(silence, static_cast<int64_t>(rules.drift_ppm_max)) + rules.ended_within;
+  };
+  for (const auto& upload : state.uploads({}, limits::kListPageMax))
+    if (const Duration silent = silent_for(uploads_, upload.file);
+        silent > most(rules.lease_silence))
+      violations.add(Oracle::kExpiry, "upload {} has been silent for {} ms, and goes on",
+                     upload.file.file, to_ms(silent));
+  for (const auto& session : state.sessions({}, limits::kListPageMax))
+    if (const Duration silent = silent_for(clients_, session.client);
+        silent > most(rules.session_silence))
+      violations.add(Oracle::kExpiry, "session {} has been silent for {} ms, and goes on",
+                     session.client, to_ms(silent));
 }
 
 }  // namespace dogfs::sim

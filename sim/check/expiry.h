@@ -41,7 +41,8 @@ class ExpiryJudge {
   void judge(const std::vector<std::optional<raft::Entry>>& ledger,
              const std::vector<CommittedCommand>& commands, const ExpiryRules& rules,
              Violations& violations);
-  // kExpiry for each upload that is open in `state` and should have been ended by `now`.
+  // kExpiry for each upload and session that is there in `state` and should have been ended by
+  // `now`.
   void judge_overdue(const metadata::StateMachine& state, const ExpiryRules& rules, Instant now,
                      Violations& violations) const;
 

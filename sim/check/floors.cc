@@ -9,9 +9,16 @@ namespace dogfs::sim {
 const std::vector<Floor>& floors() {
   static const std::vector<Floor> kFloors = {
       {"operations.done", 300'000},
-      {"operations.unknown", 300},
+      {"operations.unknown", 1'000},
       {"elections", 2'000},
-      {"search_operations", 300'000},
+      {"search_operations", 400'000},
+      {"availability_judged_s", 6'000},
+      {"restarts_judged", 2'000},
+      {"invariants_checked", 5'000},
+      {"sessions_expired", 130},
+      {"leases_expired", 10},
+      {"lasting", 180},
+      {"log_damaged", 40},
       {"census_shards", 250'000},
       {"recoveries", 2'000},
       {"log_entries", 300'000},

@@ -1,5 +1,6 @@
 #include "sim/check/history_search.h"
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -231,8 +232,10 @@ class TreeSpecification {
 
 class Search {
  public:
-  Search(const History& history, Violations& violations, uint64_t steps_max)
+  Search(const History& history, const std::vector<LogIndex>& hints, Violations& violations,
+         uint64_t steps_max)
       : operations_(history.operations()),
+        hints_(hints),
         violations_(violations),
         steps_max_(steps_max),
         stable_(operations_) {}
@@ -291,12 +294,11 @@ class Search {
     std::vector<Call> calls;
     for (const PartOperation& operation : part.operations) {
       const Operation& asked = *operation.asked;
-      calls.push_back(
-          {.began = asked.began,
-           .ended = is_open(asked) ? kNever : asked.ended,
-           .open = is_open(asked),
-           .changes = changes(asked.act) && asked.outcome != Outcome::kRefused,
-           .hint = asked.position ? asked.position.value : std::numeric_limits<uint64_t>::max()});
+      calls.push_back({.began = asked.began,
+                       .ended = is_open(asked) ? kNever : asked.ended,
+                       .open = is_open(asked),
+                       .changes = changes(asked.act) && asked.outcome != Outcome::kRefused,
+                       .hint = hint(asked)});
     }
     const TreeSpecification specification(part, stable);
     const SearchResult result =
@@ -314,7 +316,14 @@ class Search {
           part.operations.size(), name, describe(*part.operations[result.stuck.value_or(0)].asked));
   }
 
+  uint64_t hint(const Operation& operation) const {
+    const auto number = static_cast<size_t>(&operation - operations_.data());
+    const LogIndex position = number < hints_.size() ? hints_[number] : operation.position;
+    return position ? position.value : std::numeric_limits<uint64_t>::max();
+  }
+
   const std::vector<Operation>& operations_;
+  const std::vector<LogIndex>& hints_;
   Violations& violations_;
   const uint64_t steps_max_;
   const Stable stable_;
@@ -327,8 +336,9 @@ class Search {
 
 }  // namespace
 
-SearchCounts search_history(const History& history, Violations& violations, uint64_t steps_max) {
-  return Search(history, violations, steps_max).run();
+SearchCounts search_history(const History& history, const std::vector<LogIndex>& hints,
+                            Violations& violations, uint64_t steps_max) {
+  return Search(history, hints, violations, steps_max).run();
 }
 
 }  // namespace dogfs::sim

@@ -7,6 +7,7 @@
 // to none. A listing of such a directory counts in each part with the names of that part.
 
 #include <cstdint>
+#include <vector>
 
 #include "sim/check/history.h"
 #include "sim/check/violation.h"
@@ -23,8 +24,9 @@ struct SearchCounts {
 // Enough for any history that is in order; more would only be spent on one that is not.
 inline constexpr uint64_t kSearchStepsMax = 40'000;
 
-// kLinearizationSearch for each part that no order explains.
-SearchCounts search_history(const History& history, Violations& violations,
-                            uint64_t steps_max = kSearchStepsMax);
+// kLinearizationSearch for each part that no order explains. `hints`, by operation, say in which
+// order to try them (LogIndex(0): late); without any, the positions that clients were told.
+SearchCounts search_history(const History& history, const std::vector<LogIndex>& hints,
+                            Violations& violations, uint64_t steps_max = kSearchStepsMax);
 
 }  // namespace dogfs::sim

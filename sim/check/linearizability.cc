@@ -523,6 +523,23 @@ void Checker::report_unexplained(size_t number) {
 
 }  // namespace
 
+std::vector<LogIndex> positions_in_log(const History& history,
+                                       const std::vector<CommittedCommand>& commands) {
+  std::map<RequestName, LogIndex> first;
+  for (const CommittedCommand& committed : commands)
+    if (committed.response && changes_the_tree(committed.command.operation))
+      first.try_emplace({committed.command.client, committed.command.request}, committed.position);
+  std::vector<LogIndex> positions;
+  for (const Operation& operation : history.operations()) {
+    LogIndex last;
+    for (const RequestName& request : operation.requests)
+      if (const auto found = first.find(request); found != first.end())
+        last = std::max(last, found->second);
+    positions.push_back(last);
+  }
+  return positions;
+}
+
 TreeModel check_linearizability(const History& history,
                                 const std::vector<CommittedCommand>& commands,
                                 Violations& violations) {

@@ -25,6 +25,11 @@ struct CommittedCommand {
   metadata::Response response;
 };
 
+// Where in the log each operation of the history changed the tree, and LogIndex(0) for those that
+// did not.
+std::vector<LogIndex> positions_in_log(const History& history,
+                                       const std::vector<CommittedCommand>& commands);
+
 // Reports under kLinearizability and kExactlyOnce. Returns the tree at the end, which
 // is what a reader must find now. `commands` is ordered by position.
 TreeModel check_linearizability(const History& history,

@@ -15,6 +15,7 @@
 #include <limits>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -166,10 +167,11 @@ class LinearizationSearch {
     const auto seen = std::pair(configuration_.first ^ digest,
                                 configuration_.second + digest * 0x9e3779b97f4a7c15);
     if (left_ > 0 && !seen_.insert(seen).second) return leave();
-    std::ranges::sort(frame.candidates, {},
-                      [this](size_t i) { return std::tuple(calls_[i].hint, calls_[i].ended, i); });
     for (const size_t call : open_)
       if (!placed_[call] && calls_[call].began <= deadline) frame.candidates.push_back(call);
+    std::ranges::sort(frame.candidates, {}, [this](size_t i) {
+      return std::tuple(calls_[i].hint, calls_[i].open, calls_[i].ended, i);
+    });
   }
   void put(Frame& frame, size_t call) {
     place(call);

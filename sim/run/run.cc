@@ -132,7 +132,8 @@ class Run {
     const ShadowReplica& shadow = census_.finish();
     if (scenario_.expect.linearizable) {
       check_final(check_linearizability(history, shadow.commands(), violations_));
-      searched_ = search_history(history, violations_);
+      searched_ =
+          search_history(history, positions_in_log(history, shadow.commands()), violations_);
     }
     check_bytes(history, violations_);
     if (scenario_.expect.durable && scenario_.within_budget) check_damage(history, violations_);

@@ -37,7 +37,7 @@ ClusterShape draw_cluster(Random random) {
     shape.log_tail = random.below(16);  // whoever is away for long is sent a snapshot
   }
   if (random.chance(1, 4)) shape.session_silence = draw_duration(random, 4s, 20s);
-  if (random.chance(1, 4)) shape.lease_silence = draw_duration(random, 4s, 20s);
+  if (random.chance(1, 2)) shape.lease_silence = draw_duration(random, 3s, 15s);
   if (random.chance(1, 2)) shape.removal_step = uint32_t{1} << random.below(4);
   if (random.chance(1, 3)) shape.deletion_grace = draw_duration(random, 5s, 20s);
   if (random.chance(1, 3)) shape.operation_limit = draw_duration(random, 500ms, 3s);
@@ -116,7 +116,7 @@ const Trouble kTroubles[] = {
     {FaultKind::kPartition, "metadata:leader", 1, 12s, 20s, 0, 0, 2},
     {FaultKind::kPartition, "chunk:any", 3, 500ms, 8s},
     {FaultKind::kPartition, "client:any", 2, 500ms, 8s, 0, 0, 3},
-    {FaultKind::kKill, "client:any", 3, 100ms, 3s, 0, 0, 3},
+    {FaultKind::kKill, "client:any", 6, 100ms, 3s},
     {FaultKind::kClog, "metadata:any", 3, 500ms, 6s, 20, 800},
     {FaultKind::kClog, "chunk:any", 3, 500ms, 6s, 20, 800},
     {FaultKind::kReset, "", 12, 0s, 0s, 1, 6},

@@ -139,5 +139,15 @@ TEST_CASE("a range below a floor is told, a short range is not judged") {
   CHECK_EQ(below_floors(plenty, 1000).size(), 1);
 }
 
+TEST_CASE("what oracles gave up too often is told") {
+  Tally tally;
+  for (const Floor& ceiling : ceilings())
+    tally[std::string(ceiling.figure)] = ceiling.per_thousand_seeds;
+  CHECK(above_ceilings(tally, 1000).empty());
+  tally.begin()->second += 1;
+  CHECK_EQ(above_ceilings(tally, 1000).size(), 1);
+  CHECK(above_ceilings(tally, kFloorSeedsMin - 1).empty());
+}
+
 }  // namespace
 }  // namespace dogfs::sim

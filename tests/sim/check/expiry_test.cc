@@ -81,7 +81,7 @@ TEST_CASE("an end that was refused harmed nobody") {
   CHECK_EQ(forged.judge.sessions_ended(), 0);
 }
 
-TEST_CASE("an upload that is silent for long must be ended") {
+TEST_CASE("an upload or a session that is silent for long must be ended") {
   metadata::StateMachine state;
   uint64_t index = 0;
   const auto apply = [&](metadata::Operation operation, ClientId client) {
@@ -118,6 +118,8 @@ TEST_CASE("an upload that is silent for long must be ended") {
   CHECK(violations.empty());
   judge.judge_overdue(state, kRules, Instant(21s), violations);
   CHECK_EQ(violations.count(Oracle::kExpiry), 1);
+  judge.judge_overdue(state, kRules, Instant(27s), violations);
+  CHECK_EQ(violations.count(Oracle::kExpiry), 3);  // and the session of its writer
 }
 
 }  // namespace

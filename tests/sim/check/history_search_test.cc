@@ -9,7 +9,7 @@ namespace {
 
 uint64_t breaches(const Forged& forged) {
   Violations violations;
-  const SearchCounts counts = search_history(forged.history, violations);
+  const SearchCounts counts = search_history(forged.history, {}, violations);
   CHECK_EQ(counts.undecided, 0);
   return violations.count(Oracle::kLinearizationSearch);
 }
@@ -117,7 +117,7 @@ TEST_CASE("paths that nothing joins are judged apart, below directories that sta
   for (int i = 0; i < 6; ++i) forged.put("/d0/f" + std::to_string(i), "x", 1);
   forged.rename("/d0/f0", "/d0/f1", 1);
   Violations violations;
-  const SearchCounts counts = search_history(forged.history, violations);
+  const SearchCounts counts = search_history(forged.history, {}, violations);
   CHECK(violations.empty());
   CHECK_EQ(counts.parts, 7);  // the two that stay, f0 with f1, f2 to f5
 }
@@ -163,10 +163,30 @@ TEST_CASE("what a search gives up is counted, and passes for nothing") {
   forged.get("/a", "other", 2);
   forged.put("/b", "x", 3);
   Violations violations;
-  const SearchCounts counts = search_history(forged.history, violations, 500);
+  const SearchCounts counts = search_history(forged.history, {}, violations, 500);
   CHECK_EQ(counts.undecided, 1);
   CHECK_EQ(counts.operations, 1);
   CHECK(violations.empty());
+}
+
+TEST_CASE("hints change the way, never the verdict") {
+  const std::vector<std::vector<LogIndex>> hints = {
+      {}, {LogIndex(1), LogIndex(2)}, {LogIndex(2), LogIndex(1)}, {LogIndex(9), LogIndex(0)}};
+  for (const char* last : {"b", "c"}) {
+    Forged forged;
+    const size_t first = forged.begin({.act = Act::kPut, .path = "/a", .content = content_of("a")});
+    const size_t second =
+        forged.begin({.act = Act::kPut, .path = "/a", .content = content_of("b")});
+    forged.done(first, 1);
+    forged.unknown(second);
+    forged.get("/a", "a", 2);
+    forged.get("/a", last, 3);
+    for (const auto& tried : hints) {
+      Violations violations;
+      search_history(forged.history, tried, violations);
+      CHECK_EQ(violations.count(Oracle::kLinearizationSearch), *last == 'b' ? 0 : 1);
+    }
+  }
 }
 
 }  // namespace
