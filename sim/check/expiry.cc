@@ -11,11 +11,8 @@ namespace {
 // Between a sign of life and the entry that it leads to, at most.
 constexpr Duration kSlack = 5ms;
 
-// The upload that a command is about, if it is about one.
+// The upload that a command is about, if it is about one that was there.
 std::optional<metadata::FileHandle> upload_of(const CommittedCommand& committed) {
-  if (committed.response)
-    if (const auto* started = std::get_if<metadata::UploadStarted>(&*committed.response))
-      return started->file;
   return std::visit(
       [](const auto& operation) -> std::optional<metadata::FileHandle> {
         if constexpr (requires { operation.file.home; })
@@ -75,6 +72,10 @@ void ExpiryJudge::note_signs(const CommittedCommand& committed, const Appended& 
     if (const auto* opened = std::get_if<metadata::ClientRegistered>(&*committed.response))
       clients_.insert_or_assign(opened->client, sign);
   if (const auto file = upload_of(committed)) uploads_.insert_or_assign(*file, sign);
+  // A start that is repeated begins nothing and names no upload.
+  if (committed.response)
+    if (const auto* started = std::get_if<metadata::UploadStarted>(&*committed.response))
+      uploads_.try_emplace(started->file, sign);
 }
 
 void ExpiryJudge::check_end(const CommittedCommand& committed, const Appended& appended,

@@ -21,12 +21,12 @@ bool is_open(const Operation& operation) {
   return operation.outcome == Outcome::kUnknown || operation.outcome == Outcome::kPending;
 }
 
-// Refusals that are right whatever the tree is. What a put was refused for may have passed.
+// Refusals that are right whatever the tree is. What a put was refused for may have passed, and not
+// found may also be the upload, after its lease.
 bool says_nothing(const Operation& refused) {
   if (refused.code == Code::kUnavailable) return true;
   if (refused.act == Act::kGet) return refused.code == Code::kCorrupt;
-  return refused.act == Act::kPut && refused.code != Code::kNotFound &&
-         refused.code != Code::kExists;
+  return refused.act == Act::kPut && refused.code != Code::kExists;
 }
 
 bool counts(const Operation& operation) {

@@ -73,6 +73,7 @@ Workload draw_workload(Random random) {
   if (random.chance(1, 8)) load.size_max = 3 << 19;
   load.paths = static_cast<uint32_t>(random.between(4, 40));
   if (random.chance(1, 2)) {
+    load.mix.mkdir += 2;  // or there is hardly a place for anything
     load.depth = static_cast<uint32_t>(random.between(2, 4));
     load.names = static_cast<uint32_t>(random.between(2, 3));
   }

@@ -71,6 +71,19 @@ TEST_CASE("a new leader counts from its election, not from what it never heard")
   }
 }
 
+TEST_CASE("a start that is repeated is no sign of life of its upload") {
+  Forged forged;
+  forged.elect(1, 0s);
+  for (const Duration when : {1s, 5s}) {
+    forged.commit(1, when, metadata::StartUpload{.path = "/f", .policy = {}}, kClient);
+    metadata::UploadStarted started;
+    started.file = kFile;
+    forged.commands.back().response = started;
+  }
+  forged.commit(1, 6s, end_lease());
+  CHECK_EQ(forged.breaches(), 0);
+}
+
 TEST_CASE("an end that was refused harmed nobody") {
   Forged forged;
   forged.elect(1, 0s);
