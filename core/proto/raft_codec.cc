@@ -213,17 +213,19 @@ void encode(const raft::SnapshotOffer& offer, RaftSnapshotOffer& out) {
   for (const raft::Member& member : configuration.voters) put(member, *lists.add_voters());
   for (const raft::Member& member : configuration.learners) put(member, *lists.add_learners());
   for (const raft::Member& member : configuration.outgoing) put(member, *lists.add_outgoing());
+  for (const raft::Member& member : configuration.target) put(member, *lists.add_target());
 }
 
 Result<raft::SnapshotOffer> decode(const RaftSnapshotOffer& message) {
   TRY(envelope, get(message.envelope()));
   const RaftConfiguration& lists = message.configuration();
   const auto most = static_cast<int>(limits::kGroupMembersMax);
-  if (std::max({lists.voters_size(), lists.learners_size(), lists.outgoing_size()}) > most) {
+  if (std::max({lists.voters_size(), lists.learners_size(), lists.outgoing_size(),
+                lists.target_size()}) > most) {
     return fail(Code::kInvalid, "a snapshot with more than {} members", most);
   }
   raft::Configuration configuration{get_members(lists.voters()), get_members(lists.learners()),
-                                    get_members(lists.outgoing())};
+                                    get_members(lists.outgoing()), get_members(lists.target())};
   const raft::LogPosition last = get(message.last());
   if (configuration.empty() || !configuration.valid() || !last.index || !last.term) {
     return fail(Code::kInvalid, "a snapshot at {} with an impossible configuration", last);

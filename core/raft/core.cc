@@ -15,6 +15,7 @@ Core::Core(Options options, Recovered recovered, Random random)
   CHECK(options_.self.node && options_.self.store, "a member needs a node and a store id");
   CHECK(options_.heartbeat_ticks > 0 && options_.heartbeat_ticks < options_.election_ticks);
   restart_election_timer();
+  promised_until_ = options_.election_ticks;  // to whom was forgotten
 }
 
 Output Core::step(Input input) {
@@ -88,7 +89,7 @@ void Core::on(Persisted persisted) {
     case Role::kFollower: return acknowledge_if_news();
     case Role::kPreCandidate: return;
     case Role::kCandidate: return count_own_vote();
-    case Role::kLeader: return advance_commit();
+    case Role::kLeader: advance_commit(); return advance_membership();
   }
 }
 

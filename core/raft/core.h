@@ -31,6 +31,11 @@ struct Options {
   size_t appends_in_flight = limits::kAppendsInFlightMax;
   size_t append_bytes_in_flight = limits::kAppendBytesInFlightMax;
   size_t uncommitted_bytes = limits::kUncommittedBytesMax;
+  // Leader lease (thesis 6.4.1): reads need no round while a quorum will surely elect nobody else.
+  // Absent: no lease. The same for all members, for it is also what a follower promises. It bounds
+  // the drift of clocks: while one member counts 100 ticks, no other counts more than 100 plus
+  // this. Ticks of a host that was paused must all be given before anything else is.
+  std::optional<uint64_t> lease_drift_percent = {};
 };
 
 // THE HOST'S OBLIGATIONS
@@ -87,7 +92,7 @@ class Core {
   LogPosition last() const { return log_.last(); }
   LogIndex durable() const { return log_.durable(); }
   const Log& log() const { return log_; }
-  const Configuration& configuration() const { return log_.configuration(); }
+  const Configuration& configuration() const;  // in force
   const Options& options() const { return options_; }
   // Only of a leader: one row per other member. Null otherwise.
   const std::map<Member, Progress>* followers() const;
@@ -98,6 +103,10 @@ class Core {
   // Names a snapshot of the state at `applied`, which must have been handed out and not be
   // forgotten: what Compact takes.
   SnapshotMeta snapshot_meta(LogIndex applied) const;
+  // Why `wanted` would be refused now; nothing: it would not be.
+  std::optional<Refusal> refusal_of(const Membership& wanted) const;
+  // Whether this member answered within an election timeout; of nobody but a leader is it known.
+  bool is_heard(const Member& member) const;
   // Everything this member must not lose, as one request: a log that begins with it needs nothing
   // older. For the start of a fresh log segment; its number is that of the newest request issued.
   PersistRequest image() const;
@@ -129,6 +138,7 @@ class Core {
   bool may_grant(const Envelope& envelope, const VoteRequest& request) const;
   bool is_up_to_date(const LogPosition& candidate_last) const;
   bool hears_leader() const;
+  bool has_promised() const { return options_.lease_drift_percent && now_ < promised_until_; }
   void receive_vote_request(const Envelope& envelope, const VoteRequest& request);
   void receive_pre_vote_grant(const Envelope& envelope);
   void receive(const Envelope& envelope, const VoteReply& reply);
@@ -158,6 +168,8 @@ class Core {
   void receive(const Envelope& envelope, const AppendReply& reply);
   void receive(const Envelope&, const VoteRequest&) {}  // dispatched before
   Leader& leading() { return std::get<Leader>(role_); }
+  const Leader& leading() const { return std::get<Leader>(role_); }
+  const Progress* progress_of(const Member& member) const;
   Progress* progress_of(const Member& member);
   void become_leader();
   void tick_leader();
@@ -172,9 +184,22 @@ class Core {
   void advance_commit();
   void advance_transfer();
 
+  // core_membership.cc
+  void on(ChangeMembership& change);
+  bool is_settled() const;
+  void append_configuration(const Configuration& next);
+  void follow_configuration();
+  void advance_membership();
+  bool target_is_ready() const;
+  void hand_over();
+
   // core_reads.cc
   void on(ReadIndex read);
   void begin_read_round();
+  void begin_lease_round();
+  void renew_lease();
+  bool lease_holds() const;
+  uint64_t lease_ticks() const;
   void finish_read_round();
   void refuse_read(ReadId id, Refusal reason);
   static std::vector<ReadId> take_reads(ReadQueue& reads);
@@ -189,6 +214,7 @@ class Core {
   uint64_t election_timer_start_ = 0;  // of a leader: when it last looked at its quorum
   uint64_t election_timeout_ = 0;      // drawn anew for each wait
   bool campaign_allowed_ = true;
+  uint64_t promised_until_ = 0;  // with a lease: elects nobody before this tick
 
   // Persistence. A request is issued at most once per step; numbers count from 1.
   PersistNumber persist_issued_;

@@ -34,19 +34,20 @@ bool Core::may_campaign() const {
 }
 
 bool Core::hears_leader() const {
+  if (MUTANT("M16")) return false;
   if (role() == Role::kLeader) return true;  // quorum_is_active() keeps this honest
   return leader() && now_ - election_timer_start_ < options_.election_ticks;
 }
 
 void Core::receive_vote_request(const Envelope& envelope, const VoteRequest& request) {
   const bool newer = envelope.term > term();
-  const bool protects_leader = hears_leader() && !request.transfer;
+  const bool protects_leader = (hears_leader() || has_promised()) && !request.transfer;
   if (request.pre_vote) {
     if (protects_leader && envelope.term >= term()) return;
     const bool granted = envelope.term >= term() && may_vote() && is_up_to_date(request.last);
     return send(envelope.from, VoteReply{.pre_vote = true, .granted = granted});
   }
-  if (newer && protects_leader) return;
+  if (protects_leader && (newer || has_promised())) return;
   if (newer) become_follower(envelope.term, Member());
   if (!may_grant(envelope, request)) return send(envelope.from, VoteReply{.granted = false});
 
@@ -72,6 +73,7 @@ bool Core::is_up_to_date(const LogPosition& candidate_last) const {
 
 void Core::tick_election() {
   if (now_ - election_timer_start_ < election_timeout_) return;
+  if (may_campaign() && MUTANT("M16")) return campaign(/*transfer=*/false);
   if (may_campaign()) return campaign_pre_vote();
   if (leader()) become_follower(term(), Member());
 }

@@ -34,6 +34,7 @@ Follower* Core::follow(const Envelope& envelope) {
   if (role() == Role::kLeader) return nullptr;
   if (leader() != envelope.from) become_follower(term(), envelope.from);
   election_timer_start_ = now_;
+  promised_until_ = now_ + options_.election_ticks;
   return &std::get<Follower>(role_);
 }
 

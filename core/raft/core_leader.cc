@@ -11,15 +11,11 @@ namespace dogfs::raft {
 
 void Core::become_leader() {
   Leader leader;
-  const Progress::Window window{options_.appends_in_flight, options_.append_bytes_in_flight};
-  for (const Member& member : configuration().members()) {
-    if (member == options_.self) continue;
-    leader.followers.emplace(member, Progress(log_.last().index.next(), window));
-  }
   leader.uncommitted_bytes = log_.bytes_between(log_.commit(), log_.last().index);
   leader.term_start = log_.last().index.next();
   role_ = std::move(leader);
   election_timer_start_ = now_;
+  follow_configuration();
   append_own(EntryKind::kNoop, Buffer());
   send_appends();
 }
@@ -27,7 +23,7 @@ void Core::become_leader() {
 void Core::tick_leader() {
   if (now_ - election_timer_start_ >= options_.election_ticks) {
     election_timer_start_ = now_;
-    if (!quorum_is_active()) return become_follower(term(), Member());
+    if (!quorum_is_active() && !MUTANT("M16")) return become_follower(term(), Member());
     for (auto& [member, progress] : leading().followers) progress.active = false;
   }
   Leader& leader = leading();
@@ -35,10 +31,12 @@ void Core::tick_leader() {
     leader.transferee = Member();
   }
   if (now_ % options_.heartbeat_ticks != 0) return;
+  begin_lease_round();
   for (auto& [member, progress] : leader.followers) {
     progress.allow_probe();
     send_heartbeat(member, progress);
   }
+  advance_membership();
 }
 
 bool Core::quorum_is_active() {
@@ -56,11 +54,15 @@ bool Core::own_disk_moves() const {
   return outstanding_.empty() || now_ - outstanding_.front().at < options_.election_ticks;
 }
 
-Progress* Core::progress_of(const Member& member) {
-  for (auto& [known, progress] : leading().followers) {
+const Progress* Core::progress_of(const Member& member) const {
+  for (const auto& [known, progress] : leading().followers) {
     if (same_member(known, member)) return &progress;
   }
   return nullptr;
+}
+
+Progress* Core::progress_of(const Member& member) {
+  return const_cast<Progress*>(std::as_const(*this).progress_of(member));
 }
 
 // --- Proposals ---
@@ -155,8 +157,10 @@ void Core::receive(const Envelope& envelope, const AppendReply& reply) {
   if (!possible) return ignore();
 
   progress->active = true;
+  progress->heard_at = now_;
   progress->read_round = std::max(progress->read_round, reply.read_round);
   progress->acknowledged(reply.match);
+  progress->advance_round(log_.last().index, now_, options_.election_ticks);
   if (reply.rejection) {
     const LogIndex meet = log_.last_at_most(reply.rejection->hint).index;
     progress->rejected(reply.rejection->previous, meet);
@@ -165,8 +169,10 @@ void Core::receive(const Envelope& envelope, const AppendReply& reply) {
   }
   advance_commit();
   finish_read_round();
+  renew_lease();
   send_appends_to(envelope.from, *progress);
   advance_transfer();
+  advance_membership();
 }
 
 // Section 5.4.2 and figure 8: only entries of the own term are committed by counting; those before
@@ -191,7 +197,9 @@ void Core::advance_commit() {
 void Core::on(TransferLeadership transfer) {
   if (role() != Role::kLeader || transfer.to == options_.self) return;
   Leader& leader = leading();
-  if (!configuration().is_voter(transfer.to) || !progress_of(transfer.to)) return;
+  const bool stays = std::ranges::binary_search(configuration().voters, transfer.to);
+  if (!stays || !progress_of(transfer.to)) return;
+  leader.lease.revoked = true;
   leader.transferee = transfer.to;
   leader.transfer_ticks = 0;
   advance_transfer();

@@ -1,5 +1,6 @@
 // ReadIndex (thesis 6.4): a read is safe at the commit index of the moment it came, once a quorum
-// has answered a heartbeat sent after it came, by a leader that has committed in its own term.
+// has answered a heartbeat sent after it came, by a leader that has committed in its own term; or
+// at once, within a lease.
 
 #include "core/raft/core.h"
 #include "core/raft/quorum.h"
@@ -9,7 +10,7 @@ namespace dogfs::raft {
 void Core::on(ReadIndex read) {
   auto* leader = std::get_if<Leader>(&role_);
   if (!leader) return refuse_read(read.id, Refusal::kNotLeader);
-  if (MUTANT("M14")) return output_.reads.push_back({read.id, log_.commit()});
+  if (lease_holds() || MUTANT("M14")) return output_.reads.push_back({read.id, log_.commit()});
   ReadQueue& reads = leader->reads;
   const size_t waiting = reads.queued.size() + (reads.round ? reads.round->ids.size() : 0);
   if (waiting >= limits::kReadsWaitingMax) return refuse_read(read.id, Refusal::kBusy);
@@ -43,6 +44,42 @@ void Core::finish_read_round() {
   for (const ReadId id : reads.round->ids) output_.reads.push_back({id, reads.round->index});
   reads.round.reset();
   begin_read_round();
+}
+
+// --- Lease (thesis 6.4.1) ---
+
+// A follower counts its promise from when the heartbeat came, the leader from when it was sent. A
+// wait of n ticks may be as short as n - 1 periods.
+uint64_t Core::lease_ticks() const {
+  return (options_.election_ticks - 1) * 100 / (100 + *options_.lease_drift_percent);
+}
+
+void Core::begin_lease_round() {
+  if (!options_.lease_drift_percent) return;
+  Leader& leader = leading();
+  leader.reads.last_round = leader.reads.last_round.next();
+  leader.lease.rounds.push_back({leader.reads.last_round, now_});
+  if (leader.lease.rounds.size() > options_.election_ticks) leader.lease.rounds.pop_front();
+  renew_lease();
+}
+
+void Core::renew_lease() {
+  if (!options_.lease_drift_percent) return;
+  Leader& leader = leading();
+  const uint64_t confirmed = quorum_value(configuration(), [&](const Member& voter) -> uint64_t {
+    if (same_member(voter, options_.self)) return leader.reads.last_round.value;
+    const Progress* progress = progress_of(voter);
+    return progress ? progress->read_round.value : 0;
+  });
+  auto& rounds = leader.lease.rounds;
+  for (; !rounds.empty() && rounds.front().round.value <= confirmed; rounds.pop_front()) {
+    leader.lease.until = rounds.front().sent_at + lease_ticks();
+  }
+}
+
+bool Core::lease_holds() const {
+  const Leader& leader = leading();
+  return !leader.lease.revoked && log_.commit() >= leader.term_start && now_ < leader.lease.until;
 }
 
 void Core::refuse_read(ReadId id, Refusal reason) {

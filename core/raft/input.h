@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/raft/membership.h"
 #include "core/raft/messages.h"
 #include "core/raft/types.h"
 
@@ -22,6 +23,15 @@ struct Proposal {
 };
 struct Propose {
   std::vector<Proposal> proposals;
+};
+
+// Asks for another membership. Answered like a proposal; accepted means that the first entry of the
+// change was appended, the leader then does the rest by itself (membership.h): newcomers become
+// learners, once they have caught up a joint configuration promotes them and lets go of those that
+// are not wanted, and once that is committed it is left. Given up only by another change.
+struct ChangeMembership {
+  ProposalId id;
+  Membership wanted;
 };
 
 // Asks for an index that is safe to read at. The id comes back once, now or later, in
@@ -65,7 +75,8 @@ struct TransferLeadership {
 struct StepDown {};
 struct AllowCampaign {};
 
-using Input = std::variant<Tick, Message, Propose, ReadIndex, Persisted, SnapshotReceived,
-                           SnapshotSent, Compact, TransferLeadership, StepDown, AllowCampaign>;
+using Input =
+    std::variant<Tick, Message, Propose, ChangeMembership, ReadIndex, Persisted, SnapshotReceived,
+                 SnapshotSent, Compact, TransferLeadership, StepDown, AllowCampaign>;
 
 }  // namespace dogfs::raft

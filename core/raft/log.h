@@ -52,6 +52,8 @@ class Log {
   // snapshot.
   const Configuration& configuration() const;
   const Configuration& configuration_at(LogIndex index) const;
+  // Where the one in force stands: an entry, or the snapshot.
+  LogIndex configuration_index() const { return configurations_.back().from; }
 
   void append(Entry entry);  // its index must be last + 1
   // Forgets `from` and everything after it. `from` must lie beyond the commit index.

@@ -1,5 +1,9 @@
 #include "core/raft/messages.h"
 
+#include <fmt/ranges.h>
+
+#include "core/raft/record.h"
+
 namespace dogfs::raft {
 namespace {
 
@@ -19,8 +23,7 @@ std::string round_suffix(ReadRound round) {
 std::string describe_body(const AppendRequest& request) {
   std::string text = fmt::format("append after {}", request.previous);
   for (const Entry& entry : request.entries) {
-    text += fmt::format(" {}@{}", entry.index, entry.term);
-    if (!entry.payload.empty()) text += fmt::format("'{}'", entry.payload.text());
+    text += " " + describe(entry);
   }
   return text + fmt::format(" commit {}", request.commit) + round_suffix(request.read_round);
 }
@@ -36,6 +39,29 @@ std::string describe_body(const AppendReply& reply) {
 std::string describe_body(const TimeoutNow&) { return "campaign now"; }
 
 }  // namespace
+
+std::string describe(const Configuration& configuration) {
+  std::string text;
+  const auto list = [&](std::string_view name, const std::vector<Member>& members) {
+    if (members.empty()) return;
+    text += fmt::format("{}{} {}", text.empty() ? "" : " ", name, fmt::join(members, " "));
+  };
+  list("voters", configuration.voters);
+  list("learners", configuration.learners);
+  list("outgoing", configuration.outgoing);
+  list("target", configuration.target);
+  return text;
+}
+
+std::string describe(const Entry& entry) {
+  const std::string position = fmt::format("{}", entry.position());
+  if (entry.payload.empty()) return position;
+  if (entry.kind != EntryKind::kConfiguration) {
+    return position + fmt::format("'{}'", entry.payload.text());
+  }
+  const auto configuration = decode_configuration(entry.payload.view());
+  return position + "[" + (configuration ? describe(*configuration) : "?") + "]";
+}
 
 std::string describe(const Message& message) {
   const Envelope& envelope = message.envelope;

@@ -98,5 +98,9 @@ struct SnapshotOffer {
 
 // One line for people and golden scripts: "1->2 t3 append 4@2 +2 commit 4".
 std::string describe(const Message& message);
+// "voters 1/101 2/201 learners 3/301".
+std::string describe(const Configuration& configuration);
+// "4@2'payload'"; of a configuration, what it says.
+std::string describe(const Entry& entry);
 
 }  // namespace dogfs::raft

@@ -36,6 +36,11 @@ enum class Refusal : uint8_t {
   kBusy,           // a bound is reached (uncommitted bytes, waiting reads): try again later
   kTransferring,   // leadership is being handed over
   kTooLarge,       // the payload can never be proposed
+  // Of changes of the membership only:
+  kUnsettled,        // an earlier change, or the first entry of the term, is not committed: later
+  kInvalidGroup,     // these voters and learners are no group that this one can become
+  kNothingToChange,  // the group is so already
+  kNoQuorum,         // too few of the wanted voters were heard within an election timeout
 };
 
 // Surely never appended: safe to try again anywhere.

@@ -54,6 +54,17 @@ bool Progress::rejected(LogIndex previous, LogIndex meet) {
   return true;
 }
 
+void Progress::advance_round(LogIndex last, uint64_t now, uint64_t ticks_max) {
+  if (!round_end_) {
+    round_end_ = last;
+    round_start_ = now;
+  }
+  if (match_ < round_end_) return;
+  caught_up_ = caught_up_ || now - round_start_ < ticks_max;
+  round_end_ = last;
+  round_start_ = now;
+}
+
 void Progress::start_snapshot(LogIndex index) {
   become(State::kSnapshot);
   snapshot_index_ = index;

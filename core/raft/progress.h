@@ -9,6 +9,7 @@
 // `match` only ever grows within a term: a late or repeated rejection cannot lower it.
 
 #include <deque>
+#include <optional>
 
 #include "core/raft/types.h"
 
@@ -45,12 +46,17 @@ class Progress {
   void start_snapshot(LogIndex index);
   // Back to probing, after the snapshot if it arrived.
   void end_snapshot(bool arrived);
+  // Thesis 4.2.1: a newcomer takes the log in rounds, each up to where the log ended when the round
+  // began. It has caught up when a round took less than `ticks_max`. Called when it answered.
+  void advance_round(LogIndex last, uint64_t now, uint64_t ticks_max);
+  bool caught_up() const { return caught_up_; }
   // The probe under way may be lost: allow another.
   void allow_probe() { probe_sent_ = false; }
 
-  ReadRound read_round;           // newest leadership check this member has answered
-  bool active = false;            // heard from since the leader last looked
-  bool snapshot_answered = true;  // no SnapshotSent is awaited from the host
+  ReadRound read_round;                   // newest leadership check this member has answered
+  bool active = false;                    // heard from since the leader last looked
+  std::optional<uint64_t> heard_at = {};  // tick of the newest answer
+  bool snapshot_answered = true;          // no SnapshotSent is awaited from the host
 
  private:
   struct InFlight {
@@ -67,6 +73,9 @@ class Progress {
   Window window_;
   std::deque<InFlight> in_flight_;
   size_t bytes_in_flight_ = 0;
+  LogIndex round_end_;  // of the round under way; 0 before the first
+  uint64_t round_start_ = 0;
+  bool caught_up_ = false;
 };
 
 std::string_view progress_state_name(Progress::State state);

@@ -38,6 +38,7 @@ void put_configuration(Encoder& out, const Configuration& configuration) {
   put_members(out, configuration.voters);
   put_members(out, configuration.learners);
   put_members(out, configuration.outgoing);
+  put_members(out, configuration.target);
 }
 
 Configuration get_configuration(Decoder& in) {
@@ -45,6 +46,7 @@ Configuration get_configuration(Decoder& in) {
   configuration.voters = get_members(in);
   configuration.learners = get_members(in);
   configuration.outgoing = get_members(in);
+  configuration.target = get_members(in);
   return configuration;
 }
 

@@ -16,7 +16,7 @@
 
 namespace dogfs::raft {
 
-inline constexpr uint8_t kRecordVersion = 1;
+inline constexpr uint8_t kRecordVersion = 2;
 
 using RecordBody = std::variant<HardState, SnapshotMeta, std::vector<Entry>>;
 

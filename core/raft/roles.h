@@ -2,6 +2,7 @@
 // The four roles of a member as four types: what only a leader knows exists only in a leader.
 // Members of Core's role variant; see core.h.
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <variant>
@@ -44,10 +45,24 @@ struct ReadQueue {
   ReadRound last_round;
 };
 
+// A leader's heartbeats of every tick are leadership checks, too, while it may have a lease.
+struct Lease {
+  struct Round {
+    ReadRound round;
+    uint64_t sent_at;  // tick
+  };
+  std::deque<Round> rounds;  // not confirmed yet
+  uint64_t until = 0;        // tick from which on it is over
+  // Whoever was told to campaign may do so at any time in this term, and the promises that a lease
+  // is made of do not bind it.
+  bool revoked = false;
+};
+
 struct Leader {
   std::map<Member, Progress> followers;  // everybody else in the configuration
   LogIndex term_start;                   // the no-op this term began with
   ReadQueue reads;
+  Lease lease;
   Member transferee;  // nobody unless leadership is being handed over
   uint64_t transfer_ticks = 0;
   size_t uncommitted_bytes = 0;  // of entries beyond the commit index

@@ -42,13 +42,17 @@ std::vector<Member> Configuration::members() const {
 
 bool Configuration::valid() const {
   if (voters.size() + learners.size() + outgoing.size() > limits::kGroupMembersMax) return false;
-  if (voters.empty()) return learners.empty() && outgoing.empty();
-  if (!is_proper_list(voters) || !is_proper_list(learners) || !is_proper_list(outgoing)) {
-    return false;
+  if (voters.empty()) return learners.empty() && outgoing.empty() && target.empty();
+  for (const auto* list : {&voters, &learners, &outgoing, &target}) {
+    if (!is_proper_list(*list)) return false;
   }
-  return std::ranges::none_of(learners, [&](const Member& m) {
-    return std::ranges::binary_search(voters, m.node, {}, &Member::node);
-  });
+  if (joint() && !target.empty()) return false;
+  const auto among = [](const std::vector<Member>& list) {
+    return [&list](const Member& m) { return std::ranges::binary_search(list, m); };
+  };
+  if (std::ranges::any_of(learners, among(voters))) return false;
+  return std::ranges::all_of(
+      target, [&](const Member& m) { return among(voters)(m) || among(learners)(m); });
 }
 
 std::string_view role_name(Role role) {

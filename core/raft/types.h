@@ -73,12 +73,15 @@ struct HardState {
 };
 
 // Who votes, who only listens. While `outgoing` is not empty the group is joint: every decision
-// needs a majority of `voters` and a majority of `outgoing` (Raft paper, section 6).
+// needs a majority of `voters` and a majority of `outgoing` (Raft paper, section 6). `target` is
+// not empty while learners are to become voters: the voters once they have caught up. It decides
+// nothing by itself; it stands here so that the next leader goes on with the change (membership.h).
 // Each list is sorted and without repetition; see valid().
 struct Configuration {
   std::vector<Member> voters;
-  std::vector<Member> learners;
-  std::vector<Member> outgoing;
+  std::vector<Member> learners = {};
+  std::vector<Member> outgoing = {};
+  std::vector<Member> target = {};
 
   bool operator==(const Configuration&) const = default;
 
@@ -88,9 +91,11 @@ struct Configuration {
   bool contains(const Member& member) const;  // in any list
   // Everybody once, in order.
   std::vector<Member> members() const;
-  // Lists sorted and free of repetition, no node twice within a majority, learners apart from
-  // voters, at most limits::kGroupMembersMax members in all. A configuration from a wire or a disk
-  // is refused unless it is valid. The empty one ("not known yet") is valid.
+  // Lists sorted and free of repetition, no node twice within a list, no learner among the voters
+  // (but one may have the node of a voter whose data directory was lost), a target only of voters
+  // and learners and never while joint, at most limits::kGroupMembersMax members in all. A
+  // configuration from a wire or a disk is refused unless it is valid. The empty one ("not known
+  // yet") is valid.
   bool valid() const;
 };
 

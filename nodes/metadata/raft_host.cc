@@ -114,6 +114,16 @@ Task<Result<Committed>> RaftHost::propose(Buffer command) {
   co_return std::move(*outcome->result);
 }
 
+Task<Result<Committed>> RaftHost::change_membership(raft::Membership wanted) {
+  if (failure_) co_return fail(Code::kUnavailable, "the server failed: {}", failure_->message);
+  const raft::ProposalId id(next_id_++);
+  const auto outcome = std::make_shared<Outcome<Committed>>(env_);
+  proposed_.emplace(id, outcome);
+  step(raft::ChangeMembership{id, std::move(wanted)});
+  co_await outcome->done.wait();
+  co_return std::move(*outcome->result);
+}
+
 Task<Result<LogIndex>> RaftHost::read_barrier() {
   if (failure_) co_return fail(Code::kUnavailable, "the server failed: {}", failure_->message);
   const raft::ReadId id(next_id_++);
@@ -216,13 +226,13 @@ void RaftHost::settle_refusals(const raft::Output& output) {
   for (const auto& refused : output.refused) {
     const auto found = proposed_.find(refused.id);
     CHECK(found != proposed_.end());
-    found->second->settle(fail(refusal(refused.reason, refused.leader)));
+    found->second->settle(fail(error_of(refused.reason, refused.leader)));
     proposed_.erase(found);
   }
   for (const auto& refused : output.refused_reads) {
     const auto found = reads_.find(refused.id);
     CHECK(found != reads_.end());
-    found->second->settle(fail(refusal(refused.reason, refused.leader)));
+    found->second->settle(fail(error_of(refused.reason, refused.leader)));
     reads_.erase(found);
   }
 }
@@ -239,7 +249,7 @@ void RaftHost::settle_reads(const std::vector<raft::ReadReady>& reads) {
   }
 }
 
-Error RaftHost::refusal(raft::Refusal reason, const raft::Member& leader) const {
+Error error_of(raft::Refusal reason, const raft::Member& leader) {
   switch (reason) {
     case raft::Refusal::kNotLeader:
     case raft::Refusal::kTransferring:
@@ -250,6 +260,14 @@ Error RaftHost::refusal(raft::Refusal reason, const raft::Member& leader) const 
     case raft::Refusal::kTooLarge:
       return {Code::kTooLarge,
               fmt::format("a command may have {} bytes", limits::kProposalBytesMax)};
+    case raft::Refusal::kUnsettled:
+      return {Code::kUnavailable, "another change of the membership is under way; retry"};
+    case raft::Refusal::kInvalidGroup:
+      return {Code::kPrecondition, "the group cannot become one of these members"};
+    case raft::Refusal::kNothingToChange: return {Code::kExists, "the group is so already"};
+    case raft::Refusal::kNoQuorum:
+      return {Code::kPrecondition,
+              "too few of the voters that would remain are heard: the group would stop"};
   }
   UNREACHABLE("refusal {}", static_cast<int>(reason));
 }

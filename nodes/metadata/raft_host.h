@@ -32,6 +32,9 @@ class Nursery;
 
 namespace dogfs::nodes {
 
+// A refusal of the core for whoever asked.
+Error error_of(raft::Refusal reason, const raft::Member& leader);
+
 struct RaftHostOptions {
   raft::Options raft;
   Duration tick = std::chrono::milliseconds(50);
@@ -69,6 +72,11 @@ class RaftHost {
   // whoever has a deadline cancels, and then the outcome is unknown.
   Task<Result<Committed>> propose(Buffer command);
 
+  // Begins another membership (core/raft/membership.h); the answer comes when the first entry of
+  // the change is committed, the rest follows by itself. As propose, and kPrecondition, kExists:
+  // refused, nothing has changed.
+  Task<Result<Committed>> change_membership(raft::Membership wanted);
+
   // When this returns, the state holds everything that was acknowledged before the call, up to the
   // index given. kNotLeader, kUnavailable.
   Task<Result<LogIndex>> read_barrier();
@@ -78,6 +86,16 @@ class RaftHost {
   // A piece of a snapshot file that a leader sends. Gives the offset to go on from: where this
   // server has got to, or file_bytes when all of it is durable and installed (or not needed).
   Task<Result<uint64_t>> receive_snapshot_piece(RaftPeers::Piece piece);
+
+  // Of a snapshot that is being sent to this member; bytes 0: none is.
+  struct Sending {
+    raft::Member to;
+    uint64_t sent = 0;
+    uint64_t bytes = 0;
+  };
+  const Sending& sending() const { return sending_; }
+  // Takes part: what was on the disk is loaded.
+  bool started() const { return started_; }
 
   const raft::Core& core() const { return *core_; }
   bool leading() const { return core_->role() == raft::Role::kLeader; }
@@ -135,7 +153,6 @@ class RaftHost {
   void settle_proposal(const raft::Entry& entry, Buffer reply);
   void settle_refusals(const raft::Output& output);
   void settle_reads(const std::vector<raft::ReadReady>& reads);
-  Error refusal(raft::Refusal reason, const raft::Member& leader) const;
   void fail_with(Error error);
 
   Env& env_;
@@ -148,6 +165,7 @@ class RaftHost {
   Event persist_wanted_;
   std::deque<raft::SnapshotOffer> snapshots_to_send_;
   Event send_wanted_;
+  Sending sending_;
   uint64_t log_bytes_ = 0;  // applied since the last snapshot
   Event snapshot_wanted_;
   std::shared_ptr<Arrival> arrival_;                        // a piece that snapshot_loop() takes

@@ -137,6 +137,7 @@ Task<> RaftHost::send_snapshots_loop() {
     // A core that does not lead that term any more has forgotten the offer.
     if (!leading() || core_->term() != offer.envelope.term) continue;
     auto sent = co_await send_snapshot(offer);
+    sending_ = {};
     if (!sent)
       env_.log().info("snapshot {} to {}: {}", offer.snapshot.last, offer.envelope.to,
                       sent.error());
@@ -150,6 +151,7 @@ Task<Result<void>> RaftHost::send_snapshot(raft::SnapshotOffer offer) {
   CO_TRY(checksum, co_await checksum_of(*file));
   uint64_t offset = 0;
   for (int failures = 0; offset < file->size();) {
+    sending_ = {offer.envelope.to, offset, file->size()};
     CO_TRY(bytes, co_await file->read(offset, limits::kSnapshotPieceBytes));
     auto next = co_await parts_.peers.send_piece({.offer = offer,
                                                   .file_bytes = file->size(),

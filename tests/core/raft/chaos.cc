@@ -1,6 +1,9 @@
 #include "tests/core/raft/chaos.h"
 
 #include <algorithm>
+#include <set>
+
+#include "core/raft/quorum.h"
 
 #include "tests/core/raft/cluster.h"
 
@@ -11,7 +14,7 @@ namespace {
 // anything else.
 struct Weights {
   uint64_t deliver, tick, persist, propose, read, crash, bounce, restart, blackout, cut, isolate,
-      heal, compact, offer, transfer, lose_disk;
+      heal, compact, offer, transfer, change, lose_disk;
 };
 
 Options draw_options(Random& random) {
@@ -43,6 +46,7 @@ Weights draw_weights(Random& random) {
           .compact = some(30),
           .offer = random.between(1, 20),
           .transfer = some(5),
+          .change = some(120),
           .lose_disk = some(1)};
 }
 
@@ -54,8 +58,11 @@ class Chaos {
         weights_(draw_weights(random_)),
         loss_(random_.below(20)),
         repeat_(random_.below(20)),
-        cluster_(draw_options(random_), voters_, random_.below(2), seed) {
+        cluster_(draw_options(random_),
+                 {.voters = voters_, .learners = random_.below(2), .spares = random_.below(3)},
+                 seed) {
     cluster_.on_output = [this](const Cluster::Server&, const Output& output) {
+      for (const Entry& entry : output.committed) count(entry);
       report_.restores += output.restore ? 1 : 0;
       report_.reads += output.reads.size();
     };
@@ -73,6 +80,13 @@ class Chaos {
  private:
   const std::vector<std::string>& violations() { return cluster_.oracle().violations(); }
 
+  void count(const Entry& entry) {
+    if (entry.kind != EntryKind::kConfiguration || entry.index <= last_change_) return;
+    last_change_ = entry.index;
+    ++report_.changes;
+    if (decode_configuration(entry.payload.view())->joint()) ++report_.joint;
+  }
+
   NodeId any_node() {
     return NodeId(static_cast<uint32_t>(1 + random_.below(cluster_.servers().size())));
   }
@@ -87,7 +101,7 @@ class Chaos {
     const Weights& w = weights_;
     uint64_t roll = random_.below(w.deliver + w.tick + w.persist + w.propose + w.read + w.crash +
                                   w.bounce + w.restart + w.blackout + w.cut + w.isolate + w.heal +
-                                  w.compact + w.offer + w.transfer + w.lose_disk);
+                                  w.compact + w.offer + w.transfer + w.change + w.lose_disk);
     if (drawn(roll, w.deliver)) {
       for (uint64_t n = random_.between(1, 8); n > 0; --n) deliver();
       return;
@@ -113,6 +127,7 @@ class Chaos {
       const Member to = cluster_.server(any_node()).self;
       return cluster_.step(likely_leader(), TransferLeadership{to});
     }
+    if (drawn(roll, w.change)) return change(likely_leader());
     lose_disk(any_node());
   }
 
@@ -171,23 +186,61 @@ class Chaos {
     for (const auto& [node, server] : cluster_.servers()) crash(node);
   }
 
+  // One member enters, leaves, or takes the place of another: first of all, a server with a new
+  // disk that of its former self.
+  void change(NodeId node) {
+    const Core* core = cluster_.core(node);
+    if (!core || core->configuration().empty()) return;
+    // Mostly the change under way is let be done.
+    if (!core->configuration().target.empty() && random_.chance(4, 5)) return;
+    const Membership now = membership_of(core->configuration());
+    const Member some = cluster_.server(any_node()).self;
+    const Member voter = now.voters[random_.below(now.voters.size())];
+    MemberChange change;
+    const uint64_t kind = random_.below(6);
+    if (kind != 1) change.add = some;
+    if (kind != 2 && kind != 3) change.remove = voter;
+    if (kind == 1 && !now.learners.empty() && random_.chance(1, 2)) {
+      change.remove = now.learners.front();
+    }
+    change.learner = kind == 3;
+    if (cluster_.server(voter.node).self != voter && random_.chance(2, 3)) {
+      change = {cluster_.server(voter.node).self, voter};
+    }
+    auto wanted = changed(now, change);
+    if (!wanted) return;
+    cluster_.step(node, ChangeMembership{ProposalId(++proposals_), *std::move(wanted)});
+  }
+
+  // Every configuration that counts, or may come to, has its quorum without the lost and `more`.
+  bool has_quorum_without(const std::set<NodeId>& more) {
+    return std::ranges::all_of(cluster_.oracle().live_configurations(), [&](const auto& live) {
+      return is_quorum(live, [&](const Member& member) {
+        return cluster_.server(member.node).self == member && !more.contains(member.node);
+      });
+    });
+  }
+
   // A minority may lose its disks for good.
   void lose_disk(NodeId node) {
-    if (node.value > voters_ || report_.lost_disks >= (voters_ - 1) / 2) return;
-    if (cluster_.server(node).self != cluster_.configuration().voters[node.value - 1]) return;
+    if (!has_quorum_without({node})) return;
     ++report_.lost_disks;
     cluster_.lose_disk(node);
   }
 
-  // Everybody comes back, nothing is lost any more: within some election timeouts a proposal must
-  // be committed on every member that the configuration names.
+  // Everybody comes back, and all links but perhaps those to or from one server: within some
+  // election timeouts a proposal must be committed on every other member that the configuration
+  // names, and no joint configuration be left over. Of a group that gave itself a configuration
+  // without a quorum, by a change while disks were lost, nothing is demanded.
   void heal_and_progress() {
     cluster_.heal();
     weights_ = {};
     for (const auto& [node, server] : cluster_.servers()) restart(node);
-    if (!violations().empty()) return;
+    if (!violations().empty() || !has_quorum_without({})) return;
+    ++report_.progressed;
+    if (random_.chance(1, 3)) cripple(any_node());
     const LogIndex before = cluster_.oracle().committed();
-    for (int round = 0; round < 200; ++round) {
+    for (int round = 0; round < 400; ++round) {
       for (const auto& [node, server] : cluster_.servers()) cluster_.step(node, Tick{});
       cluster_.settle();
       if (!violations().empty()) return;
@@ -197,12 +250,25 @@ class Chaos {
     report_.violations.push_back("no progress after healing: " + status());
   }
 
+  // A partition in one direction that does not heal.
+  void cripple(NodeId node) {
+    if (!has_quorum_without({node})) return;
+    ++report_.crippled;
+    crippled_ = node;
+    const bool hears = random_.chance(1, 2);
+    for (const auto& [other, server] : cluster_.servers()) {
+      if (hears) cluster_.cut(node, other);
+      if (!hears) cluster_.cut(other, node);
+    }
+  }
+
   std::string status() {
     std::string text;
     for (const auto& [node, server] : cluster_.servers()) {
       const Core& core = *server.core;
       text += fmt::format("{} {} t{} commit {} log {}..{}; ", core.self(), role_name(core.role()),
                           core.term(), core.commit(), core.log().first_index(), core.last());
+      text += "[" + describe(core.log().configuration()) + "] ";
       if (!core.followers()) continue;
       for (const auto& [member, progress] : *core.followers()) {
         text +=
@@ -219,9 +285,12 @@ class Chaos {
   }
 
   bool all_reached(LogIndex index) {
-    return std::ranges::all_of(cluster_.configuration().members(), [&](const Member& member) {
+    const Core* leader = cluster_.leader() ? cluster_.core(cluster_.leader()) : nullptr;
+    if (!leader || leader->configuration().joint()) return false;
+    return std::ranges::all_of(leader->configuration().members(), [&](const Member& member) {
       const Cluster::Server& server = cluster_.server(member.node);
-      return server.self != member || server.core->log().handed_out() >= index;
+      return server.self != member || member.node == crippled_ ||
+             server.core->log().handed_out() >= index;
     });
   }
 
@@ -232,6 +301,8 @@ class Chaos {
   Cluster cluster_;
   ChaosReport report_;
   uint64_t reads_ = 0, proposals_ = 0;
+  LogIndex last_change_;
+  NodeId crippled_;
 };
 
 }  // namespace

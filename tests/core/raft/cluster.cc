@@ -20,16 +20,19 @@ Result<Recovered> replay(const std::vector<std::string>& disk) {
 
 }  // namespace
 
-Cluster::Cluster(Options options, size_t voters, size_t learners, uint64_t seed)
+Cluster::Cluster(Options options, Shape shape, uint64_t seed)
     : options_(std::move(options)), random_(seed) {
   if (!options_.group) options_.group = GroupId(1);
-  for (uint32_t n = 1; n <= voters + learners; ++n) {
+  for (uint32_t n = 1; n <= shape.voters + shape.learners + shape.spares; ++n) {
     const Member member = member_of(NodeId(n), 1);
-    (n <= voters ? configuration_.voters : configuration_.learners).push_back(member);
+    if (n <= shape.voters) configuration_.voters.push_back(member);
+    if (n > shape.voters && n <= shape.voters + shape.learners) {
+      configuration_.learners.push_back(member);
+    }
     servers_[NodeId(n)] = {.self = member, .core = {}, .disk = {}, .writing = {}, .lives = 0};
   }
   for (auto& [node, server] : servers_) {
-    if (node.value <= voters) {
+    if (node.value <= shape.voters) {
       server.disk = {encode_record({options_.group, SnapshotMeta{{}, configuration_}})};
     }
     restart(node);

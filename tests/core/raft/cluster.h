@@ -28,8 +28,14 @@ class Cluster {
     uint64_t lives = 0;
   };
 
-  // `options` but for self; members 1..voters, then learners. Every voter is bootstrapped.
-  Cluster(Options options, size_t voters, size_t learners, uint64_t seed);
+  // Members 1..voters, then learners, then spares, which no configuration names at first.
+  struct Shape {
+    size_t voters = 3;
+    size_t learners = 0;
+    size_t spares = 0;
+  };
+  // `options` but for self. Every voter is bootstrapped.
+  Cluster(Options options, Shape shape, uint64_t seed);
   // Called after every step.
   std::function<void(const Server&, const Output&)> on_output;
 
@@ -68,7 +74,7 @@ class Cluster {
   std::map<NodeId, Server>& servers() { return servers_; }
   SafetyOracle& oracle() { return oracle_; }
   NodeId leader() const;  // of the highest term; 0 if none
-  const Configuration& configuration() const { return configuration_; }
+  const Configuration& first_configuration() const { return configuration_; }
 
  private:
   void perform(Server& server, Output output);

@@ -327,6 +327,10 @@ AppendRequest odd_append(Random& random) {
     index = random.chance(1, 9) ? LogIndex(odd_number(random)) : index.next();
     Entry item = entry(index.value, odd_number(random));
     if (random.chance(1, 9)) item.kind = EntryKind::kConfiguration;
+    if (random.chance(1, 9)) {
+      item.kind = EntryKind::kConfiguration;
+      item.payload = Buffer::take(encode_configuration(voters(random.chance(1, 2) ? 2 : 4)));
+    }
     request.entries.push_back(std::move(item));
   }
   return request;
@@ -350,7 +354,7 @@ Body odd_body(Random& random) {
 Input odd_input(Random& random, const Core& core) {
   const Envelope envelope{kGroup, member(static_cast<uint32_t>(2 + random.below(3))), core.self(),
                           Term(random.chance(1, 2) ? core.term().value : odd_number(random))};
-  switch (random.below(12)) {
+  switch (random.below(13)) {
     case 0: return Propose{{{ProposalId(1), Buffer::copy("y")}}};
     case 1: return ReadIndex{ReadId(1)};
     case 2: return Persisted{core.persist_issued()};
@@ -359,6 +363,14 @@ Input odd_input(Random& random, const Core& core) {
     case 5: return Compact{core.snapshot_meta(core.log().handed_out())};
     case 6:
     case 7: return Tick{};
+    case 8: {
+      Membership wanted;
+      for (uint32_t node = 1; node <= 4; ++node) {
+        if (random.chance(1, 2)) wanted.voters.push_back(member(node));
+        if (random.chance(1, 4)) wanted.learners.push_back(member(node));
+      }
+      return ChangeMembership{ProposalId(1), std::move(wanted)};
+    }
     default: return Message{envelope, odd_body(random)};
   }
 }

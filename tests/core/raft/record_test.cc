@@ -51,7 +51,7 @@ TEST_CASE("the bytes of a record are fixed: a change of format needs a new versi
     hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
   }
   CHECK_EQ(hex,
-           "01"
+           "02"
            "01"
            "07000000"
            "0500000000000000"
@@ -75,7 +75,7 @@ TEST_CASE("every cut and every changed byte of a record is refused or decodes to
     }
   }
   std::string newer = encode_record({kGroup, HardState{}});
-  newer[0] = 2;
+  newer[0] = 3;
   CHECK_EQ(decode_record(as_bytes(newer)).error().code, Code::kUnsupported);
 }
 

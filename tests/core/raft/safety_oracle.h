@@ -1,8 +1,10 @@
 #pragma once
 // SafetyOracle: watches every step of every member of one group and says when a promise of the Raft
-// paper (figure 3) is broken. It keeps its own ledger and trusts no core about another.
+// paper (figure 3) is broken. It keeps its own ledger and trusts no core about another. Quorums it
+// counts itself: who voted and who holds an entry, against the configuration in the decider's log.
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,9 @@ class SafetyOracle {
   LogIndex committed() const { return ledger_.empty() ? LogIndex() : ledger_.rbegin()->first; }
   const std::vector<std::string>& violations() const { return violations_; }
   size_t leaders() const { return leaders_.size(); }
+  // Configurations that may be in force somewhere, or come to be: the last committed one and those
+  // written after it.
+  std::vector<Configuration> live_configurations() const;
 
  private:
   struct Committed {
@@ -33,7 +38,11 @@ class SafetyOracle {
     Term seen_in;  // the reporting member's term: at or after the term it was committed in
   };
 
+  void note_writes(const Core& core, const PersistRequest& request);
   void check_leader(const Core& core);
+  void check_election_quorum(const Core& core);
+  void check_commit_quorum(const Core& core);
+  void check_configuration(const Core& core, const Entry& entry);
   void check_log_matching(const Core& core, const Entry& entry);
   void check_committed(const Core& core, const Entry& entry);
   template <class... Args>
@@ -48,6 +57,12 @@ class SafetyOracle {
   std::map<Term, Member> leaders_;
   std::map<std::pair<LogIndex, Term>, Written> written_;
   std::map<LogIndex, Committed> ledger_;
+  std::map<Term, std::map<Member, Member>> votes_;  // who voted for whom
+  std::map<std::pair<LogIndex, Term>, std::set<Member>> holders_;
+  std::map<Member, LogIndex> restored_;
+  std::map<Member, LogIndex> commits_;
+  std::map<Member, Configuration> in_force_;  // after the member's last step
+  std::map<std::pair<LogIndex, Term>, Configuration> configurations_;
   std::map<Member, LogIndex> applied_;
   std::map<ReadId, LogIndex> asked_;
   std::vector<std::string> violations_;

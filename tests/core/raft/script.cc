@@ -37,8 +37,7 @@ std::string describe_role(const Core& core) {
 std::string describe_entries(const std::vector<Entry>& entries) {
   std::string text;
   for (const Entry& entry : entries) {
-    text += fmt::format(" {}", entry.position());
-    if (!entry.payload.empty()) text += fmt::format("'{}'", entry.payload.text());
+    text += " " + describe(entry);
   }
   return text;
 }
@@ -59,6 +58,10 @@ std::string_view refusal_name(Refusal refusal) {
     case Refusal::kBusy: return "busy";
     case Refusal::kTransferring: return "transferring";
     case Refusal::kTooLarge: return "too large";
+    case Refusal::kUnsettled: return "unsettled";
+    case Refusal::kInvalidGroup: return "no group";
+    case Refusal::kNothingToChange: return "nothing to change";
+    case Refusal::kNoQuorum: return "no quorum";
   }
   return "?";
 }
@@ -108,6 +111,7 @@ class Run {
       return cluster_->persist(node, argument.empty() ? SIZE_MAX : number(argument));
     }
     if (verb == "propose") return propose(node, words);
+    if (verb == "change") return change(node, words);
     if (verb == "read") return cluster_->step(node, ReadIndex{ReadId(number(argument))});
     if (verb == "crash") return cluster_->crash(node, number(argument));
     if (verb == "restart") return restart(node);
@@ -122,23 +126,25 @@ class Run {
     print("error: unknown command {}", verb);
   }
 
-  // group VOTERS [learners=N] [tail=N] [election=N] [window=N] [entries=N] [uncommitted=N]
+  // group VOTERS [learners=N] [spares=N] [tail=N] [election=N] [window=N] [entries=N]
+  //       [uncommitted=N]
   void group(const Words& words) {
     Options options;
     options.tail_entries = 0;
-    size_t learners = 0;
+    Cluster::Shape shape{.voters = number(words.at(1))};
     for (size_t i = 2; i < words.size(); ++i) {
       const Words pair = split(words[i], '=');
       if (pair.size() != 2) return print("error: {} is not name=value", words[i]);
       const uint64_t value = number(pair[1]);
-      if (pair[0] == "learners") learners = value;
+      if (pair[0] == "learners") shape.learners = value;
+      if (pair[0] == "spares") shape.spares = value;
       if (pair[0] == "tail") options.tail_entries = value;
       if (pair[0] == "election") options.election_ticks = value;
       if (pair[0] == "window") options.appends_in_flight = value;
       if (pair[0] == "entries") options.append_entries = value;
       if (pair[0] == "uncommitted") options.uncommitted_bytes = value;
     }
-    cluster_ = std::make_unique<Cluster>(options, number(words.at(1)), learners, 1);
+    cluster_ = std::make_unique<Cluster>(options, shape, 1);
     cluster_->on_output = [this](const Cluster::Server& server, const Output& output) {
       show(server, output);
     };
@@ -181,6 +187,19 @@ class Run {
       propose.proposals.push_back({ProposalId(++proposals_), Buffer::copy(words[i])});
     }
     cluster_->step(node, std::move(propose));
+  }
+
+  // change NODE VOTERS [LEARNERS]: nodes as 1,2,4; they enter as what they are now.
+  void change(NodeId node, const Words& words) {
+    const auto members = [&](size_t at) {
+      std::vector<Member> list;
+      if (at >= words.size()) return list;
+      for (const std::string& name : split(words[at], ',')) {
+        list.push_back(cluster_->server(node_id(name)).self);
+      }
+      return list;
+    };
+    cluster_->step(node, ChangeMembership{ProposalId(++proposals_), {members(2), members(3)}});
   }
 
   void restart(NodeId node) {
@@ -239,6 +258,10 @@ class Run {
       }
       print("{} {}, commit {}, durable {}, log from {}:{}", node, describe_role(core),
             core.commit(), core.durable(), core.log().first_index(), terms);
+      if (core.configuration() != cluster_->first_configuration()) {
+        print("    {}",
+              core.configuration().empty() ? "no configuration" : describe(core.configuration()));
+      }
       if (!core.followers()) continue;
       for (const auto& [member, progress] : *core.followers()) {
         print("    {} {} match {} next {}", member.node, progress_state_name(progress.state()),

@@ -1,0 +1,115 @@
+// Changes of the membership: Raft paper section 6, thesis chapter 4. The steps are in membership.h;
+// here is when the leader takes them.
+
+#include <algorithm>
+
+#include "core/raft/core.h"
+#include "core/raft/quorum.h"
+#include "core/raft/record.h"
+
+namespace dogfs::raft {
+
+// In force when appended, committed or not. Planted bug M12: when committed.
+const Configuration& Core::configuration() const {
+  if (MUTANT("M12")) return log_.configuration_at(log_.commit());
+  return log_.configuration();
+}
+
+void Core::on(ChangeMembership& change) {
+  if (const auto reason = refusal_of(change.wanted)) {
+    output_.refused.push_back({change.id, *reason, leader()});
+    return;
+  }
+  append_configuration(begin_change(configuration(), change.wanted));
+  output_.accepted.push_back({change.id, log_.last()});
+}
+
+std::optional<Refusal> Core::refusal_of(const Membership& wanted) const {
+  const auto* leader = std::get_if<Leader>(&role_);
+  if (!leader) return Refusal::kNotLeader;
+  if (leader->transferee) return Refusal::kTransferring;
+  if (configuration().joint() || !is_settled()) return Refusal::kUnsettled;
+  if (!may_become(configuration(), wanted)) return Refusal::kInvalidGroup;
+  if (begin_change(configuration(), wanted) == configuration()) {
+    return Refusal::kNothingToChange;
+  }
+  const bool alive = is_quorum({wanted.voters}, [&](const Member& voter) {
+    return !configuration().contains(voter) || is_heard(voter);
+  });
+  return alive ? std::nullopt : std::optional(Refusal::kNoQuorum);
+}
+
+// One change at a time, and none before an entry of the own term is committed: until then nobody
+// knows that the configuration in this log is the group's (thesis 4.1 and its erratum).
+bool Core::is_settled() const {
+  const auto* leader = std::get_if<Leader>(&role_);
+  if (!leader || leader->transferee) return false;
+  if (MUTANT("M11") && log_.configuration_index() < leader->term_start) return true;
+  return log_.commit() >= std::max(leader->term_start, log_.configuration_index());
+}
+
+bool Core::is_heard(const Member& member) const {
+  if (role() != Role::kLeader) return false;
+  if (same_member(member, options_.self)) return own_disk_moves();
+  const Progress* progress = progress_of(member);
+  return progress && progress->heard_at && now_ - *progress->heard_at < options_.election_ticks;
+}
+
+void Core::append_configuration(const Configuration& next) {
+  append_own(EntryKind::kConfiguration, Buffer::take(encode_configuration(next)));
+  leading().lease = {.revoked = leading().lease.revoked};  // other voters make other promises
+  follow_configuration();
+  send_appends();
+}
+
+// Who leaves is told, once: if that arrives, it is quiet from then on. If not, pre-votes and the
+// protection of the leader keep it from disturbing (thesis 4.2.3).
+void Core::follow_configuration() {
+  auto& followers = leading().followers;
+  for (auto& [member, progress] : followers) {
+    if (!log_.configuration().contains(member)) send_appends_to(member, progress);
+  }
+  std::erase_if(followers, [&](const auto& follower) {
+    return !log_.configuration().contains(follower.first);
+  });
+  const Progress::Window window{options_.appends_in_flight, options_.append_bytes_in_flight};
+  for (const Member& member : log_.configuration().members()) {
+    if (member != options_.self) {
+      followers.try_emplace(member, Progress(log_.last().index.next(), window));
+    }
+  }
+}
+
+// Takes the next step of the change under way, when the last one is committed.
+void Core::advance_membership() {
+  if (!is_settled()) return;
+  const Configuration& now = configuration();
+  if (now.joint()) return append_configuration(leave(now));
+  if (!now.target.empty() && target_is_ready()) return append_configuration(join(now));
+  if (!now.contains(options_.self)) hand_over();
+}
+
+// Newcomers have caught up (thesis 4.2.1), and the new majority is there: a joint configuration
+// that nobody can leave is not begun.
+bool Core::target_is_ready() const {
+  const Configuration& now = configuration();
+  const bool caught_up = std::ranges::all_of(now.target, [&](const Member& member) {
+    if (now.is_voter(member)) return true;
+    const Progress* progress = progress_of(member);
+    return progress && progress->caught_up() && is_heard(member);
+  });
+  return caught_up && is_quorum({now.target}, [&](const Member& m) { return is_heard(m); });
+}
+
+// Thesis 4.2.2: a leader that the new configuration does not name leads until it is committed.
+void Core::hand_over() {
+  const auto& followers = leading().followers;
+  const auto heir = std::ranges::max_element(followers, {}, [&](const auto& follower) {
+    const bool voter = configuration().is_voter(follower.first);
+    return std::pair(voter, follower.second.match());
+  });
+  if (heir != followers.end()) send(heir->first, TimeoutNow{});
+  become_follower(term(), Member());
+}
+
+}  // namespace dogfs::raft

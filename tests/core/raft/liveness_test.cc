@@ -1,0 +1,82 @@
+// Progress where it can be demanded: a healthy majority beside links that never heal.
+
+#include <functional>
+#include <string>
+
+#include "core/base/mutation.h"
+
+#include "tests/core/raft/cluster.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::raft {
+namespace {
+
+struct Outcome {
+  uint64_t elections = 0;  // after the group had settled
+  uint64_t committed = 0;
+};
+
+// Three servers on equal clocks and a good network, but for what `breaks`, for two hundred election
+// timeouts; a proposal at each.
+Outcome run(uint64_t seed, const std::function<void(Cluster&)>& breaks) {
+  Options options;
+  options.election_ticks = 5;
+  Cluster cluster(options, {.voters = 3}, seed);
+  Outcome outcome;
+  for (uint64_t tick = 0; tick < 1000; ++tick) {
+    if (tick == 50) breaks(cluster);
+    if (tick == 100) outcome = {cluster.oracle().leaders(), cluster.oracle().committed().value};
+    for (const auto& [node, server] : cluster.servers()) cluster.step(node, Tick{});
+    cluster.settle();
+    if (tick % 5 != 0) continue;
+    for (const auto& [node, server] : cluster.servers()) {
+      if (server.core->role() == Role::kLeader) {
+        cluster.step(node, Propose{{{ProposalId(tick), Buffer::copy("x")}}});
+      }
+    }
+  }
+  REQUIRE(cluster.oracle().violations().empty());
+  return {cluster.oracle().leaders() - outcome.elections,
+          cluster.oracle().committed().value - outcome.committed};
+}
+
+// A follower that hears nobody times out for ever.
+void deafen_a_follower(Cluster& cluster) {
+  const NodeId deaf(cluster.leader().value % 3 + 1);
+  for (uint32_t n = 1; n <= 3; ++n) cluster.cut(NodeId(n), deaf);
+}
+
+// A leader that hears nobody is heard: it keeps everybody from campaigning, and commits nothing.
+void deafen_the_leader(Cluster& cluster) {
+  const NodeId deaf = cluster.leader();
+  for (uint32_t n = 1; n <= 3; ++n) cluster.cut(NodeId(n), deaf);
+}
+
+bool steady(uint64_t seed) {
+  const Outcome outcome = run(seed, deafen_a_follower);
+  return outcome.elections == 0 && outcome.committed >= 170;
+}
+
+bool replaced(uint64_t seed) { return run(seed, deafen_the_leader).committed >= 100; }
+
+TEST_CASE("thesis 9.6: a follower that hears nobody, for ever, never deposes the leader") {
+  for (uint64_t seed = 1; seed <= 10; ++seed) CHECK(steady(seed));
+}
+
+TEST_CASE("thesis 6.2: a leader that hears nobody, for ever, gives way to one that can commit") {
+  for (uint64_t seed = 1; seed <= 10; ++seed) CHECK(replaced(seed));
+}
+
+#ifdef DOGFS_MUTANTS
+TEST_CASE(
+    "without pre-vote and check-quorum a partition in one direction takes the progress away") {
+  mutation::plant("M16");
+  CHECK_FALSE(steady(1));
+  CHECK_FALSE(replaced(1));
+  mutation::plant("");
+}
+#endif
+
+}  // namespace
+}  // namespace dogfs::raft
