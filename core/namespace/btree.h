@@ -6,7 +6,9 @@
 // an earlier one is copied before it is changed. So a view may be read and dropped on any thread
 // while the one owner of the tree goes on writing.
 //
-// Both keep an order-independent digest of their rows up to date with every change.
+// Leaves hold keys by what they differ from the one before (btree_leaf.h), so that rows of one
+// directory cost little more than their values. Both tree and view keep an order-independent digest
+// of their rows up to date with every change.
 
 #include <cstdint>
 #include <memory>
@@ -26,7 +28,8 @@ struct Node;
 class Cursor {
  public:
   bool valid() const { return !path_.empty(); }
-  std::string_view key() const;
+  // Until the next call of next().
+  std::string_view key() const { return key_; }
   std::string_view value() const;
   void next();
 
@@ -34,11 +37,12 @@ class Cursor {
   friend class BTreeView;
   struct Step {
     const btree::Node* node;
-    size_t index;
+    size_t at;  // of a leaf: the row's offset in its bytes; else which child
   };
   // Leaves a leaf that is used up and enters the next one.
   void settle();
   std::vector<Step> path_;
+  std::string key_;
 };
 
 class BTreeView {
@@ -74,12 +78,16 @@ class BTree : public BTreeView {
   BTreeView freeze();
 
  private:
-  friend struct btree::Node;
-  btree::Node& own(std::shared_ptr<btree::Node>& node) const;
-  std::shared_ptr<btree::Node> put_below(std::shared_ptr<btree::Node>& node, std::string_view key,
-                                         std::string_view value);
-  void put_in_leaf(btree::Node& leaf, size_t index, std::string_view key, std::string_view value);
-  bool erase_below(std::shared_ptr<btree::Node>& node, std::string_view key);
+  using NodePointer = std::shared_ptr<btree::Node>;
+  // A node that was split off, with a bound between the two.
+  struct Split {
+    NodePointer right;
+    std::string bound;
+  };
+  btree::Node& own(NodePointer& node) const;
+  Split put_below(NodePointer& node, std::string_view key, std::string_view value);
+  Split put_in_leaf(btree::Node& leaf, std::string_view key, std::string_view value);
+  bool erase_below(NodePointer& node, std::string_view key);
   void join_children(btree::Node& inner, size_t index);
 
   uint64_t version_ = 1;
