@@ -44,6 +44,11 @@ constexpr Slot slot_of(Id id) {
   return Slot(static_cast<uint16_t>(id.value >> (kIncarnationBits + kCounterBits)));
 }
 template <class Id>
+constexpr Incarnation incarnation_of(Id id) {
+  return Incarnation(
+      static_cast<uint16_t>(id.value >> kCounterBits & ((1u << kIncarnationBits) - 1)));
+}
+template <class Id>
 constexpr uint64_t counter_of(Id id) {
   return id.value & ((uint64_t{1} << kCounterBits) - 1);
 }

@@ -18,6 +18,13 @@ inline constexpr size_t kNameBytesMax = 255;
 inline constexpr size_t kPathBytesMax = 4096;
 inline constexpr size_t kPathDepthMax = 256;
 
+// What inodes carry beside their content.
+inline constexpr size_t kUserNameBytesMax = 64;
+inline constexpr size_t kGroupsPerAskerMax = 64;
+inline constexpr size_t kLabelsMax = 64;  // of one inode
+inline constexpr size_t kLabelsBytesMax = 16 * kKiB;
+inline constexpr size_t kLabelNameBytesMax = 255;
+
 // Blocks and shards.
 inline constexpr uint32_t kShardsMax = 32;  // k + m
 inline constexpr uint64_t kBlockBytesMin = 1 * kMiB;
@@ -25,6 +32,8 @@ inline constexpr uint64_t kBlockBytesDefault = 64 * kMiB;
 inline constexpr uint64_t kBlockBytesMax = 512 * kMiB;
 inline constexpr uint32_t kCellBytesDefault = 256 * kKiB;
 inline constexpr uint32_t kCellBytesMax = 1 * kMiB;
+inline constexpr uint32_t kInlineBytesDefault = 4 * kKiB;  // files up to here live in their inode
+inline constexpr uint32_t kInlineBytesMax = 64 * kKiB;
 inline constexpr uint64_t kCellsPerShardMax = 128 * kKiB;  // bounds a shard's table of checksums
 static_assert(kBlockBytesMax / kCellBytesDefault <= kCellsPerShardMax,
               "a replicated block of any size fits with default cells");
@@ -85,6 +94,7 @@ static_assert(kAppendBytesMax <= kAppendBytesInFlightMax);
 static_assert(kAppendBytesInFlightMax <= kOneWayQueueBytesMax);
 static_assert(kSnapshotPieceBytes <= kFrameBulkBytesMax);
 static_assert(kProposalBytesMax < kWalRecordBytesMax && kWalRecordBytesMax < kWalBatchBytesMax);
+static_assert(kInlineBytesMax + kPathBytesMax <= kProposalBytesMax / 2, "created by one entry");
 static_assert(kWalBatchBytesMax < kWalSegmentBytes && kWalBatchBytesMax <= kWalQueueBytesMax);
 
 // Sessions and listings.
@@ -97,7 +107,15 @@ inline constexpr size_t kBlocksPerLocation = 256;  // fits a frame at full width
 inline constexpr size_t kFileBlocksMax = 65'536;
 inline constexpr size_t kRemoveStepMax = 1000;  // entries and blocks taken apart by one log entry
 inline constexpr size_t kDeletionsPerEntry = 1000;
-inline constexpr size_t kDirectBlocksMax = 16;  // of a file removed without a background step
+inline constexpr size_t kTrashStepMax = 100;  // names dropped by one log entry
+inline constexpr uint64_t kTrashSecondsMax = 100 * 366 * 86'400ull;
+inline constexpr size_t kSharedPerEntry = 1000;        // blocks copied or joined by one log entry
+inline constexpr size_t kImportBytesMax = 256 * kKiB;  // rows brought in by one log entry
+inline constexpr size_t kImportRowsMax = 10'000;
+inline constexpr size_t kExportPieceBytes = 512 * kKiB;
+inline constexpr size_t kExportsMax = 4;         // frozen states held for readers
+inline constexpr size_t kJoinedFilesMax = 1000;  // of one concatenation
+inline constexpr size_t kDirectBlocksMax = 16;   // of a file removed without a background step
 static_assert(kDirectBlocksMax <= kRemoveStepMax);
 
 // Uploads to a chunk server, and the client's side of them.

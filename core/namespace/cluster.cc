@@ -16,27 +16,6 @@ constexpr uint32_t kClusterVersion = 1;
 // ask), ids from here on by the cluster.
 constexpr uint32_t kFirstAssignedNode = 1024;
 
-Result<> check_settings(const CreateCluster& operation) {
-  if (!operation.cluster) return fail(Code::kInvalid, "a cluster id of 0 means none");
-  if (operation.block_bytes < limits::kBlockBytesMin ||
-      operation.block_bytes > limits::kBlockBytesMax) {
-    return fail(Code::kInvalid, "blocks of {} bytes: {} to {} are allowed", operation.block_bytes,
-                limits::kBlockBytesMin, limits::kBlockBytesMax);
-  }
-  if (operation.cell_bytes == 0 || operation.cell_bytes > limits::kCellBytesMax) {
-    return fail(Code::kInvalid, "cells of {} bytes: 1 to {} are allowed", operation.cell_bytes,
-                limits::kCellBytesMax);
-  }
-  // Else no chunk server would take a replica of a full block, ever.
-  if (operation.block_bytes > limits::kCellsPerShardMax * operation.cell_bytes) {
-    return fail(
-        Code::kInvalid, "cells of {} bytes are too small for blocks of {}: need {} or more",
-        operation.cell_bytes, operation.block_bytes,
-        (operation.block_bytes + limits::kCellsPerShardMax - 1) / limits::kCellsPerShardMax);
-  }
-  return {};
-}
-
 Node node_of(const RegisterNode& operation, NodeId id, NodeState state) {
   return {.id = id,
           .kind = operation.kind,
@@ -84,6 +63,13 @@ Response write_node(Tables& tables, Node node) {
 
 // `replaced` is the node whose data directory was lost, or null.
 Response add_node(Tables& tables, const RegisterNode& operation, const Node* replaced) {
+  if (operation.node.value >= tables.settings().next_node) {
+    // A server of the cluster that this one is to become, by an import.
+    return fail(Code::kUnavailable,
+                "node {} is not known here: this cluster has not given that id; if it was founded "
+                "anew, import the namespace of the old one",
+                operation.node);
+  }
   if (operation.node.value >= kFirstAssignedNode) {
     return fail(Code::kInvalid,
                 "node ids from {} on are given by the cluster; register without one",
@@ -109,8 +95,33 @@ Response add_node(Tables& tables, const RegisterNode& operation, const Node* rep
 
 }  // namespace
 
+Result<> check_sizes(const CreateCluster& operation) {
+  if (!operation.cluster) return fail(Code::kInvalid, "a cluster id of 0 means none");
+  if (operation.block_bytes < limits::kBlockBytesMin ||
+      operation.block_bytes > limits::kBlockBytesMax) {
+    return fail(Code::kInvalid, "blocks of {} bytes: {} to {} are allowed", operation.block_bytes,
+                limits::kBlockBytesMin, limits::kBlockBytesMax);
+  }
+  if (operation.cell_bytes == 0 || operation.cell_bytes > limits::kCellBytesMax) {
+    return fail(Code::kInvalid, "cells of {} bytes: 1 to {} are allowed", operation.cell_bytes,
+                limits::kCellBytesMax);
+  }
+  // Else no chunk server would take a replica of a full block, ever.
+  if (operation.block_bytes > limits::kCellsPerShardMax * operation.cell_bytes) {
+    return fail(
+        Code::kInvalid, "cells of {} bytes are too small for blocks of {}: need {} or more",
+        operation.cell_bytes, operation.block_bytes,
+        (operation.block_bytes + limits::kCellsPerShardMax - 1) / limits::kCellsPerShardMax);
+  }
+  if (operation.inline_bytes > limits::kInlineBytesMax) {
+    return fail(Code::kInvalid, "inline files of {} bytes: at most {} are allowed",
+                operation.inline_bytes, limits::kInlineBytesMax);
+  }
+  return {};
+}
+
 Response apply(Tables& tables, const EntryContext& entry, const CreateCluster& operation) {
-  TRY_VOID(check_settings(operation));
+  TRY_VOID(check_sizes(operation));
   if (tables.created()) {
     const ClusterId cluster = tables.settings().settings.cluster;
     if (cluster == operation.cluster) return Done{};
@@ -121,7 +132,8 @@ Response apply(Tables& tables, const EntryContext& entry, const CreateCluster& o
                                       .cluster_version = kClusterVersion,
                                       .policy = operation.policy,
                                       .block_bytes = operation.block_bytes,
-                                      .cell_bytes = operation.cell_bytes},
+                                      .cell_bytes = operation.cell_bytes,
+                                      .inline_bytes = operation.inline_bytes},
                          .next_client = 1,
                          .next_node = kFirstAssignedNode});
   make_root(tables, entry);

@@ -9,6 +9,9 @@
 
 namespace dogfs::metadata {
 
+// kInvalid for sizes that no cluster can have.
+Result<> check_sizes(const CreateCluster& operation);
+
 Response apply(Tables& tables, const EntryContext& entry, const CreateCluster& operation);
 Response apply(Tables& tables, const EntryContext& entry, const RegisterNode& operation);
 Response apply(Tables& tables, const EntryContext& entry, const SetNodeState& operation);

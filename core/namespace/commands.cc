@@ -9,7 +9,9 @@ std::string_view operation_name(const Operation& operation) {
       "create_cluster",  "register_node",  "set_node_state", "set_node_space", "register_client",
       "expire_session",  "make_directory", "rename",         "remove",         "start_upload",
       "allocate_blocks", "commit_blocks",  "publish",        "abandon_upload", "renew_lease",
-      "expire_lease",    "remove_step",    "order_deletion", "ack_deleted"};
+      "expire_lease",    "remove_step",    "order_deletion", "ack_deleted",    "put_inline",
+      "set_attributes",  "copy",           "truncate",       "concatenate",    "set_quota",
+      "set_trash",       "advance_trash",  "begin_import",   "import_rows",    "finish_import"};
   return kNames[operation.index()];
 }
 
@@ -22,6 +24,17 @@ bool leader_operation(const Operation& operation) {
     bool operator()(const AllocateBlocks&) { return false; }
     bool operator()(const CommitBlocks&) { return false; }
     bool operator()(const Publish&) { return false; }
+    bool operator()(const PutInline&) { return false; }
+    bool operator()(const SetAttributes&) { return false; }
+    bool operator()(const Copy&) { return false; }
+    bool operator()(const Truncate&) { return false; }
+    bool operator()(const Concatenate&) { return false; }
+    bool operator()(const SetQuota&) { return false; }
+    bool operator()(const SetTrash&) { return false; }
+    bool operator()(const BeginImport&) { return false; }
+    bool operator()(const ImportRows&) { return false; }
+    bool operator()(const FinishImport&) { return false; }
+    bool operator()(const AdvanceTrash&) { return true; }
     bool operator()(const AbandonUpload&) { return false; }
     bool operator()(const RenewLease&) { return false; }
     bool operator()(const CreateCluster&) { return true; }

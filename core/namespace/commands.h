@@ -29,6 +29,53 @@ struct FileHandle {
   auto operator<=>(const FileHandle&) const = default;
 };
 
+// Names a state of a file's inode, and never returns: each file published has an id of its own, and
+// each change of it counts.
+struct FileVersion {
+  InodeId file;
+  uint64_t changes = 0;
+  bool operator==(const FileVersion&) const = default;
+};
+
+// --- What inodes carry ------------------------------------------------------------------------
+
+enum class LabelKind : uint8_t {
+  kXattr = 1,
+  kHeader = 2,  // of the content, as HTTP has them: "content-type"
+  kTag = 3,
+};
+
+struct Label {
+  LabelKind kind = LabelKind::kXattr;
+  std::string name;
+  std::string value;
+  bool operator==(const Label&) const = default;
+};
+
+// Of files and directories. What is absent costs no bytes.
+struct InodeAttributes {
+  std::string owner;             // "": nobody's
+  std::string group;             // "": nobody's
+  std::optional<uint16_t> mode;  // 12 bits
+  std::optional<WallTime> accessed;
+  std::vector<Label> labels;  // by kind and name, none twice
+  bool operator==(const InodeAttributes&) const = default;
+};
+
+// The most that a directory and all below it may hold; absent: no end.
+struct Quota {
+  std::optional<uint64_t> bytes;
+  std::optional<uint64_t> entries;  // files and directories, itself not counted
+  bool operator==(const Quota&) const = default;
+};
+
+// Who asks. Without one nothing is checked.
+struct Asker {
+  std::string user;
+  std::vector<std::string> groups;
+  bool operator==(const Asker&) const = default;
+};
+
 // --- Cluster ---------------------------------------------------------------------------------
 
 // The first entry of a new cluster. kExists when it is one already with another id.
@@ -37,6 +84,8 @@ struct CreateCluster {
   placement::Policy policy;  // of directories that set none
   uint64_t block_bytes = 0;
   uint32_t cell_bytes = 0;  // unit of striping; never changes in the life of a cluster
+  // Files up to this length live in their inode; 0: none but empty ones.
+  uint32_t inline_bytes = 0;
   bool operator==(const CreateCluster&) const = default;
 };
 
@@ -103,6 +152,7 @@ struct Rename {
 struct Remove {
   std::string path;
   bool recursive = false;
+  bool forever = false;  // past the trash, if there is one
   bool operator==(const Remove&) const = default;
 };
 
@@ -150,7 +200,7 @@ struct CommitBlocks {
   bool operator==(const CommitBlocks&) const = default;
 };
 
-enum class PublishCondition : uint8_t { kOverwrite = 1, kIfAbsent = 2 };
+enum class PublishCondition : uint8_t { kOverwrite = 1, kIfAbsent = 2, kIfVersion = 3 };
 
 // Links the upload at its path, whole, and drops the file that was there. The blocks committed so
 // far must cover [0, length); blocks allocated beyond, at most limits::kRemoveStepMax, are given
@@ -161,7 +211,121 @@ struct Publish {
   std::string path;
   uint64_t length = 0;
   PublishCondition condition = PublishCondition::kOverwrite;
+  FileVersion version;         // that the file there must have, for kIfVersion
+  InodeAttributes attributes;  // of the new file; the owner is the asker unless it is named
   bool operator==(const Publish&) const = default;
+};
+
+// Stores a small file whole, by this one entry: no upload, no blocks. kTooLarge over the cluster's
+// inline_bytes.
+struct PutInline {
+  std::string path;
+  std::optional<placement::Policy> policy;  // of blocks that it may get later; as of StartUpload
+  std::string content;
+  PublishCondition condition = PublishCondition::kOverwrite;
+  FileVersion version;  // as of Publish
+  InodeAttributes attributes;
+  bool operator==(const PutInline&) const = default;
+};
+
+// Makes `to` another file with the bytes of `from`, which shares its blocks.
+struct Copy {
+  std::string from;
+  std::string to;
+  PublishCondition condition = PublishCondition::kOverwrite;  // of what is at `to`
+  FileVersion version;
+  bool operator==(const Copy&) const = default;
+};
+
+// Cuts a file to a length that it has or exceeds.
+struct Truncate {
+  std::string path;
+  uint64_t length = 0;
+  bool operator==(const Truncate&) const = default;
+};
+
+// Appends the bytes of other files, in order, to one that is there; they are no more then. Bytes
+// that live in an inode and blocks cannot be joined.
+struct Concatenate {
+  std::string path;
+  std::vector<std::string> sources;  // 1 to limits::kJoinedFilesMax, none twice
+  bool operator==(const Concatenate&) const = default;
+};
+
+// How long what is removed can be taken back: until then it is below /.trash, out of the quotas
+// that it counted for. 0: not at all; what is there goes soon.
+struct SetTrash {
+  uint64_t seconds = 0;
+  bool operator==(const SetTrash&) const = default;
+};
+
+// Moves the clock of the trash, which counts only while somebody counts it, and drops for good what
+// is due, at most limits::kTrashStepMax names. kPrecondition when it does not stand at `from`.
+struct AdvanceTrash {
+  uint64_t from = 0;  // seconds
+  uint64_t to = 0;
+  bool operator==(const AdvanceTrash&) const = default;
+};
+
+// Bringing back an exported namespace, whole, into a new cluster that holds nothing. While it runs
+// nothing else of clients is done. Ids keep their meaning, so that the shards that lie on chunk
+// servers are found again: the cluster must have the id, and gets the settings, of the old one.
+// What is made afterwards has a higher incarnation, so that no id is ever used twice.
+struct BeginImport {
+  ClusterId cluster;
+  Incarnation incarnation;  // of the old cluster
+  placement::Policy policy;
+  uint64_t block_bytes = 0;
+  uint32_t cell_bytes = 0;
+  uint32_t inline_bytes = 0;
+  uint64_t trash_seconds = 0;
+  uint64_t trash_clock = 0;
+  uint32_t next_node = 0;
+  bool operator==(const BeginImport&) const = default;
+};
+
+struct ImportedRow {
+  std::string key;  // as in schema.h; sessions, counters and settings are not imported
+  std::string value;
+  bool operator==(const ImportedRow&) const = default;
+};
+
+struct ImportRows {
+  std::vector<ImportedRow> rows;  // at most limits::kImportRowsMax with kImportBytesMax
+  bool operator==(const ImportRows&) const = default;
+};
+
+// Refused with kCorrupt, and the import goes on, unless the rows are a sound namespace.
+struct FinishImport {
+  uint64_t rows = 0;  // imported ones, all together
+  bool operator==(const FinishImport&) const = default;
+};
+
+// Of a directory. What it holds already may be more; then it can hold no more.
+struct SetQuota {
+  std::string path;
+  Quota quota;
+  bool operator==(const SetQuota&) const = default;
+};
+
+struct LabelChange {
+  LabelKind kind = LabelKind::kXattr;
+  std::string name;
+  std::optional<std::string> value;  // absent: the label goes
+  bool operator==(const LabelChange&) const = default;
+};
+
+// Changes what a file or directory carries, all of it or nothing; what is absent stays.
+struct SetAttributes {
+  std::string path;
+  std::optional<FileVersion> version;  // refused with kPrecondition unless the file has it
+  std::optional<std::string> owner;    // "": nobody's
+  std::optional<std::string> group;
+  std::optional<uint16_t> mode;
+  std::optional<WallTime> modified;
+  std::optional<WallTime> accessed;
+  std::vector<LabelChange> labels;  // at most limits::kLabelsMax
+  bool operator==(const SetAttributes&) const = default;
 };
 
 struct AbandonUpload {
@@ -211,10 +375,12 @@ struct AckDeleted {
   bool operator==(const AckDeleted&) const = default;
 };
 
-using Operation = std::variant<CreateCluster, RegisterNode, SetNodeState, SetNodeSpace,
-                               RegisterClient, ExpireSession, MakeDirectory, Rename, Remove,
-                               StartUpload, AllocateBlocks, CommitBlocks, Publish, AbandonUpload,
-                               RenewLease, ExpireLease, RemoveStep, OrderDeletion, AckDeleted>;
+using Operation =
+    std::variant<CreateCluster, RegisterNode, SetNodeState, SetNodeSpace, RegisterClient,
+                 ExpireSession, MakeDirectory, Rename, Remove, StartUpload, AllocateBlocks,
+                 CommitBlocks, Publish, AbandonUpload, RenewLease, ExpireLease, RemoveStep,
+                 OrderDeletion, AckDeleted, PutInline, SetAttributes, Copy, Truncate, Concatenate,
+                 SetQuota, SetTrash, AdvanceTrash, BeginImport, ImportRows, FinishImport>;
 
 // "make_directory", for errors, traces and metrics.
 std::string_view operation_name(const Operation& operation);
@@ -227,6 +393,7 @@ struct Command {
   RequestId acknowledged_below;  // answers to lower requests have arrived and may be forgotten
   WallTime wall;                 // of the leader, for display; no decision reads it
   Operation operation;
+  std::optional<Asker> asker = std::nullopt;  // present: permissions are checked
   bool operator==(const Command&) const = default;
 };
 
@@ -245,6 +412,7 @@ struct NodeRegistered {
 struct ClientRegistered {
   ClientId client;
   Epoch epoch;
+  uint32_t inline_bytes = 0;  // longer files need an upload
   bool operator==(const ClientRegistered&) const = default;
 };
 

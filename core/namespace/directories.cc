@@ -5,19 +5,13 @@
 #include "core/base/mutation.h"
 #include "core/namespace/garbage.h"
 #include "core/namespace/path.h"
+#include "core/namespace/permissions.h"
+#include "core/namespace/quota.h"
 #include "core/namespace/resolve.h"
+#include "core/namespace/trash.h"
 
 namespace dogfs::metadata {
 namespace {
-
-InodeId make_below(Tables& tables, const EntryContext& entry, InodeId parent, std::string_view name,
-                   std::optional<placement::Policy> policy) {
-  const Slot slot = tables.new_directory_slot(slot_of(parent));
-  const InodeId id = tables.new_inode(slot);
-  tables.put(id, DirectoryRow{.parent = parent, .policy = policy, .modified = entry.wall});
-  tables.put(parent, name, {.kind = EntryKind::kDirectory, .id = id, .home = {}});
-  return id;
-}
 
 Response accept_existing(const Tables& tables, const MakeDirectory& operation,
                          const DentryRow& found) {
@@ -40,7 +34,7 @@ struct Reached {
   std::optional<DentryRow> last;  // of the whole path, when all of it exists
 };
 
-Result<Reached> reach(const Tables& tables, std::string_view path,
+Result<Reached> reach(const Tables& tables, const Asker* asker, std::string_view path,
                       const std::vector<std::string_view>& names) {
   Reached out;
   out.last = DentryRow{.kind = EntryKind::kDirectory, .id = kRootDirectory, .home = {}};
@@ -49,6 +43,7 @@ Result<Reached> reach(const Tables& tables, std::string_view path,
       return fail(Code::kPrecondition, "{} passes through a file", shown(path));
     }
     out.directory = out.last->id;
+    TRY_VOID(check_directory(tables, asker, out.directory, Access::kEnter, path));
     out.last = tables.dentry(out.directory, name);
     if (!out.last) return out;
     ++out.names;
@@ -94,38 +89,62 @@ void take_away(Tables& tables, const EntryContext& entry, InodeId parent, std::s
 
 }  // namespace
 
+InodeId make_directory_below(Tables& tables, const EntryContext& entry, InodeId parent,
+                             std::string_view name, std::optional<placement::Policy> policy) {
+  const Slot slot = tables.new_directory_slot(slot_of(parent));
+  const InodeId id = tables.new_inode(slot);
+  tables.put(id, DirectoryRow{.parent = parent,
+                              .policy = policy,
+                              .modified = entry.wall,
+                              .attributes = made_by(entry.asker, {})});
+  tables.put(parent, name, {.kind = EntryKind::kDirectory, .id = id, .home = {}});
+  return id;
+}
+
 void make_root(Tables& tables, const EntryContext& entry) {
-  tables.put(kRootDirectory, DirectoryRow{.parent = {}, .policy = {}, .modified = entry.wall});
+  tables.put(kRootDirectory,
+             DirectoryRow{.parent = {}, .policy = {}, .modified = entry.wall, .attributes = {}});
 }
 
 Response apply(Tables& tables, const EntryContext& entry, const MakeDirectory& operation) {
   TRY(names, parse_path(operation.path));
-  TRY(reached, reach(tables, operation.path, names));
+  TRY(reached, reach(tables, entry.asker, operation.path, names));
   if (reached.last) return accept_existing(tables, operation, *reached.last);
   if (!operation.parents && reached.names + 1 < names.size()) {
     return fail(Code::kNotFound, "there is no directory above {}", shown(operation.path));
   }
+  TRY_VOID(check_directory(tables, entry.asker, reached.directory, Access::kWrite, operation.path));
+  const Growth made{.more = {.bytes = 0, .entries = names.size() - reached.names}, .less = {}};
+  TRY_VOID(check_quota(tables, reached.directory, made));
   if (operation.policy) TRY_VOID(placement::check_fits(tables.map(), *operation.policy));
   InodeId parent = reached.directory;
   for (size_t i = reached.names; i < names.size(); ++i) {
     const bool last = i + 1 == names.size();
-    parent = make_below(tables, entry, parent, names[i], last ? operation.policy : std::nullopt);
+    parent = make_directory_below(tables, entry, parent, names[i],
+                                  last ? operation.policy : std::nullopt);
   }
   return Done{};
 }
 
 Response apply(Tables& tables, const EntryContext& entry, const Rename& operation) {
-  TRY(from, resolve(tables, operation.from));
-  TRY(to, resolve(tables, operation.to));
+  TRY(from, resolve(tables, operation.from, entry.asker));
+  TRY(to, resolve(tables, operation.to, entry.asker));
   if (from.root()) return fail(Code::kInvalid, "the root directory cannot be moved");
   if (!from.entry) {
     return fail(Code::kNotFound, "there is no file or directory {}", shown(operation.from));
   }
   if (to.root()) return fail(Code::kExists, "the root directory is in the way");
   if (from.parent() == to.parent() && from.name == to.name) return Done{};
+  TRY_VOID(check_directory(tables, entry.asker, from.parent(), Access::kWrite, operation.from));
+  TRY_VOID(check_directory(tables, entry.asker, to.parent(), Access::kWrite, operation.to));
   TRY_VOID(check_no_loop(operation, *from.entry, to));
+  if (to.entry) TRY_VOID(check_target(tables, operation, *from.entry, *to.entry));
+  if (tables.any_quota()) {
+    const Use replaced = to.entry ? tables.use_of(*to.entry) : Use();
+    TRY_VOID(check_quota_of_moves(tables, {{from.parent(), tables.use_of(*from.entry)}},
+                                  to.parent(), replaced));
+  }
   if (to.entry) {
-    TRY_VOID(check_target(tables, operation, *from.entry, *to.entry));
     take_away(tables, entry, to.parent(), to.name, *to.entry);
   }
   tables.erase_dentry(from.parent(), from.name);
@@ -139,15 +158,17 @@ Response apply(Tables& tables, const EntryContext& entry, const Rename& operatio
 }
 
 Response apply(Tables& tables, const EntryContext& entry, const Remove& operation) {
-  TRY(target, resolve(tables, operation.path));
+  TRY(target, resolve(tables, operation.path, entry.asker));
   if (target.root()) return fail(Code::kInvalid, "the root directory cannot be removed");
   if (!target.entry) {
     return fail(Code::kNotFound, "there is no file or directory {}", shown(operation.path));
   }
+  TRY_VOID(check_directory(tables, entry.asker, target.parent(), Access::kWrite, operation.path));
   const bool tree = target.entry->kind == EntryKind::kDirectory && !empty(tables, target.entry->id);
   if (tree && !operation.recursive) {
     return fail(Code::kPrecondition, "the directory {} is not empty", shown(operation.path));
   }
+  if (!operation.forever && move_to_trash(tables, entry, target)) return Done{};
   if (!tree) {
     take_away(tables, entry, target.parent(), target.name, *target.entry);
     return Done{};

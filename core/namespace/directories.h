@@ -8,6 +8,11 @@
 
 namespace dogfs::metadata {
 
+// A new directory, which needs ids left in its parent's slot.
+InodeId make_directory_below(Tables& tables, const EntryContext& entry, InodeId parent,
+                             std::string_view name,
+                             std::optional<placement::Policy> policy = std::nullopt);
+
 // The root directory of a new cluster.
 void make_root(Tables& tables, const EntryContext& entry);
 

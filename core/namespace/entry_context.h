@@ -4,13 +4,15 @@
 
 #include "core/base/ids.h"
 #include "core/base/time.h"
+#include "core/namespace/commands.h"
 
 namespace dogfs::metadata {
 
 struct EntryContext {
   LogIndex index;
-  WallTime wall;    // for display
-  ClientId client;  // whose session the command came in; 0 for a leader operation
+  WallTime wall;                 // for display
+  ClientId client;               // whose session the command came in; 0 for a leader operation
+  const Asker* asker = nullptr;  // null: permissions are not checked
 };
 
 }  // namespace dogfs::metadata

@@ -1,10 +1,12 @@
 #include "core/namespace/garbage.h"
 
 #include <algorithm>
+#include <set>
 #include <vector>
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/base/mutation.h"
 
 namespace dogfs::metadata {
 namespace {
@@ -27,8 +29,9 @@ void shrink_file(Tables& tables, const EntryContext& entry, Slot slot, FileHandl
                  Budget& budget) {
   FileRow row = *tables.file(file);
   while (!row.extents.empty() && budget.left()) {
-    drop_block(tables, entry, row.extents.back().block);
+    const Extent last = row.extents.back();
     row.extents.pop_back();
+    release_extents(tables, entry, file.file, {last}, row.extents);
     budget.spend(1);
   }
   if (!row.extents.empty()) {
@@ -100,7 +103,7 @@ void forget_shard(Tables& tables, NodeId node, const DeletedShard& deleted) {
   if (shard.node != node || !may_forget(tables, *block, node)) return;
   shard = {};
   const bool last = std::ranges::all_of(block->shards, [](const ShardRow& s) { return !s.node; });
-  if (!last) {
+  if (!last || tables.referred(deleted.block)) {
     tables.put(deleted.block, *block);
     return;
   }
@@ -108,18 +111,37 @@ void forget_shard(Tables& tables, NodeId node, const DeletedShard& deleted) {
   tables.erase_outbox(slot_of(deleted.block), OutboxKind::kGarbage, deleted.block.value);
 }
 
+// The file no longer refers to the block, which is garbage when no other does.
+void release(Tables& tables, const EntryContext& entry, BlockId id, BlockRow block, InodeId file) {
+  if (block.shared) {
+    tables.erase_referrer(id, file);
+    // Looked at inside the entry: a copy of the file may have been made since anybody counted.
+    if (tables.referred(id) && !MUTANT("M23")) return;
+    if (block.is_garbage()) return;  // only by the planted bug
+  }
+  CHECK(!block.is_garbage(), "block {} is referred to and garbage", id);
+  block.state = BlockState::kGarbage;
+  tables.put(id, block);
+  tables.put(slot_of(id), OutboxKind::kGarbage, id.value, {.since = entry.index, .home = {}});
+}
+
 }  // namespace
 
 void drop_file(Tables& tables, const EntryContext& entry, Slot slot, FileHandle file) {
   auto row = tables.file(file);
   CHECK(row.has_value(), "file {} has a name and no row", file.file);
-  if (slot == slot_of(file.home) && row->extents.size() <= limits::kDirectBlocksMax) {
-    for (const Extent& extent : row->extents) drop_block(tables, entry, extent.block);
+  const bool local = slot == slot_of(file.home) && std::ranges::all_of(row->extents, [&](auto& e) {
+                       return slot_of(e.block) == slot;
+                     });
+  if (local && row->extents.size() <= limits::kDirectBlocksMax) {
+    release_extents(tables, entry, file.file, row->extents, {});
     tables.erase_file(file);
     return;
   }
   row->state = FileState::kDropped;
   row->client = ClientId(0);
+  row->epoch = Epoch(0);
+  row->content.clear();
   tables.put(file, *row);
   tables.put(slot, OutboxKind::kDropFile, file.file.value,
              {.since = entry.index, .home = file.home});
@@ -132,12 +154,29 @@ void drop_tree(Tables& tables, const EntryContext& entry, Slot slot, InodeId dir
   tables.put(slot, OutboxKind::kRemoveTree, directory.value, {.since = entry.index, .home = {}});
 }
 
-void drop_block(Tables& tables, const EntryContext& entry, BlockId id) {
+void share_block(Tables& tables, BlockId id, FileHandle first, FileHandle file) {
   auto block = tables.block(id);
-  CHECK(block.has_value() && !block->is_garbage(), "block {} is referred to and gone", id);
-  block->state = BlockState::kGarbage;
-  tables.put(id, *block);
-  tables.put(slot_of(id), OutboxKind::kGarbage, id.value, {.since = entry.index, .home = {}});
+  CHECK(block.has_value(), "block {} is referred to and gone", id);
+  if (!block->shared) {
+    tables.put(id, first.file, {.home = first.home});
+    block->shared = true;
+    tables.put(id, *block);
+  }
+  tables.put(id, file.file, {.home = file.home});
+}
+
+void release_extents(Tables& tables, const EntryContext& entry, InodeId file,
+                     const std::vector<Extent>& dropped, const std::vector<Extent>& kept) {
+  std::set<BlockId> released;
+  for (const Extent& extent : dropped) {
+    const BlockId id = extent.block;
+    auto block = tables.block(id);
+    CHECK(block.has_value(), "block {} is referred to and gone", id);
+    // Only a file that was joined with a copy of its own has a block twice.
+    if (block->shared && std::ranges::find(kept, id, &Extent::block) != kept.end()) continue;
+    if (block->shared && !released.insert(id).second) continue;
+    release(tables, entry, id, *std::move(block), file);
+  }
 }
 
 Response apply(Tables& tables, const EntryContext& entry, const RemoveStep& operation) {
@@ -157,9 +196,10 @@ Response apply(Tables& tables, const EntryContext&, const OrderDeletion& operati
   }
   for (const BlockId id : operation.blocks) {
     auto block = tables.block(id);
-    // Looked at again here: since the leader proposed it the block may have gone, or (once blocks
-    // are shared) have been referred to again.
+    // Looked at again here: since the leader proposed it the block may have gone, and what a file
+    // refers to is never deleted.
     if (!block || block->state != BlockState::kGarbage) continue;
+    if (tables.referred(id) && !MUTANT("M23")) continue;
     block->state = BlockState::kOrdered;
     tables.put(id, *block);
   }

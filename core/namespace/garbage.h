@@ -20,7 +20,13 @@ void drop_file(Tables& tables, const EntryContext& entry, Slot slot, FileHandle 
 // A directory that lost its name, with all below it.
 void drop_tree(Tables& tables, const EntryContext& entry, Slot slot, InodeId directory);
 
-void drop_block(Tables& tables, const EntryContext& entry, BlockId block);
+// Makes the file one of several that refer to the block; `first` is the one that does already.
+void share_block(Tables& tables, BlockId block, FileHandle first, FileHandle file);
+
+// The file no longer refers to the blocks of `dropped`, but to those of `kept` it does. What no
+// file refers to is garbage.
+void release_extents(Tables& tables, const EntryContext& entry, InodeId file,
+                     const std::vector<Extent>& dropped, const std::vector<Extent>& kept);
 
 Response apply(Tables& tables, const EntryContext& entry, const RemoveStep& operation);
 Response apply(Tables& tables, const EntryContext& entry, const OrderDeletion& operation);

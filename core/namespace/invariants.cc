@@ -17,6 +17,7 @@ struct Contents {
   std::map<std::pair<InodeId, std::string>, DentryRow> dentries;
   std::map<FileHandle, FileRow> files;
   std::map<BlockId, BlockRow> blocks;
+  std::map<BlockId, std::set<FileHandle>> referrers;  // as the rows say
   std::map<ClientId, SessionRow> sessions;
   std::map<ClientId, uint32_t> results;
   std::set<BlockId> garbage;
@@ -53,10 +54,14 @@ Contents read(const BTreeView& rows) {
     switch (parsed.tag) {
       case Tag::kDirectory: out.directories[id] = *decode<DirectoryRow>(at.value()); break;
       case Tag::kDentry:
-        out.dentries[{id, std::string(parsed.tail)}] = *decode<DentryRow>(at.value());
+        out.dentries[{id, std::string(parsed.tail)}] = *decode_dentry(at.value(), id);
         break;
       case Tag::kFile:
         out.files[{id, key::file_of(parsed.tail)}] = *decode<FileRow>(at.value());
+        break;
+      case Tag::kReferrer:
+        out.referrers[BlockId(parsed.id)].insert(
+            {decode<ReferrerRow>(at.value())->home, key::file_of(parsed.tail)});
         break;
       case Tag::kBlock: out.blocks[BlockId(parsed.id)] = *decode<BlockRow>(at.value()); break;
       case Tag::kSession: read_session(out, parsed.tail, at.value()); break;
@@ -136,33 +141,61 @@ Result<> check_files(const Contents& all) {
   return {};
 }
 
+// Who refers to each block, by the extents, and how often.
+struct References {
+  std::map<BlockId, std::set<FileHandle>> files;
+  std::map<BlockId, uint32_t> extents;
+};
+
 Result<> check_extents(const Contents& all, const FileHandle& file, const FileRow& row,
-                       std::set<BlockId>& referred) {
+                       uint32_t inline_bytes, References& references) {
   uint64_t end = 0;
   for (const Extent& extent : row.extents) {
     const auto block = all.blocks.find(extent.block);
     if (block == all.blocks.end()) return broken("block {} has no row", extent.block);
     if (block->second.is_garbage()) return broken("block {} in use is garbage", extent.block);
-    if (!referred.insert(extent.block).second) return broken("block {} twice", extent.block);
-    if (slot_of(extent.block) != slot_of(file.home)) {
-      return broken("block {} is in another slot than file {}", extent.block, file.file);
-    }
+    references.files[extent.block].insert(file);
+    ++references.extents[extent.block];
     if (extent.file_offset != end) return broken("file {} has a gap at {}", file.file, end);
     end += extent.length;
     if (row.state != FileState::kPublished) continue;
-    if (block->second.state != BlockState::kSealed || block->second.length != extent.length) {
+    if (block->second.state != BlockState::kSealed ||
+        extent.block_offset + extent.length > block->second.length) {
       return broken("block {} of published file {} is not whole", extent.block, file.file);
     }
   }
-  if (row.state == FileState::kPublished && end != row.length) {
-    return broken("file {} of {} bytes has {} in blocks", file.file, row.length, end);
+  if (row.content.size() > inline_bytes) {
+    return broken("file {} has {} bytes inline", file.file, row.content.size());
   }
   return {};
 }
 
-Result<> check_blocks(const Contents& all) {
-  std::set<BlockId> referred;
-  for (const auto& [file, row] : all.files) TRY_VOID(check_extents(all, file, row, referred));
+Result<> check_referrers(const Contents& all, const References& references) {
+  for (const auto& [id, files] : references.files) {
+    const auto set = all.referrers.find(id);
+    const bool shared = all.blocks.at(id).shared;
+    if (!shared && references.extents.at(id) > 1) return broken("block {} twice", id);
+    if (shared != (set != all.referrers.end())) {
+      return broken("block {} is {}shared and has {} set of referrers", id, shared ? "" : "not ",
+                    shared ? "no" : "a");
+    }
+    if (shared && set->second != files) {
+      return broken("block {} has {} referrers and names {}", id, files.size(), set->second.size());
+    }
+  }
+  for (const auto& [id, files] : all.referrers) {
+    if (!references.files.contains(id)) return broken("block {} has referrers for nothing", id);
+  }
+  return {};
+}
+
+Result<> check_blocks(const Contents& all, uint32_t inline_bytes) {
+  References references;
+  for (const auto& [file, row] : all.files) {
+    TRY_VOID(check_extents(all, file, row, inline_bytes, references));
+  }
+  TRY_VOID(check_referrers(all, references));
+  const auto& referred = references.files;
   for (const auto& [id, block] : all.blocks) {
     if (referred.contains(id) == block.is_garbage()) {
       return broken("block {} in state {} is {}referred to", id, static_cast<int>(block.state),
@@ -188,8 +221,11 @@ Result<> check_blocks(const Contents& all) {
 }
 
 Result<> check_ids(const Contents& all, const Tables& tables) {
+  const Incarnation current = tables.settings().settings.incarnation;
+  // Of an earlier incarnation all are; slot 0 gave the root before there was one.
   const auto below = [&](InodeId id) {
-    return counter_of(id) < tables.slot(slot_of(id)).next_inode;
+    return incarnation_of(id) < current ||
+           (incarnation_of(id) == current && counter_of(id) < tables.slot(slot_of(id)).next_inode);
   };
   for (const auto& [id, row] : all.directories) {
     if (!below(id)) return broken("directory {} lies above its slot's counter", id);
@@ -198,7 +234,9 @@ Result<> check_ids(const Contents& all, const Tables& tables) {
     if (!below(file.file)) return broken("file {} lies above its slot's counter", file.file);
   }
   for (const auto& [id, block] : all.blocks) {
-    if (counter_of(id) >= tables.slot(slot_of(id)).next_block) {
+    const bool earlier = incarnation_of(id) < current;
+    if (!earlier &&
+        (incarnation_of(id) > current || counter_of(id) >= tables.slot(slot_of(id)).next_block)) {
       return broken("block {} lies above its slot's counter", id);
     }
   }
@@ -243,6 +281,9 @@ Result<> check_derived(const Contents& all, const Tables& tables) {
   for (const auto& [slot, count] : tables.garbage_slots()) garbage += count;
   if (garbage != all.garbage.size()) return broken("garbage slots miscounted");
   if (tables.map().nodes().size() != all.nodes) return broken("nodes miscounted");
+  for (const auto& [directory, use] : tables.scan_uses()) {
+    if (use != tables.use(directory)) return broken("what directory {} holds", directory);
+  }
   return {};
 }
 
@@ -256,7 +297,7 @@ Result<> check_invariants(const Tables& tables) {
   const Contents all = read(tables.rows());
   TRY_VOID(check_directories(all));
   TRY_VOID(check_files(all));
-  TRY_VOID(check_blocks(all));
+  TRY_VOID(check_blocks(all, tables.settings().settings.inline_bytes));
   TRY_VOID(check_ids(all, tables));
   TRY_VOID(check_sessions(all, tables));
   return check_derived(all, tables);

@@ -13,8 +13,11 @@ class Tables;
 // - every directory is reached exactly once, from the root or from a tree being removed, and knows
 //   its parent; every name leads to a row;
 // - every file has exactly one name, or is an open upload, or is named by the outbox;
-// - every block is referred to by exactly one extent, or is garbage that the outbox names; extents
-//   are contiguous and, once published, sealed at min_shards or more;
+// - every block is referred to by exactly one extent, or by just the files that its set of
+// referrers
+//   names, or is garbage that the outbox names; extents are contiguous and, once published, lie in
+//   blocks sealed at min_shards or more;
+// - what every directory holds is what a walk finds;
 // - no two shards of a block are on one server;
 // - ids lie below the counters of their slot;
 // - counters and sets kept on the side equal what the rows say; sessions count their results.

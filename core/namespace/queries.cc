@@ -6,6 +6,7 @@
 #include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/namespace/path.h"
+#include "core/namespace/permissions.h"
 #include "core/namespace/resolve.h"
 #include "core/namespace/state_machine.h"
 #include "core/namespace/tables.h"
@@ -16,21 +17,28 @@ namespace {
 // `inherited`: what new files get in the directory that holds the entry.
 Attributes attributes_of(const Tables& tables, const DentryRow& entry,
                          const placement::Policy& inherited) {
-  Attributes out{
-      .kind = entry.kind, .id = entry.id, .home = entry.home, .modified = {}, .policy = {}};
+  Attributes out{.kind = entry.kind,
+                 .id = entry.id,
+                 .home = entry.home,
+                 .modified = {},
+                 .inode = {},
+                 .policy = {}};
   if (entry.kind == EntryKind::kDirectory) {
     const auto row = tables.directory(entry.id);
     CHECK(row.has_value(), "directory {} has a name and no row", entry.id);
     out.modified = row->modified;
     out.policy = row->policy.value_or(inherited);
+    out.inode = row->attributes;
     return out;
   }
   const auto row = tables.file(entry.file());
   CHECK(row.has_value(), "file {} has a name and no row", entry.id);
-  out.length = row->length;
+  out.length = row->length();
   out.blocks = static_cast<uint32_t>(row->extents.size());
   out.modified = row->modified;
   out.policy = row->policy;
+  out.changes = row->changes;
+  out.inode = row->attributes;
   return out;
 }
 
@@ -93,21 +101,22 @@ void collect_garbage(const Tables& tables, Slot slot, BlockId after, size_t limi
 
 }  // namespace
 
-Result<Attributes> StateMachine::stat(std::string_view path) const {
-  TRY(target, resolve(*tables_, path));
+Result<Attributes> StateMachine::stat(std::string_view path, const Asker* asker) const {
+  TRY(target, resolve(*tables_, path, asker));
   if (!target.entry) {
     return fail(Code::kNotFound, "there is no file or directory {}", shown(path));
   }
   return attributes_of(*tables_, *target.entry, target.policy);
 }
 
-Result<Listing> StateMachine::list(std::string_view path, std::string_view after,
-                                   size_t limit) const {
-  TRY(target, resolve(*tables_, path));
+Result<Listing> StateMachine::list(std::string_view path, std::string_view after, size_t limit,
+                                   const Asker* asker) const {
+  TRY(target, resolve(*tables_, path, asker));
   if (!target.entry) return fail(Code::kNotFound, "there is no directory {}", shown(path));
   if (target.entry->kind != EntryKind::kDirectory) {
     return fail(Code::kPrecondition, "{} is a file, not a directory", shown(path));
   }
+  TRY_VOID(check_directory(*tables_, asker, target.entry->id, Access::kRead, path));
   limit = std::clamp<size_t>(limit, 1, limits::kListPageMax);
   const auto policy = policy_below(*tables_, *target.entry, target.policy);
   Listing out;
@@ -117,26 +126,32 @@ Result<Listing> StateMachine::list(std::string_view path, std::string_view after
     if (out.more) break;
     last = entry->name;
     out.entries.push_back({std::move(entry->name), attributes_of(*tables_, entry->dentry, policy)});
+    out.entries.back().attributes.inode.labels.clear();
   }
   return out;
 }
 
-Result<FileLocation> StateMachine::locate(std::string_view path, Range range) const {
-  TRY(target, resolve(*tables_, path));
+Result<FileLocation> StateMachine::locate(std::string_view path, Range range,
+                                          const Asker* asker) const {
+  TRY(target, resolve(*tables_, path, asker));
   if (!target.entry) return fail(Code::kNotFound, "there is no file {}", shown(path));
   if (target.entry->kind == EntryKind::kDirectory) {
     return fail(Code::kPrecondition, "{} is a directory, not a file", shown(path));
   }
-  return locate(target.entry->file(), range);
+  return locate(target.entry->file(), range, asker);
 }
 
-Result<FileLocation> StateMachine::locate(FileHandle file, Range range) const {
+Result<FileLocation> StateMachine::locate(FileHandle file, Range range, const Asker* asker) const {
   const auto row = tables_->file(file);
   if (!row || row->state != FileState::kPublished) {
     return fail(Code::kNotFound, "file {} was removed or replaced", file.file);
   }
-  FileLocation out{
-      .file = file, .length = row->length, .cell_bytes = settings().cell_bytes, .blocks = {}};
+  TRY_VOID(check_access(asker, row->attributes, EntryKind::kFile, Access::kRead, "the file"));
+  FileLocation out{.file = file,
+                   .length = row->length(),
+                   .cell_bytes = settings().cell_bytes,
+                   .blocks = {},
+                   .content = row->content};
   const uint64_t room = UINT64_MAX - range.offset;
   const uint64_t end = range.offset + std::min(range.length, room);
   auto extent = first_behind(row->extents, range.offset);
@@ -148,18 +163,35 @@ Result<FileLocation> StateMachine::locate(FileHandle file, Range range) const {
   return out;
 }
 
-QueryResponse StateMachine::answer(const Query& query) const {
+Result<DirectoryUse> StateMachine::use(std::string_view path, const Asker* asker) const {
+  TRY(target, resolve(*tables_, path, asker));
+  if (!target.entry) {
+    return fail(Code::kNotFound, "there is no file or directory {}", shown(path));
+  }
+  if (target.entry->kind == EntryKind::kFile) {
+    return DirectoryUse{.use = tables_->use_of(*target.entry), .quota = {}};
+  }
+  return DirectoryUse{.use = tables_->use(target.entry->id),
+                      .quota = tables_->directory(target.entry->id)->quota};
+}
+
+QueryResponse StateMachine::answer(const Query& query, const Asker* asked_by) const {
   struct Visitor {
     const StateMachine& machine;
-    QueryResponse operator()(const StatQuery& q) { return machine.stat(q.path); }
-    QueryResponse operator()(const ListQuery& q) { return machine.list(q.path, q.after, q.limit); }
+    const Asker* asker;
+    QueryResponse operator()(const StatQuery& q) { return machine.stat(q.path, asker); }
+    QueryResponse operator()(const ListQuery& q) {
+      return machine.list(q.path, q.after, q.limit, asker);
+    }
     QueryResponse operator()(const LocateQuery& q) {
       const Range range{.offset = q.offset, .length = q.length};
-      return q.path.empty() ? machine.locate(q.file, range) : machine.locate(q.path, range);
+      return q.path.empty() ? machine.locate(q.file, range, asker)
+                            : machine.locate(q.path, range, asker);
     }
     QueryResponse operator()(const MapQuery& q) {
       return machine.cluster_map().changes_since(q.since);
     }
+    QueryResponse operator()(const UseQuery& q) { return machine.use(q.path, asker); }
     QueryResponse operator()(const StatusQuery&) {
       return ClusterStatus{.settings = machine.settings(),
                            .counters = machine.counters(),
@@ -167,17 +199,23 @@ QueryResponse StateMachine::answer(const Query& query) const {
     }
   };
   if (!tables_->created()) return fail(Code::kUnavailable, "the cluster is not created yet");
-  return std::visit(Visitor{*this}, query);
+  const bool of_cluster =
+      std::holds_alternative<MapQuery>(query) || std::holds_alternative<StatusQuery>(query);
+  if (tables_->settings().importing && !of_cluster) {
+    return fail(Code::kUnavailable, "an import is under way; try later");
+  }
+  return std::visit(Visitor{*this, asked_by}, query);
 }
 
 std::string_view query_name(const Query& query) {
   static constexpr std::array<std::string_view, std::variant_size_v<Query>> kNames{
-      "stat", "list", "locate", "cluster_map", "status"};
+      "stat", "list", "locate", "cluster_map", "status", "use"};
   return kNames[query.index()];
 }
 
 std::vector<OpenUpload> StateMachine::uploads(FileHandle after, size_t limit) const {
   std::vector<OpenUpload> out;
+  if (tables_->settings().importing) return out;
   const auto& all = tables_->uploads();
   for (auto at = all.upper_bound(after); at != all.end() && out.size() < limit; ++at) {
     out.push_back(at->second);
@@ -196,6 +234,7 @@ std::vector<OpenSession> StateMachine::sessions(ClientId after, size_t limit) co
 
 std::vector<GarbageBlock> StateMachine::garbage(BlockId after, size_t limit) const {
   std::vector<GarbageBlock> out;
+  if (tables_->settings().importing) return out;
   const auto& slots = tables_->garbage_slots();
   for (auto at = slots.lower_bound(slot_of(after)); at != slots.end() && out.size() < limit; ++at) {
     const bool first = at->first == slot_of(after);

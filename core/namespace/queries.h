@@ -3,6 +3,7 @@
 // Query and Answer are what clients send and get; the rest is for the leader's own loops.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -22,12 +23,30 @@ enum class EntryKind : uint8_t { kDirectory = 1, kFile = 2 };
 struct Attributes {
   EntryKind kind = EntryKind::kDirectory;
   InodeId id;
-  InodeId home;         // of a file
-  uint64_t length = 0;  // of a file
-  uint32_t blocks = 0;  // of a file
+  InodeId home;          // of a file
+  uint64_t length = 0;   // of a file
+  uint32_t blocks = 0;   // of a file
+  uint64_t changes = 0;  // of a file, since it was published: with its id, its version
   WallTime modified;
+  InodeAttributes inode;     // in a listing without its labels
   placement::Policy policy;  // of a file; for a directory, what new files in it get
+  // Its bytes live in its inode, and not in blocks.
+  FileVersion version() const { return {id, changes}; }
+  bool is_inline() const { return kind == EntryKind::kFile && blocks == 0; }
   bool operator==(const Attributes&) const = default;
+};
+
+// What lies below a directory: bytes as long as the files are, however they are stored.
+struct Use {
+  uint64_t bytes = 0;
+  uint64_t entries = 0;  // files and directories
+  bool operator==(const Use&) const = default;
+};
+
+struct DirectoryUse {
+  Use use;
+  Quota quota;
+  bool operator==(const DirectoryUse&) const = default;
 };
 
 struct ListEntry {
@@ -70,6 +89,7 @@ struct FileLocation {
   uint64_t length = 0;  // of the whole file
   uint32_t cell_bytes = 0;
   std::vector<LocatedBlock> blocks;  // by file offset, those that meet the asked range
+  std::string content;               // of an inline file, all its bytes; it has no blocks
   bool more = false;                 // the range goes on after the last block returned
   bool operator==(const FileLocation&) const = default;
 };
@@ -93,6 +113,8 @@ struct ClusterSettings {
   placement::Policy policy;
   uint64_t block_bytes = 0;
   uint32_t cell_bytes = 0;
+  uint32_t inline_bytes = 0;   // files up to here live in their inode
+  uint64_t trash_seconds = 0;  // how long what is removed is kept
   bool operator==(const ClusterSettings&) const = default;
 };
 
@@ -134,9 +156,22 @@ struct StatusQuery {
   bool operator==(const StatusQuery&) const = default;
 };
 
-using Query = std::variant<StatQuery, ListQuery, LocateQuery, MapQuery, StatusQuery>;
-using Answer =
-    std::variant<Attributes, Listing, FileLocation, placement::MapChanges, ClusterStatus>;
+// Of a directory, or a file, which holds itself.
+struct UseQuery {
+  std::string path;
+  bool operator==(const UseQuery&) const = default;
+};
+
+using Query = std::variant<StatQuery, ListQuery, LocateQuery, MapQuery, StatusQuery, UseQuery>;
+// A query and who asks it, which is then checked.
+struct Question {
+  Query query;
+  std::optional<Asker> asker;
+  bool operator==(const Question&) const = default;
+};
+
+using Answer = std::variant<Attributes, Listing, FileLocation, placement::MapChanges, ClusterStatus,
+                            DirectoryUse>;
 using QueryResponse = Result<Answer>;
 
 // "stat", for errors, traces and metrics.

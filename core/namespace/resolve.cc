@@ -2,6 +2,7 @@
 
 #include "core/base/check.h"
 #include "core/namespace/path.h"
+#include "core/namespace/permissions.h"
 
 namespace dogfs::metadata {
 namespace {
@@ -13,13 +14,16 @@ std::string_view up_to(std::string_view path, std::string_view name) {
 
 }  // namespace
 
-Result<Resolved> resolve(const Tables& tables, std::string_view path) {
+Result<Resolved> resolve(const Tables& tables, std::string_view path, const Asker* asker) {
   TRY(names, parse_path(path));
   Resolved out;
   out.policy = tables.settings().settings.policy;
   DentryRow here{.kind = EntryKind::kDirectory, .id = kRootDirectory, .home = {}};
   for (size_t i = 0; i < names.size(); ++i) {
-    out.policy = policy_below(tables, here, out.policy);
+    const auto row = tables.directory(here.id);
+    CHECK(row.has_value(), "directory {} has a name and no row", here.id);
+    TRY_VOID(check_access(asker, row->attributes, EntryKind::kDirectory, Access::kEnter, path));
+    out.policy = row->policy.value_or(out.policy);
     out.directories.push_back(here.id);
     out.name = names[i];
     const auto entry = tables.dentry(here.id, names[i]);

@@ -28,7 +28,7 @@ class Writer {
     kind(Kind::kNodeRegistered).id(reply.node).id(reply.version);
   }
   void operator()(const ClientRegistered& reply) {
-    kind(Kind::kClientRegistered).id(reply.client).id(reply.epoch);
+    kind(Kind::kClientRegistered).id(reply.client).id(reply.epoch).u32(reply.inline_bytes);
   }
   void operator()(const UploadStarted& reply) {
     kind(Kind::kUploadStarted).id(reply.file.home).id(reply.file.file).id(reply.epoch);
@@ -91,6 +91,7 @@ class Reader {
     ClientRegistered reply;
     reply.client = in_.id<ClientId>();
     reply.epoch = in_.id<Epoch>();
+    reply.inline_bytes = in_.u32();
     return reply;
   }
   Response upload_started() {

@@ -1,6 +1,7 @@
 #include "core/namespace/schema.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "core/base/check.h"
 #include "core/base/coding.h"
@@ -9,9 +10,34 @@
 namespace dogfs::metadata {
 namespace {
 
-constexpr uint8_t kRowFormat = 1;
+constexpr uint8_t kRowFormat = 2;
 constexpr uint8_t kDurableBit = 1;
+constexpr uint8_t kSharedBit = 8;  // beside a block's state
+// What follows in a directory row.
+constexpr uint8_t kPolicyBit = 1;
+constexpr uint8_t kQuotaBytesBit = 2;
+constexpr uint8_t kQuotaEntriesBit = 4;
+constexpr uint8_t kAttributesBit = 8;
+constexpr uint8_t kDirectoryBits = 15;
+// The first byte of a dentry.
+enum class Link : uint8_t { kDirectory = 1, kFileAtHome = 2, kFileElsewhere = 3 };
 constexpr size_t kIdBytes = 8;
+
+// In the byte of a file row that holds its state.
+constexpr uint8_t kFileStateBits = 3;
+constexpr uint8_t kFileLeaseBit = 4;    // client and epoch follow
+constexpr uint8_t kFileContentBit = 8;  // the bytes themselves stand instead of extents
+constexpr uint8_t kFileAttributesBit = 16;
+constexpr uint8_t kFileChangesBit = 32;
+constexpr uint8_t kFileHeadMax = 63;
+// Which attributes follow.
+constexpr uint8_t kOwnerBit = 1;
+constexpr uint8_t kGroupBit = 2;
+constexpr uint8_t kModeBit = 4;
+constexpr uint8_t kAccessedBit = 8;
+constexpr uint8_t kLabelsBit = 16;
+constexpr uint8_t kAttributeBits = 31;
+constexpr uint16_t kModeMax = 07777;
 
 // --- Keys ---
 
@@ -35,7 +61,8 @@ bool valid_tail(Tag tag, std::string_view tail) {
     case Tag::kSlot:
     case Tag::kSettings: return tail.empty();
     case Tag::kDentry: return !tail.empty() && tail.size() <= limits::kNameBytesMax;
-    case Tag::kFile: return tail.size() == kIdBytes;
+    case Tag::kFile:
+    case Tag::kReferrer: return tail.size() == kIdBytes;
     case Tag::kNode: return tail.size() == sizeof(NodeId::rep);
     case Tag::kOutbox: return tail.size() == 1 + kIdBytes && tail[0] >= 1 && tail[0] <= 3;
     case Tag::kSession: return tail.size() == kIdBytes || tail.size() == 2 * kIdBytes;
@@ -45,10 +72,45 @@ bool valid_tail(Tag tag, std::string_view tail) {
 
 // --- Rows ---
 
+bool label_before(const Label& a, const Label& b) {
+  return std::tie(a.kind, a.name) < std::tie(b.kind, b.name);
+}
+
 // LEB128, the shortest form only: small numbers are what most rows hold.
 void put_number(Encoder& out, uint64_t x) {
   for (; x >= 0x80; x >>= 7) out.u8(static_cast<uint8_t>(x | 0x80));
   out.u8(static_cast<uint8_t>(x));
+}
+
+// Eight bytes fixed are five or six when slot, incarnation and counter stand apart.
+template <class Id>
+void put_id(Encoder& out, Id id) {
+  out.u16(slot_of(id).value);
+  put_number(out, incarnation_of(id).value);
+  put_number(out, counter_of(id));
+}
+
+void put_text(Encoder& out, std::string_view text) {
+  put_number(out, text.size());
+  out.raw(text);
+}
+
+void put_attributes(Encoder& out, const InodeAttributes& attributes) {
+  out.u8(static_cast<uint8_t>(
+      (attributes.owner.empty() ? 0 : kOwnerBit) | (attributes.group.empty() ? 0 : kGroupBit) |
+      (attributes.mode ? kModeBit : 0) | (attributes.accessed ? kAccessedBit : 0) |
+      (attributes.labels.empty() ? 0 : kLabelsBit)));
+  if (!attributes.owner.empty()) put_text(out, attributes.owner);
+  if (!attributes.group.empty()) put_text(out, attributes.group);
+  if (attributes.mode) out.u16(*attributes.mode);
+  if (attributes.accessed) out.i64(attributes.accessed->nanoseconds);
+  if (attributes.labels.empty()) return;
+  put_number(out, attributes.labels.size());
+  for (const Label& label : attributes.labels) {
+    out.u8(static_cast<uint8_t>(label.kind));
+    put_text(out, label.name);
+    put_text(out, label.value);
+  }
 }
 
 // Reads fields of one row; bad() once anything was out of place.
@@ -75,6 +137,16 @@ class Reader {
     if (x > most) bad_ = true;
     return bad_ ? 0 : x;
   }
+  template <class Id>
+  Id id() {
+    return id_in<Id>(Slot(in_.u16()));
+  }
+  template <class Id>
+  Id id_in(Slot slot) {
+    const auto incarnation = number_up_to((1u << kIncarnationBits) - 1);
+    const auto counter = number_up_to((uint64_t{1} << kCounterBits) - 1);
+    return compose_id<Id>(slot, Incarnation(static_cast<uint16_t>(incarnation)), counter);
+  }
   template <class Enum>
   Enum choice(Enum first, Enum last) {
     const uint8_t x = in_.u8();
@@ -85,6 +157,24 @@ class Reader {
     const auto policy = placement::Policy::from_code(in_.u16());
     if (!policy) bad_ = true;
     return policy.value_or(placement::Policy());
+  }
+  std::string text(size_t least, size_t most) {
+    const uint64_t size = number_up_to(most);
+    if (size < least) bad_ = true;
+    return std::string(bad_ ? std::string_view() : in_.raw(size));
+  }
+  // Those whose bit is set: none of them can be what an absent one stands for.
+  InodeAttributes attributes_present() {
+    InodeAttributes out;
+    const uint8_t bits = in_.u8();
+    if (bits == 0 || bits > kAttributeBits) bad_ = true;
+    if (bits & kOwnerBit) out.owner = text(1, limits::kUserNameBytesMax);
+    if (bits & kGroupBit) out.group = text(1, limits::kUserNameBytesMax);
+    if (bits & kModeBit) out.mode = in_.u16();
+    if (out.mode.value_or(0) > kModeMax) bad_ = true;
+    if (bits & kAccessedBit) out.accessed = WallTime{in_.i64()};
+    if (bits & kLabelsBit) read_labels(out);
+    return out;
   }
   Decoder& plain() { return in_; }
   bool good() const { return !bad_ && in_.ok(); }
@@ -103,6 +193,18 @@ class Reader {
   }
 
  private:
+  void read_labels(InodeAttributes& into) {
+    const uint64_t count = number_up_to(limits::kLabelsMax);
+    if (count == 0) bad_ = true;
+    for (uint64_t i = 0; i < count && good(); ++i) {
+      Label label{.kind = choice(LabelKind::kXattr, LabelKind::kTag), .name = {}, .value = {}};
+      label.name = text(1, limits::kLabelNameBytesMax);
+      label.value = text(0, limits::kLabelsBytesMax);
+      if (i > 0 && !label_before(into.labels.back(), label)) bad_ = true;
+      into.labels.push_back(std::move(label));
+    }
+  }
+
   Decoder in_;
   size_t size_;
   uint8_t format_ = 0;
@@ -129,6 +231,9 @@ std::string file(FileHandle file) {
   return std::move(key_of(file.home.value, Tag::kFile).key(file.file)).take();
 }
 std::string block(BlockId block) { return key_of(block.value, Tag::kBlock).take(); }
+std::string referrer(BlockId block, InodeId file) {
+  return std::move(key_of(block.value, Tag::kReferrer).key(file)).take();
+}
 std::string slot(Slot slot) { return key_of(slot_id(slot), Tag::kSlot).take(); }
 
 Slot session_slot(ClientId client) { return Slot(static_cast<uint16_t>(client.value)); }
@@ -170,6 +275,10 @@ RequestId request_of(std::string_view tail) {
 
 }  // namespace key
 
+uint64_t FileRow::length() const {
+  return extents.empty() ? content.size() : extents.back().file_offset + extents.back().length;
+}
+
 uint32_t BlockRow::durable_shards() const {
   return static_cast<uint32_t>(std::ranges::count(shards, true, &ShardRow::durable));
 }
@@ -181,9 +290,17 @@ uint64_t BlockRow::placed_bytes() const {
 }
 
 std::string encode(const DirectoryRow& directory) {
+  const bool labelled = directory.attributes != InodeAttributes();
   Encoder out = row();
-  out.id(directory.parent).u16(directory.policy ? directory.policy->code() : 0);
+  out.u8(static_cast<uint8_t>(
+      (directory.policy ? kPolicyBit : 0) | (directory.quota.bytes ? kQuotaBytesBit : 0) |
+      (directory.quota.entries ? kQuotaEntriesBit : 0) | (labelled ? kAttributesBit : 0)));
+  put_id(out, directory.parent);
   out.i64(directory.modified.nanoseconds);
+  if (directory.policy) out.u16(directory.policy->code());
+  if (directory.quota.bytes) put_number(out, *directory.quota.bytes);
+  if (directory.quota.entries) put_number(out, *directory.quota.entries);
+  if (labelled) put_attributes(out, directory.attributes);
   return std::move(out).take();
 }
 
@@ -191,60 +308,92 @@ template <>
 Result<DirectoryRow> decode(std::string_view bytes) {
   Reader in(bytes);
   DirectoryRow row;
-  row.parent = in.plain().id<InodeId>();
-  if (const uint16_t code = in.plain().u16(); code != 0) {
-    const auto policy = placement::Policy::from_code(code);
-    if (policy) row.policy = *policy;
-    if (!policy) in.refuse();
-  }
+  const uint8_t head = in.plain().u8();
+  if (head > kDirectoryBits) in.refuse();
+  row.parent = in.id<InodeId>();
   row.modified.nanoseconds = in.plain().i64();
-  return in.finish(row, "directory");
+  if (head & kPolicyBit) row.policy = in.policy();
+  if (head & kQuotaBytesBit) row.quota.bytes = in.number();
+  if (head & kQuotaEntriesBit) row.quota.entries = in.number();
+  if (head & kAttributesBit) row.attributes = in.attributes_present();
+  return in.finish(std::move(row), "directory");
 }
 
-std::string encode(const DentryRow& dentry) {
+namespace {
+
+// The file takes the slot of its home.
+bool at_home(const DentryRow& dentry, InodeId directory) {
+  return dentry.home == directory && slot_of(dentry.id) == slot_of(directory);
+}
+
+}  // namespace
+
+std::string encode(const DentryRow& dentry, InodeId directory) {
   Encoder out = row();
-  out.u8(static_cast<uint8_t>(dentry.kind)).id(dentry.id);
-  if (dentry.kind == EntryKind::kFile) out.id(dentry.home);
+  if (dentry.kind == EntryKind::kDirectory) {
+    out.u8(static_cast<uint8_t>(Link::kDirectory));
+    put_id(out, dentry.id);
+  } else if (at_home(dentry, directory)) {
+    out.u8(static_cast<uint8_t>(Link::kFileAtHome));
+    put_number(out, incarnation_of(dentry.id).value);
+    put_number(out, counter_of(dentry.id));
+  } else {
+    out.u8(static_cast<uint8_t>(Link::kFileElsewhere));
+    put_id(out, dentry.id);
+    put_id(out, dentry.home);
+  }
   return std::move(out).take();
 }
 
-template <>
-Result<DentryRow> decode(std::string_view bytes) {
+Result<DentryRow> decode_dentry(std::string_view bytes, InodeId directory) {
   Reader in(bytes);
   DentryRow row;
-  row.kind = in.choice(EntryKind::kDirectory, EntryKind::kFile);
-  row.id = in.plain().id<InodeId>();
-  if (row.kind == EntryKind::kFile) row.home = in.plain().id<InodeId>();
+  const Link link = in.choice(Link::kDirectory, Link::kFileElsewhere);
+  row.kind = link == Link::kDirectory ? EntryKind::kDirectory : EntryKind::kFile;
+  if (link == Link::kFileAtHome) {
+    row.id = in.id_in<InodeId>(slot_of(directory));
+    row.home = directory;
+  } else {
+    row.id = in.id<InodeId>();
+    if (link == Link::kFileElsewhere) row.home = in.id<InodeId>();
+    if (link == Link::kFileElsewhere && at_home(row, directory)) in.refuse();
+  }
   return in.finish(row, "dentry");
 }
 
 // The state comes first: peek_file_state() relies on it.
 std::string encode(const FileRow& file) {
+  CHECK(file.extents.empty() || file.content.empty(), "a file of blocks and of bytes");
+  const bool labelled = file.attributes != InodeAttributes();
+  const bool leased = file.client.value != 0 || file.epoch.value != 0;
   Encoder out = row();
-  out.u8(static_cast<uint8_t>(file.state)).u16(file.policy.code());
-  out.i64(file.modified.nanoseconds);
-  put_number(out, file.length);
-  put_number(out, file.client.value);
-  put_number(out, file.epoch.value);
+  out.u8(static_cast<uint8_t>(static_cast<uint8_t>(file.state) | (leased ? kFileLeaseBit : 0) |
+                              (file.content.empty() ? 0 : kFileContentBit) |
+                              (labelled ? kFileAttributesBit : 0) |
+                              (file.changes == 0 ? 0 : kFileChangesBit)));
+  out.u16(file.policy.code()).i64(file.modified.nanoseconds);
+  if (leased) {
+    put_number(out, file.client.value);
+    put_number(out, file.epoch.value);
+  }
+  if (file.changes > 0) put_number(out, file.changes);
+  if (labelled) put_attributes(out, file.attributes);
+  if (!file.content.empty()) {
+    put_text(out, file.content);
+    return std::move(out).take();
+  }
   put_number(out, file.extents.size());
   for (const Extent& extent : file.extents) {
     put_number(out, extent.length);
-    out.id(extent.block);
+    put_id(out, extent.block);
     put_number(out, extent.block_offset);
   }
   return std::move(out).take();
 }
 
-template <>
-Result<FileRow> decode(std::string_view bytes) {
-  Reader in(bytes);
-  FileRow row;
-  row.state = in.choice(FileState::kUpload, FileState::kDropped);
-  row.policy = in.policy();
-  row.modified.nanoseconds = in.plain().i64();
-  row.length = in.number();
-  row.client = ClientId(in.number());
-  row.epoch = Epoch(in.number());
+namespace {
+
+void read_extents(Reader& in, FileRow& row) {
   const uint64_t count = in.number_up_to(limits::kFileBlocksMax);
   // Offsets are not stored: extents follow each other from 0.
   uint64_t offset = 0;
@@ -252,20 +401,53 @@ Result<FileRow> decode(std::string_view bytes) {
     Extent extent;
     extent.file_offset = offset;
     extent.length = in.number_up_to(limits::kBlockBytesMax);
-    extent.block = in.plain().id<BlockId>();
+    extent.block = in.id<BlockId>();
     extent.block_offset = in.number_up_to(limits::kBlockBytesMax);
     offset += extent.length;
     row.extents.push_back(extent);
   }
+}
+
+}  // namespace
+
+template <>
+Result<FileRow> decode(std::string_view bytes) {
+  Reader in(bytes);
+  FileRow row;
+  const uint8_t head = in.plain().u8();
+  const auto state = static_cast<FileState>(head & kFileStateBits);
+  if (state < FileState::kUpload || head > kFileHeadMax) {
+    in.refuse();
+  } else {
+    row.state = state;
+  }
+  row.policy = in.policy();
+  row.modified.nanoseconds = in.plain().i64();
+  if (head & kFileLeaseBit) {
+    row.client = ClientId(in.number());
+    row.epoch = Epoch(in.number());
+    if (!row.client && !row.epoch) in.refuse();
+  }
+  if (head & kFileChangesBit) row.changes = in.number();
+  if ((head & kFileChangesBit) != 0 && row.changes == 0) in.refuse();
+  if (head & kFileAttributesBit) row.attributes = in.attributes_present();
+  if ((head & kFileContentBit) != 0) {
+    row.content = in.text(1, limits::kInlineBytesMax);
+  } else {
+    read_extents(in, row);
+  }
   return in.finish(std::move(row), "file");
 }
 
-FileState peek_file_state(std::string_view bytes) { return static_cast<FileState>(bytes[1]); }
+FileState peek_file_state(std::string_view bytes) {
+  return static_cast<FileState>(bytes[1] & kFileStateBits);
+}
 
 std::string encode(const BlockRow& block) {
   CHECK(block.shards.size() == block.policy.width());
   Encoder out = row();
-  out.u8(static_cast<uint8_t>(block.state)).u16(block.policy.code());
+  out.u8(static_cast<uint8_t>(static_cast<uint8_t>(block.state) | (block.shared ? kSharedBit : 0)));
+  out.u16(block.policy.code());
   put_number(out, block.generation.value);
   put_number(out, block.placement_version.value);
   put_number(out, block.length);
@@ -280,7 +462,13 @@ template <>
 Result<BlockRow> decode(std::string_view bytes) {
   Reader in(bytes);
   BlockRow row;
-  row.state = in.choice(BlockState::kOpen, BlockState::kOrdered);
+  const uint8_t first = in.plain().u8();
+  row.shared = (first & kSharedBit) != 0;
+  const auto state = static_cast<BlockState>(first & ~kSharedBit);
+  if (state < BlockState::kOpen || state > BlockState::kOrdered)
+    in.refuse();
+  else
+    row.state = state;
   row.policy = in.policy();
   row.generation = Generation(in.number());
   row.placement_version = PlacementVersion(in.number());
@@ -293,6 +481,20 @@ Result<BlockRow> decode(std::string_view bytes) {
     if (shard.durable) shard.checksum = in.plain().u32();
   }
   return in.finish(std::move(row), "block");
+}
+
+std::string encode(const ReferrerRow& referrer) {
+  Encoder out = row();
+  put_id(out, referrer.home);
+  return std::move(out).take();
+}
+
+template <>
+Result<ReferrerRow> decode(std::string_view bytes) {
+  Reader in(bytes);
+  ReferrerRow row;
+  row.home = in.id<InodeId>();
+  return in.finish(row, "referrer");
 }
 
 std::string encode(const SessionRow& session) {
@@ -350,6 +552,8 @@ std::string encode(const SettingsRow& row_of_cluster) {
   Encoder out = row();
   out.id(settings.cluster).id(settings.incarnation).u32(settings.cluster_version);
   out.u16(settings.policy.code()).u64(settings.block_bytes).u32(settings.cell_bytes);
+  out.u32(settings.inline_bytes).u64(settings.trash_seconds).u64(row_of_cluster.trash_clock);
+  out.u8(row_of_cluster.importing ? 1 : 0).u64(row_of_cluster.imported);
   out.u64(row_of_cluster.next_client).u32(row_of_cluster.next_node);
   return std::move(out).take();
 }
@@ -364,6 +568,13 @@ Result<SettingsRow> decode(std::string_view bytes) {
   row.settings.policy = in.policy();
   row.settings.block_bytes = in.plain().u64();
   row.settings.cell_bytes = in.plain().u32();
+  row.settings.inline_bytes = in.plain().u32();
+  row.settings.trash_seconds = in.plain().u64();
+  row.trash_clock = in.plain().u64();
+  const uint8_t importing = in.plain().u8();
+  if (importing > 1) in.refuse();
+  row.importing = importing == 1;
+  row.imported = in.plain().u64();
   row.next_client = in.plain().u64();
   row.next_node = in.plain().u32();
   return in.finish(row, "settings");

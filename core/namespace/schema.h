@@ -29,6 +29,7 @@ enum class Tag : char {
   kFile = 'F',
   kNode = 'N',
   kOutbox = 'O',
+  kReferrer = 'R',
   kSession = 'S',
   kSettings = 'V',
 };
@@ -45,6 +46,7 @@ std::string directory(InodeId directory);
 std::string dentry(InodeId directory, std::string_view name);
 std::string file(FileHandle file);
 std::string block(BlockId block);
+std::string referrer(BlockId block, InodeId file);
 std::string slot(Slot slot);
 std::string session(ClientId client);
 // Sorts behind its session's key.
@@ -63,8 +65,8 @@ struct Parsed {
   std::string_view tail;
 };
 std::optional<Parsed> parse(std::string_view key);
-// Of tails: the file of kFile; kind and id of kOutbox; client and request (0: the session itself)
-// of kSession; the node of kNode.
+// Of tails: the file of kFile and kReferrer; kind and id of kOutbox; client and request (0: the
+// session itself) of kSession; the node of kNode.
 InodeId file_of(std::string_view tail);
 OutboxKind outbox_kind_of(std::string_view tail);
 uint64_t outbox_id_of(std::string_view tail);
@@ -77,6 +79,8 @@ struct DirectoryRow {
   InodeId parent;  // 0 for the root and for a directory in removal
   std::optional<placement::Policy> policy;
   WallTime modified;
+  Quota quota;
+  InodeAttributes attributes;
   bool operator==(const DirectoryRow&) const = default;
 };
 
@@ -106,10 +110,13 @@ struct FileRow {
   FileState state = FileState::kUpload;
   placement::Policy policy;
   WallTime modified;
-  uint64_t length = 0;
   ClientId client;              // of the lease; 0 when there is none
-  Epoch epoch;                  // of the last lease
+  Epoch epoch;                  // likewise
   std::vector<Extent> extents;  // contiguous from 0
+  std::string content;          // of an inline file, which has no extents
+  uint64_t changes = 0;         // since it was published
+  InodeAttributes attributes;
+  uint64_t length() const;  // of an upload: as allocated
   bool operator==(const FileRow&) const = default;
 };
 
@@ -133,6 +140,7 @@ struct BlockRow {
   Generation generation;
   PlacementVersion placement_version;
   uint64_t length = 0;           // open: as allocated; sealed: of its bytes
+  bool shared = false;           // its referrers are the rows of kReferrer; else one file has it
   std::vector<ShardRow> shards;  // policy.width() of them
 
   bool is_garbage() const { return state >= BlockState::kGarbage; }
@@ -140,6 +148,12 @@ struct BlockRow {
   // Bytes of the shards that are placed, as far as the row knows: each holds a k-th of the block.
   uint64_t placed_bytes() const;
   bool operator==(const BlockRow&) const = default;
+};
+
+// That the file, which was made in `home`, refers to a shared block.
+struct ReferrerRow {
+  InodeId home;
+  bool operator==(const ReferrerRow&) const = default;
 };
 
 struct SessionRow {
@@ -166,15 +180,20 @@ struct SlotRow {
 
 struct SettingsRow {
   ClusterSettings settings;
+  uint64_t trash_clock = 0;  // seconds counted while there was trash
+  bool importing = false;
+  uint64_t imported = 0;  // rows
   uint64_t next_client = 1;
   uint32_t next_node = 0;
   bool operator==(const SettingsRow&) const = default;
 };
 
 std::string encode(const DirectoryRow& row);
-std::string encode(const DentryRow& row);
+// A file in its home directory, as most are, needs no more than the counter of its id.
+std::string encode(const DentryRow& row, InodeId directory);
 std::string encode(const FileRow& row);
 std::string encode(const BlockRow& row);
+std::string encode(const ReferrerRow& row);
 std::string encode(const SessionRow& row);
 std::string encode(const OutboxRow& row);
 std::string encode(const SlotRow& row);
@@ -183,6 +202,7 @@ std::string encode(const SettingsRow& row);
 // kUnsupported for a format this build does not know, kCorrupt for bytes that are no such row.
 template <class Row>
 Result<Row> decode(std::string_view bytes);
+Result<DentryRow> decode_dentry(std::string_view bytes, InodeId directory);
 
 // The state of a file row, without decoding the rest; its bytes must be a file row.
 FileState peek_file_state(std::string_view bytes);

@@ -26,7 +26,9 @@ Response apply(Tables& tables, const EntryContext& entry, const RegisterClient&)
   const SessionRow session{
       .epoch = Epoch(entry.index.value), .acknowledged_below = {}, .results = 0};
   tables.put(client, session);
-  return ClientRegistered{.client = client, .epoch = session.epoch};
+  return ClientRegistered{.client = client,
+                          .epoch = session.epoch,
+                          .inline_bytes = tables.settings().settings.inline_bytes};
 }
 
 Response apply(Tables& tables, const EntryContext&, const ExpireSession& operation) {

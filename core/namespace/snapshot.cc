@@ -3,6 +3,7 @@
 #include "core/base/limits.h"
 #include "core/base/mutation.h"
 #include "core/namespace/btree.h"
+#include "core/namespace/import.h"
 #include "core/namespace/state_machine.h"
 #include "core/namespace/tables.h"
 
@@ -61,6 +62,23 @@ std::optional<std::string> Snapshot::next_piece(std::string& position, size_t by
   return std::move(out).take();
 }
 
+Snapshot::Exported Snapshot::next_rows(std::string& position, size_t bytes_max) const {
+  Exported out;
+  size_t bytes = 0, seen = 0;
+  auto at = rows_->view.seek(position.empty() ? "" : position.substr(1) + std::string(1, '\0'));
+  for (; at.valid(); at.next()) {
+    // Rows that are left away are work, too: a piece of sessions alone must end.
+    if (bytes >= bytes_max || ++seen > limits::kImportRowsMax) break;
+    position = kBegun;
+    position += at.key();
+    if (!is_exported(*key::parse(at.key()), at.value())) continue;
+    bytes += at.key().size() + at.value().size();
+    out.rows.push_back({std::string(at.key()), std::string(at.value())});
+  }
+  out.more = at.valid();
+  return out;
+}
+
 StateMachine::Restore StateMachine::begin_restore() { return Restore(*this); }
 
 StateMachine::Restore::Restore(StateMachine& machine)
@@ -98,6 +116,7 @@ Result<> StateMachine::Restore::finish() {
   if (!started_ || rows.size() != rows_expected_ || rows.digest() != digest_expected_) {
     return fail(Code::kCorrupt, "a snapshot of {} rows came with {}", rows_expected_, rows.size());
   }
+  tables_->finish_restore();
   machine_->tables_ = std::move(tables_);
   tables_ = std::make_unique<Tables>();
   if (!MUTANT("M9")) machine_->applied_ = applied_;

@@ -3,11 +3,16 @@
 #include "core/base/check.h"
 #include "core/base/digest.h"
 #include "core/namespace/cluster.h"
+#include "core/namespace/contents.h"
 #include "core/namespace/directories.h"
+#include "core/namespace/files.h"
 #include "core/namespace/garbage.h"
+#include "core/namespace/import.h"
 #include "core/namespace/path.h"
+#include "core/namespace/quota.h"
 #include "core/namespace/sessions.h"
 #include "core/namespace/tables.h"
+#include "core/namespace/trash.h"
 #include "core/namespace/uploads.h"
 
 namespace dogfs::metadata {
@@ -36,14 +41,21 @@ Response respond(Tables& tables, LogIndex index, const Command& command) {
   if (!tables.created() && !create) {
     return fail(Code::kUnavailable, "the cluster is not created yet");
   }
-  const EntryContext entry{.index = index, .wall = command.wall, .client = command.client};
+  const EntryContext entry{.index = index,
+                           .wall = command.wall,
+                           .client = command.client,
+                           .asker = command.asker ? &*command.asker : nullptr};
   if (!leader_operation(command.operation)) {
-    return apply_once(tables, command, [&] { return execute(tables, entry, command.operation); });
+    return apply_once(tables, command, [&]() -> Response {
+      TRY_VOID(check_not_importing(tables, command.operation));
+      return execute(tables, entry, command.operation);
+    });
   }
   if (command.client) {
     return fail(Code::kInvalid, "{} is not an operation of a session",
                 operation_name(command.operation));
   }
+  TRY_VOID(check_not_importing(tables, command.operation));
   return execute(tables, entry, command.operation);
 }
 
@@ -73,7 +85,14 @@ uint64_t StateMachine::digest() const {
 const placement::ClusterMap& StateMachine::cluster_map() const { return tables_->map(); }
 const ClusterSettings& StateMachine::settings() const { return tables_->settings().settings; }
 Counters StateMachine::counters() const { return tables_->counters(); }
-bool StateMachine::removal_pending() const { return !tables_->removals().empty(); }
+bool StateMachine::removal_pending() const {
+  return !tables_->settings().importing && !tables_->removals().empty();
+}
+
+bool StateMachine::trash_pending() const {
+  return !tables_->settings().importing && metadata::trash_pending(*tables_);
+}
+uint64_t StateMachine::trash_clock() const { return tables_->settings().trash_clock; }
 
 BlockId StateMachine::allocation_mark(Slot slot) const {
   return compose_id<BlockId>(slot, settings().incarnation, tables_->slot(slot).next_block);

@@ -36,6 +36,13 @@ class Snapshot {
   // after the last one. Pieces are made in order; `position` starts empty and is moved on.
   std::optional<std::string> next_piece(std::string& position, size_t bytes_max) const;
 
+  // The same for an export: no header, only rows that an import takes.
+  struct Exported {
+    std::vector<ImportedRow> rows;
+    bool more = false;
+  };
+  Exported next_rows(std::string& position, size_t bytes_max) const;
+
  private:
   friend class StateMachine;
   struct Rows;
@@ -71,20 +78,26 @@ class StateMachine {
   // --- Reads ---
   // Paths are checked as commands' are. kNotFound, and kPrecondition when a file stands where a
   // directory must.
-  Result<Attributes> stat(std::string_view path) const;
+  // An asker, if given, is checked: kDenied.
+  Result<Attributes> stat(std::string_view path, const Asker* asker = nullptr) const;
   // Entries of a directory named after `after` ("" from the start), at most `limit` of them
   // (capped at limits::kListPageMax). kNotFound; kPrecondition for a file.
-  Result<Listing> list(std::string_view path, std::string_view after, size_t limit) const;
+  Result<Listing> list(std::string_view path, std::string_view after, size_t limit,
+                       const Asker* asker = nullptr) const;
   struct Range {
     uint64_t offset = 0;
     uint64_t length = UINT64_MAX;
   };
   // The blocks of a published file that meet the range, at most limits::kBlocksPerLocation.
-  Result<FileLocation> locate(std::string_view path, Range range) const;
-  Result<FileLocation> locate(FileHandle file, Range range) const;
+  Result<FileLocation> locate(std::string_view path, Range range,
+                              const Asker* asker = nullptr) const;
+  Result<FileLocation> locate(FileHandle file, Range range, const Asker* asker = nullptr) const;
+
+  // What lies below a directory, which is known without a walk. kNotFound.
+  Result<DirectoryUse> use(std::string_view path, const Asker* asker = nullptr) const;
 
   // Any of the reads above and below, as a client sends it.
-  QueryResponse answer(const Query& query) const;
+  QueryResponse answer(const Query& query, const Asker* asker = nullptr) const;
 
   const placement::ClusterMap& cluster_map() const;
   const ClusterSettings& settings() const;
@@ -96,6 +109,9 @@ class StateMachine {
   std::vector<GarbageBlock> garbage(BlockId after, size_t limit) const;
   // True while RemoveStep has something to do.
   bool removal_pending() const;
+  // True while something lies in the trash, whose clock is then to be moved; in seconds.
+  bool trash_pending() const;
+  uint64_t trash_clock() const;
   // Blocks below this mark of their slot have been allocated at some time: what has no row is an
   // orphan. Ids at or above it are not yet known here.
   BlockId allocation_mark(Slot slot) const;

@@ -14,6 +14,12 @@ Row must_decode(std::string_view bytes) {
   return *std::move(row);
 }
 
+DentryRow must_decode_dentry(std::string_view bytes, InodeId directory) {
+  auto row = decode_dentry(bytes, directory);
+  CHECK(row.has_value(), "{}", row.error());
+  return *row;
+}
+
 template <class Row>
 std::optional<Row> read(const BTreeView& rows, const std::string& key) {
   const auto bytes = rows.find(key);
@@ -40,7 +46,8 @@ Result<> check_session_row(std::string_view tail, std::string_view bytes) {
 Result<> check_value(const key::Parsed& key, std::string_view bytes) {
   switch (key.tag) {
     case Tag::kDirectory: return check_row<DirectoryRow>(bytes);
-    case Tag::kDentry: return check_row<DentryRow>(bytes);
+    case Tag::kDentry: return verdict(decode_dentry(bytes, InodeId(key.id)));
+    case Tag::kReferrer: return check_row<ReferrerRow>(bytes);
     case Tag::kFile: return check_row<FileRow>(bytes);
     case Tag::kBlock: return check_row<BlockRow>(bytes);
     case Tag::kSlot: return check_row<SlotRow>(bytes);
@@ -102,7 +109,9 @@ std::optional<DirectoryRow> Tables::directory(InodeId id) const {
   return read<DirectoryRow>(rows_, key::directory(id));
 }
 std::optional<DentryRow> Tables::dentry(InodeId directory, std::string_view name) const {
-  return read<DentryRow>(rows_, key::dentry(directory, name));
+  const auto bytes = rows_.find(key::dentry(directory, name));
+  if (!bytes) return std::nullopt;
+  return must_decode_dentry(*bytes, directory);
 }
 std::optional<FileRow> Tables::file(FileHandle file) const {
   return read<FileRow>(rows_, key::file(file));
@@ -110,6 +119,17 @@ std::optional<FileRow> Tables::file(FileHandle file) const {
 std::optional<BlockRow> Tables::block(BlockId block) const {
   return read<BlockRow>(rows_, key::block(block));
 }
+std::optional<ReferrerRow> Tables::referrer(BlockId block, InodeId file) const {
+  return read<ReferrerRow>(rows_, key::referrer(block, file));
+}
+
+bool Tables::referred(BlockId block) const {
+  const auto at = rows_.seek(key::referrer(block, InodeId(0)));
+  if (!at.valid()) return false;
+  const auto parsed = must_parse(at.key());
+  return parsed.id == block.value && parsed.tag == Tag::kReferrer;
+}
+
 std::optional<SessionRow> Tables::session(ClientId client) const {
   return read<SessionRow>(rows_, key::session(client));
 }
@@ -135,7 +155,7 @@ std::optional<Tables::Entry> Tables::next_entry(InodeId directory, std::string_v
   if (!at.valid()) return std::nullopt;
   const auto parsed = must_parse(at.key());
   if (parsed.id != directory.value || parsed.tag != Tag::kDentry) return std::nullopt;
-  return Entry{std::string(parsed.tail), must_decode<DentryRow>(at.value())};
+  return Entry{std::string(parsed.tail), must_decode_dentry(at.value(), directory)};
 }
 
 // --- Writing ---
@@ -144,10 +164,18 @@ void Tables::put(InodeId directory, const DirectoryRow& row) {
   write(key::directory(directory), encode(row));
 }
 void Tables::put(InodeId directory, std::string_view name, const DentryRow& row) {
-  write(key::dentry(directory, name), encode(row));
+  const std::string key = key::dentry(directory, name);
+  if (const auto old = rows_.find(key)) {
+    count_entry(directory, must_decode_dentry(*old, directory), -1);
+  }
+  write(key, encode(row, directory));
+  count_entry(directory, row, 1);
 }
 void Tables::put(FileHandle file, const FileRow& row) { write(key::file(file), encode(row)); }
 void Tables::put(BlockId block, const BlockRow& row) { write(key::block(block), encode(row)); }
+void Tables::put(BlockId block, InodeId file, const ReferrerRow& row) {
+  write(key::referrer(block, file), encode(row));
+}
 void Tables::put(ClientId client, const SessionRow& row) {
   write(key::session(client), encode(row));
 }
@@ -160,12 +188,20 @@ void Tables::put(Slot slot, OutboxKind kind, uint64_t id, const OutboxRow& row) 
 }
 void Tables::put(const SettingsRow& row) { write(key::settings(), encode(row)); }
 
-void Tables::erase_directory(InodeId directory) { erase(key::directory(directory)); }
+void Tables::erase_directory(InodeId directory) {
+  erase(key::directory(directory));
+  directories_.erase(directory);
+}
 void Tables::erase_dentry(InodeId directory, std::string_view name) {
-  erase(key::dentry(directory, name));
+  const std::string key = key::dentry(directory, name);
+  const auto old = rows_.find(key);
+  CHECK(old.has_value(), "erasing a name that is not there");
+  count_entry(directory, must_decode_dentry(*old, directory), -1);
+  erase(key);
 }
 void Tables::erase_file(FileHandle file) { erase(key::file(file)); }
 void Tables::erase_block(BlockId block) { erase(key::block(block)); }
+void Tables::erase_referrer(BlockId block, InodeId file) { erase(key::referrer(block, file)); }
 void Tables::erase_outbox(Slot slot, OutboxKind kind, uint64_t id) {
   erase(key::outbox(slot, kind, id));
 }
@@ -250,6 +286,7 @@ void Tables::account(std::string_view key, std::string_view value, int sign) {
   const auto parsed = must_parse(key);
   count_row(counters_, parsed, value, sign);
   if (parsed.tag == Tag::kFile) account_upload(parsed, value, sign);
+  if (parsed.tag == Tag::kDirectory) account_directory(InodeId(parsed.id), value, sign);
   if (parsed.tag == Tag::kOutbox) account_outbox(parsed, key, sign);
   if (parsed.tag == Tag::kSettings && sign > 0) settings_ = must_decode<SettingsRow>(value);
   if (parsed.tag == Tag::kSession && !key::request_of(parsed.tail)) {
@@ -257,6 +294,73 @@ void Tables::account(std::string_view key, std::string_view value, int sign) {
     if (sign > 0) sessions_[client] = must_decode<SessionRow>(value).epoch;
     if (sign < 0) sessions_.erase(client);
   }
+}
+
+// --- What directories hold ---
+
+Use Tables::use(InodeId directory) const {
+  const auto found = directories_.find(directory);
+  return found == directories_.end() ? Use() : found->second.below;
+}
+
+InodeId Tables::parent(InodeId directory) const {
+  const auto found = directories_.find(directory);
+  return found == directories_.end() ? InodeId(0) : found->second.parent;
+}
+
+Use Tables::use_of(const DentryRow& entry) const {
+  if (entry.kind == EntryKind::kFile) {
+    const auto row = file(entry.file());
+    return {.bytes = row ? row->length() : 0, .entries = 1};
+  }
+  Use out = use(entry.id);
+  ++out.entries;
+  return out;
+}
+
+// The bound ends the walk when a planted bug has made a loop.
+void Tables::count_entry(InodeId directory, const DentryRow& entry, int sign) {
+  const Use amount = use_of(entry);
+  for (size_t steps = 0; directory && steps < directories_.size(); ++steps) {
+    const auto here = directories_.find(directory);
+    if (here == directories_.end()) return;
+    count(here->second.below.bytes, sign, amount.bytes);
+    count(here->second.below.entries, sign, amount.entries);
+    directory = here->second.parent;
+  }
+}
+
+// A row that is written again keeps what the directory holds: only erase() takes the place away.
+void Tables::account_directory(InodeId directory, std::string_view value, int sign) {
+  const auto row = must_decode<DirectoryRow>(value);
+  if (row.quota != Quota()) count(quotas_, sign);
+  if (sign > 0) directories_[directory].parent = row.parent;
+}
+
+std::map<InodeId, Use> Tables::scan_uses() const {
+  std::map<InodeId, Use> direct, all;
+  for (auto at = rows_.seek(""); at.valid(); at.next()) {
+    const auto parsed = must_parse(at.key());
+    const InodeId id(parsed.id);
+    if (parsed.tag == Tag::kDirectory) direct[id], all[id];
+    if (parsed.tag != Tag::kDentry) continue;
+    const DentryRow entry = must_decode_dentry(at.value(), id);
+    Use& use = direct[id];
+    ++use.entries;
+    if (entry.kind == EntryKind::kFile) use.bytes += use_of(entry).bytes;
+  }
+  for (const auto& [id, use] : direct) {
+    InodeId here = id;
+    for (size_t steps = 0; here && steps < all.size(); ++steps, here = parent(here)) {
+      all[here].bytes += use.bytes;
+      all[here].entries += use.entries;
+    }
+  }
+  return all;
+}
+
+void Tables::finish_restore() {
+  for (const auto& [directory, use] : scan_uses()) directories_[directory].below = use;
 }
 
 void Tables::account_upload(const key::Parsed& parsed, std::string_view value, int sign) {
@@ -279,6 +383,10 @@ void Tables::account_outbox(const key::Parsed& parsed, std::string_view key, int
   uint64_t& count_of_slot = garbage_slots_[slot];
   count(count_of_slot, sign);
   if (count_of_slot == 0) garbage_slots_.erase(slot);
+}
+
+Result<> Tables::check(const key::Parsed& key, std::string_view value) {
+  return check_value(key, value);
 }
 
 Result<> Tables::restore(std::string_view key, std::string_view value) {

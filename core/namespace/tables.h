@@ -30,6 +30,9 @@ class Tables {
   std::optional<DentryRow> dentry(InodeId directory, std::string_view name) const;
   std::optional<FileRow> file(FileHandle file) const;
   std::optional<BlockRow> block(BlockId block) const;
+  std::optional<ReferrerRow> referrer(BlockId block, InodeId file) const;
+  // Whether any file is in the set of those that refer to a shared block.
+  bool referred(BlockId block) const;
   std::optional<SessionRow> session(ClientId client) const;
   std::optional<Response> result(ClientId client, RequestId request) const;
   SlotRow slot(Slot slot) const;
@@ -45,6 +48,15 @@ class Tables {
   };
   std::optional<Entry> next_entry(InodeId directory, std::string_view after) const;
 
+  // What lies below a directory, itself not counted; nothing for one that is not there.
+  Use use(InodeId directory) const;
+  // What the name of an entry adds to the use of its directory.
+  Use use_of(const DentryRow& entry) const;
+  // The directory above; 0 for the root and for one in removal.
+  InodeId parent(InodeId directory) const;
+  // Some directory has a quota.
+  bool any_quota() const { return quotas_ > 0; }
+
   const BTreeView& rows() const { return rows_; }
   const Counters& counters() const { return counters_; }
   // Keys of the outbox rows that RemoveStep works on, and of those of garbage per slot.
@@ -55,9 +67,12 @@ class Tables {
 
   // --- Writing ---
   void put(InodeId directory, const DirectoryRow& row);
+  // The row of what gets the name must be there: its use is counted in all directories above. The
+  // length of a file changes only while it has no name.
   void put(InodeId directory, std::string_view name, const DentryRow& row);
   void put(FileHandle file, const FileRow& row);
   void put(BlockId block, const BlockRow& row);
+  void put(BlockId block, InodeId file, const ReferrerRow& row);
   void put(ClientId client, const SessionRow& row);
   void put(ClientId client, RequestId request, const Response& response);
   void put(Slot slot, const SlotRow& row);
@@ -76,6 +91,7 @@ class Tables {
   void erase_dentry(InodeId directory, std::string_view name);
   void erase_file(FileHandle file);
   void erase_block(BlockId block);
+  void erase_referrer(BlockId block, InodeId file);
   void erase_outbox(Slot slot, OutboxKind kind, uint64_t id);
   // With results below `below`; returns how many there were.
   uint32_t erase_results(ClientId client, RequestId below);
@@ -91,13 +107,26 @@ class Tables {
   Slot new_directory_slot(Slot parent);
 
   BTreeView freeze() { return rows_.freeze(); }
+  // Whether a row may be restored.
+  static Result<> check(const key::Parsed& key, std::string_view value);
   // A row of a snapshot. kUnsupported and kCorrupt as decode(); also for bytes that are no key.
   Result<> restore(std::string_view key, std::string_view value);
+  // After the last of them: what directories hold.
+  void finish_restore();
 
   // The counters, counted from the rows.
   Counters scan_counters() const;
+  // The same for the uses of directories.
+  std::map<InodeId, Use> scan_uses() const;
 
  private:
+  struct Directory {
+    InodeId parent;
+    Use below;
+  };
+  // Adds what the entry holds to the directory and all above it, or takes it away.
+  void count_entry(InodeId directory, const DentryRow& entry, int sign);
+  void account_directory(InodeId directory, std::string_view value, int sign);
   void write(const std::string& key, std::string_view value);
   void erase(const std::string& key);
   // Rows with begin <= key < end; returns how many there were.
@@ -114,6 +143,8 @@ class Tables {
   std::map<Slot, uint64_t> garbage_slots_;
   std::map<FileHandle, OpenUpload> uploads_;
   std::map<ClientId, Epoch> sessions_;
+  std::map<InodeId, Directory> directories_;
+  uint64_t quotas_ = 0;  // directories that have one
   SettingsRow settings_;
   placement::ClusterMap map_;
   placement::WeightedSpread strategy_;

@@ -5,9 +5,10 @@
 #include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/base/mutation.h"
+#include "core/namespace/files.h"
 #include "core/namespace/garbage.h"
 #include "core/namespace/path.h"
-#include "core/namespace/resolve.h"
+#include "core/namespace/permissions.h"
 
 namespace dogfs::metadata {
 namespace {
@@ -46,6 +47,14 @@ Result<> check_given_back(const FileRow& row, size_t kept) {
   if (given_back <= limits::kRemoveStepMax) return {};
   return fail(Code::kTooLarge, "{} blocks to give back at once, {} are allowed", given_back,
               limits::kRemoveStepMax);
+}
+
+void give_back(Tables& tables, const EntryContext& entry, FileHandle file, FileRow& row,
+               size_t kept) {
+  const auto first = row.extents.begin() + static_cast<ptrdiff_t>(kept);
+  const std::vector<Extent> dropped(first, row.extents.end());
+  row.extents.resize(kept);
+  release_extents(tables, entry, file.file, dropped, row.extents);
 }
 
 // --- Allocation ---
@@ -196,51 +205,29 @@ Result<size_t> check_content(const Tables& tables, FileRow& row, uint64_t length
   return count;
 }
 
-Result<Resolved> check_target(const Tables& tables, const Publish& operation) {
-  TRY(target, resolve(tables, operation.path));
-  if (target.root() || (target.entry && target.entry->kind == EntryKind::kDirectory)) {
-    return fail(Code::kExists, "{} is a directory", shown(operation.path));
-  }
-  if (target.parent() != operation.file.home) {
-    return fail(Code::kPrecondition,
-                "the directory of {} was replaced while the file was written; write it again",
-                shown(operation.path));
-  }
-  if (target.entry && operation.condition == PublishCondition::kIfAbsent) {
-    return fail(Code::kExists, "{} exists", shown(operation.path));
-  }
-  return target;
-}
-
 }  // namespace
 
 Response apply(Tables& tables, const EntryContext& entry, const StartUpload& operation) {
-  TRY(target, resolve(tables, operation.path));
-  if (target.root() || (target.entry && target.entry->kind == EntryKind::kDirectory)) {
-    return fail(Code::kExists, "{} is a directory", shown(operation.path));
-  }
-  if (target.entry && !operation.overwrite) {
-    return fail(Code::kExists, "{} exists", shown(operation.path));
-  }
+  const auto condition =
+      operation.overwrite ? PublishCondition::kOverwrite : PublishCondition::kIfAbsent;
+  TRY(target,
+      file_place(tables, entry, {.path = operation.path, .condition = condition, .version = {}}));
   if (tables.uploads().size() >= limits::kUploadsMax) {
     return fail(Code::kUnavailable, "{} files are being written, no more can; try later",
                 limits::kUploadsMax);
   }
-  const Slot slot = slot_of(target.parent());
-  if (!tables.has_inodes(slot)) {
-    return fail(Code::kTooLarge, "the directory of {} can take no more new files; use another",
-                shown(operation.path));
-  }
+  TRY_VOID(check_room(tables, target, operation.path));
+  TRY_VOID(check_growth(tables, target, 0));
   const auto policy = operation.policy.value_or(target.policy);
   TRY_VOID(placement::check_fits(tables.map(), policy));
-  const FileHandle file{target.parent(), tables.new_inode(slot)};
+  const FileHandle file{target.parent(), tables.new_inode(slot_of(target.parent()))};
   const FileRow row{.state = FileState::kUpload,
                     .policy = policy,
                     .modified = entry.wall,
-                    .length = 0,
                     .client = entry.client,
                     .epoch = Epoch(1),
-                    .extents = {}};
+                    .extents = {},
+                    .content = {}};
   tables.put(file, row);
   const ClusterSettings& settings = tables.settings().settings;
   return UploadStarted{.file = file,
@@ -266,10 +253,7 @@ Response apply(Tables& tables, const EntryContext& entry, const AllocateBlocks& 
     TRY(choice, placement::place_block(tables.strategy(), tables.map(), row.policy, seed));
     servers.push_back(std::move(choice));
   }
-  for (size_t i = kept; i < row.extents.size(); ++i) {
-    drop_block(tables, entry, row.extents[i].block);
-  }
-  row.extents.resize(kept);
+  give_back(tables, entry, operation.file, row, kept);
   BlocksAllocated reply{.policy = row.policy, .blocks = {}};
   for (size_t i = 0; i < operation.lengths.size(); ++i) {
     reply.blocks.push_back(allocate(tables, operation.file, servers[i], row, operation.lengths[i]));
@@ -299,22 +283,27 @@ Response apply(Tables& tables, const EntryContext& entry, const CommitBlocks& op
 
 Response apply(Tables& tables, const EntryContext& entry, const Publish& operation) {
   TRY(row, held_upload(tables, entry, operation.file, operation.epoch));
-  TRY(target, check_target(tables, operation));
+  TRY(target, file_place(tables, entry,
+                         {.path = operation.path,
+                          .condition = operation.condition,
+                          .version = operation.version}));
+  TRY_VOID(check_attributes(operation.attributes));
+  if (target.parent() != operation.file.home) {
+    return fail(Code::kPrecondition,
+                "the directory of {} was replaced while the file was written; write it again",
+                shown(operation.path));
+  }
   TRY(used, check_content(tables, row, operation.length));
   TRY_VOID(check_given_back(row, used));
-  for (size_t i = used; i < row.extents.size(); ++i) {
-    drop_block(tables, entry, row.extents[i].block);
-  }
-  row.extents.resize(used);
+  TRY_VOID(check_growth(tables, target, operation.length));
+  give_back(tables, entry, operation.file, row, used);
   row.state = FileState::kPublished;
   row.client = ClientId(0);
-  row.length = operation.length;
+  row.epoch = Epoch(0);
   row.modified = entry.wall;
+  row.attributes = made_by(entry.asker, operation.attributes);
   tables.put(operation.file, row);
-  tables.put(
-      target.parent(), target.name,
-      DentryRow{.kind = EntryKind::kFile, .id = operation.file.file, .home = operation.file.home});
-  if (target.entry) drop_file(tables, entry, slot_of(target.parent()), target.entry->file());
+  link_file(tables, entry, target, operation.file);
   return Done{};
 }
 

@@ -19,6 +19,7 @@ class OperationWriter {
     to.set_policy(op.policy.code());
     to.set_block_bytes(op.block_bytes);
     to.set_cell_bytes(op.cell_bytes);
+    to.set_inline_bytes(op.inline_bytes);
   }
   void operator()(const metadata::RegisterNode& op) {
     auto& to = *out_.mutable_register_node();
@@ -63,6 +64,7 @@ class OperationWriter {
   void operator()(const metadata::Remove& op) {
     out_.mutable_remove()->set_path(op.path);
     out_.mutable_remove()->set_recursive(op.recursive);
+    out_.mutable_remove()->set_forever(op.forever);
   }
   void operator()(const metadata::StartUpload& op) {
     auto& to = *out_.mutable_start_upload();
@@ -90,7 +92,51 @@ class OperationWriter {
     to.set_path(op.path);
     to.set_length(op.length);
     to.set_condition(static_cast<uint32_t>(op.condition));
+    write(op.version, op.attributes, to);
   }
+  void operator()(const metadata::PutInline& op) {
+    auto& to = *out_.mutable_put_inline();
+    to.set_path(op.path);
+    if (op.policy) to.set_policy(op.policy->code());
+    to.set_content(op.content);
+    to.set_condition(static_cast<uint32_t>(op.condition));
+    write(op.version, op.attributes, to);
+  }
+  void operator()(const metadata::Copy& op) {
+    auto& to = *out_.mutable_copy();
+    to.set_from(op.from);
+    to.set_to(op.to);
+    to.set_condition(static_cast<uint32_t>(op.condition));
+    if (op.version != metadata::FileVersion()) put(op.version, *to.mutable_version());
+  }
+  void operator()(const metadata::Truncate& op) {
+    out_.mutable_truncate()->set_path(op.path);
+    out_.mutable_truncate()->set_length(op.length);
+  }
+  void operator()(const metadata::Concatenate& op) {
+    auto& to = *out_.mutable_concatenate();
+    to.set_path(op.path);
+    for (const auto& source : op.sources) to.add_sources(source);
+  }
+  void operator()(const metadata::SetQuota& op) {
+    out_.mutable_set_quota()->set_path(op.path);
+    put(op.quota, *out_.mutable_set_quota()->mutable_quota());
+  }
+  void operator()(const metadata::BeginImport& op) { put(op, *out_.mutable_begin_import()); }
+  void operator()(const metadata::ImportRows& op) {
+    for (const auto& row : op.rows) put(row, *out_.mutable_import_rows()->add_rows());
+  }
+  void operator()(const metadata::FinishImport& op) {
+    out_.mutable_finish_import()->set_rows(op.rows);
+  }
+  void operator()(const metadata::SetTrash& op) {
+    out_.mutable_set_trash()->set_seconds(op.seconds);
+  }
+  void operator()(const metadata::AdvanceTrash& op) {
+    out_.mutable_advance_trash()->set_from(op.from);
+    out_.mutable_advance_trash()->set_to(op.to);
+  }
+  void operator()(const metadata::SetAttributes& op) { put(op, *out_.mutable_set_attributes()); }
   void operator()(const metadata::AbandonUpload& op) {
     write(op.file, op.epoch, *out_.mutable_abandon_upload());
   }
@@ -118,6 +164,13 @@ class OperationWriter {
   }
 
  private:
+  // What is not there is not written.
+  template <class Message>
+  static void write(const metadata::FileVersion& version,
+                    const metadata::InodeAttributes& attributes, Message& to) {
+    if (version != metadata::FileVersion()) put(version, *to.mutable_version());
+    if (attributes != metadata::InodeAttributes()) put(attributes, *to.mutable_attributes());
+  }
   static void write(const metadata::FileHandle& file, Epoch epoch, UploadLease& to) {
     put(file, *to.mutable_file());
     to.set_epoch(epoch.value);
@@ -150,7 +203,8 @@ Operation read(const CreateCluster& from) {
   return metadata::CreateCluster{.cluster = ClusterId(from.cluster()),
                                  .policy = policy,
                                  .block_bytes = from.block_bytes(),
-                                 .cell_bytes = from.cell_bytes()};
+                                 .cell_bytes = from.cell_bytes(),
+                                 .inline_bytes = from.inline_bytes()};
 }
 
 Operation read(const RegisterNode& from) {
@@ -189,7 +243,8 @@ Operation read(const Rename& from) {
 
 Operation read(const Remove& from) {
   TRY(path, checked_path(from.path()));
-  return metadata::Remove{.path = std::move(path), .recursive = from.recursive()};
+  return metadata::Remove{
+      .path = std::move(path), .recursive = from.recursive(), .forever = from.forever()};
 }
 
 Operation read(const StartUpload& from) {
@@ -231,16 +286,68 @@ Operation read(const CommitBlocks& from) {
   return commit;
 }
 
-Operation read(const Publish& from) {
+Result<metadata::PublishCondition> checked_condition(uint32_t condition) {
   using metadata::PublishCondition;
+  return checked_enum(condition, PublishCondition::kOverwrite, PublishCondition::kIfVersion,
+                      "publish condition");
+}
+
+Operation read(const PutInline& from) {
   TRY(path, checked_path(from.path()));
-  TRY(condition, checked_enum(from.condition(), PublishCondition::kOverwrite,
-                              PublishCondition::kIfAbsent, "publish condition"));
+  TRY(policy, optional_policy(from.policy()));
+  TRY(content, checked_content(from.content()));
+  TRY(condition, checked_condition(from.condition()));
+  TRY(attributes, read(from.attributes()));
+  return metadata::PutInline{.path = std::move(path),
+                             .policy = policy,
+                             .content = std::move(content),
+                             .condition = condition,
+                             .version = version_of(from.version()),
+                             .attributes = std::move(attributes)};
+}
+
+Operation read(const Publish& from) {
+  TRY(path, checked_path(from.path()));
+  TRY(condition, checked_condition(from.condition()));
+  TRY(attributes, read(from.attributes()));
   return metadata::Publish{.file = file_of(from.file()),
                            .epoch = Epoch(from.epoch()),
                            .path = std::move(path),
                            .length = from.length(),
-                           .condition = condition};
+                           .condition = condition,
+                           .version = version_of(from.version()),
+                           .attributes = std::move(attributes)};
+}
+
+Operation read(const Copy& from) {
+  TRY(source, checked_path(from.from()));
+  TRY(target, checked_path(from.to()));
+  TRY(condition, checked_condition(from.condition()));
+  return metadata::Copy{.from = std::move(source),
+                        .to = std::move(target),
+                        .condition = condition,
+                        .version = version_of(from.version())};
+}
+
+Operation read(const Truncate& from) {
+  TRY(path, checked_path(from.path()));
+  return metadata::Truncate{.path = std::move(path), .length = from.length()};
+}
+
+Operation read(const Concatenate& from) {
+  TRY_VOID(checked_count(from.sources_size(), limits::kJoinedFilesMax, "files"));
+  TRY(path, checked_path(from.path()));
+  metadata::Concatenate out{.path = std::move(path), .sources = {}};
+  for (const auto& source : from.sources()) {
+    TRY(checked, checked_path(source));
+    out.sources.push_back(std::move(checked));
+  }
+  return out;
+}
+
+Operation read(const SetQuota& from) {
+  TRY(path, checked_path(from.path()));
+  return metadata::SetQuota{.path = std::move(path), .quota = quota_of(from.quota())};
 }
 
 template <class Lease>
@@ -290,6 +397,28 @@ Operation read_operation(const Command& from) {
     case Command::kRemoveStep: return metadata::RemoveStep{.limit = from.remove_step().limit()};
     case Command::kOrderDeletion: return read(from.order_deletion());
     case Command::kAckDeleted: return read(from.ack_deleted());
+    case Command::kPutInline: return read(from.put_inline());
+    case Command::kCopy: return read(from.copy());
+    case Command::kTruncate: return read(from.truncate());
+    case Command::kConcatenate: return read(from.concatenate());
+    case Command::kSetQuota: return read(from.set_quota());
+    case Command::kSetTrash: return metadata::SetTrash{.seconds = from.set_trash().seconds()};
+    case Command::kBeginImport: {
+      TRY(operation, read(from.begin_import()));
+      return operation;
+    }
+    case Command::kImportRows: {
+      TRY(rows, read_rows(from.import_rows().rows()));
+      return metadata::ImportRows{.rows = std::move(rows)};
+    }
+    case Command::kFinishImport: return metadata::FinishImport{.rows = from.finish_import().rows()};
+    case Command::kAdvanceTrash:
+      return metadata::AdvanceTrash{.from = from.advance_trash().from(),
+                                    .to = from.advance_trash().to()};
+    case Command::kSetAttributes: {
+      TRY(operation, read(from.set_attributes()));
+      return operation;
+    }
     case Command::OPERATION_NOT_SET: break;
   }
   return fail(Code::kUnsupported, "a command that this build does not know");
@@ -304,6 +433,7 @@ std::string encode_command(const metadata::Command& command) {
   out.set_request(command.request.value);
   out.set_acknowledged_below(command.acknowledged_below.value);
   out.set_wall(command.wall.nanoseconds);
+  if (command.asker) put(*command.asker, *out.mutable_asker());
   std::visit(OperationWriter(out), command.operation);
   return out.SerializeAsString();
 }
@@ -315,11 +445,17 @@ Result<metadata::Command> decode_command(std::string_view bytes) {
                 kCommandFormat);
   }
   TRY(operation, read_operation(message));
-  return metadata::Command{.client = ClientId(message.client()),
-                           .request = RequestId(message.request()),
-                           .acknowledged_below = RequestId(message.acknowledged_below()),
-                           .wall = WallTime{message.wall()},
-                           .operation = std::move(operation)};
+  metadata::Command command{.client = ClientId(message.client()),
+                            .request = RequestId(message.request()),
+                            .acknowledged_below = RequestId(message.acknowledged_below()),
+                            .wall = WallTime{message.wall()},
+                            .operation = std::move(operation),
+                            .asker = {}};
+  if (message.has_asker()) {
+    TRY(asker, read(message.asker()));
+    command.asker = std::move(asker);
+  }
+  return command;
 }
 
 }  // namespace dogfs::proto

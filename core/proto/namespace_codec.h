@@ -9,6 +9,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/namespace/commands.h"
@@ -22,10 +23,27 @@ Result<metadata::Command> decode_command(std::string_view bytes);
 std::string encode_response(const metadata::Response& response);
 Result<metadata::Response> decode_response(std::string_view bytes);
 
-std::string encode_query(const metadata::Query& query);
-Result<metadata::Query> decode_query(std::string_view bytes);
+std::string encode_query(const metadata::Question& question);
+Result<metadata::Question> decode_query(std::string_view bytes);
 
 std::string encode_answer(const metadata::QueryResponse& answer);
 Result<metadata::QueryResponse> decode_answer(std::string_view bytes);
+
+// A part of an export: the question and its answer.
+struct ExportQuestion {
+  uint64_t id = 0;  // of the export; 0: begin one
+  std::string position;
+};
+struct ExportPart {
+  uint64_t id = 0;
+  std::string position;  // to ask for the next part with
+  std::vector<metadata::ImportedRow> rows;
+  bool more = false;
+  metadata::BeginImport settings;
+};
+std::string encode_export(const ExportQuestion& question);
+Result<ExportQuestion> decode_export(std::string_view bytes);
+std::string encode_export_part(const ExportPart& part);
+Result<ExportPart> decode_export_part(std::string_view bytes);
 
 }  // namespace dogfs::proto

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/base/limits.h"
@@ -39,6 +40,34 @@ inline Result<std::string> checked_path(const std::string& path) {
   return fail(Code::kTooLarge, "a path of {} bytes, at most {} are allowed", path.size(),
               limits::kPathBytesMax);
 }
+
+inline Result<std::string> checked_content(const std::string& content) {
+  if (content.size() <= limits::kInlineBytesMax) return content;
+  return fail(Code::kTooLarge, "an inline file of {} bytes, at most {} are allowed", content.size(),
+              limits::kInlineBytesMax);
+}
+
+void put(const metadata::FileVersion& version, FileVersion& out);
+metadata::FileVersion version_of(const FileVersion& message);
+
+void put(const metadata::Asker& asker, Asker& out);
+Result<metadata::Asker> read(const Asker& from);
+
+// Bounds only; whether labels are in order is for the state machine to say.
+void put(const metadata::InodeAttributes& attributes, InodeAttributes& out);
+Result<metadata::InodeAttributes> read(const InodeAttributes& from);
+
+void put(const metadata::SetAttributes& op, SetAttributes& out);
+Result<metadata::SetAttributes> read(const SetAttributes& from);
+
+void put(const metadata::Quota& quota, Quota& out);
+metadata::Quota quota_of(const Quota& message);
+
+void put(const metadata::BeginImport& op, BeginImport& out);
+Result<metadata::BeginImport> read(const BeginImport& from);
+void put(const metadata::ImportedRow& row, ImportedRow& out);
+Result<std::vector<metadata::ImportedRow>> read_rows(
+    const google::protobuf::RepeatedPtrField<ImportedRow>& from);
 
 inline void put(const metadata::FileHandle& file, FileHandle& out) {
   out.set_home(file.home.value);

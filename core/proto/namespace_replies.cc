@@ -31,6 +31,7 @@ class ReplyWriter {
   void operator()(const metadata::ClientRegistered& reply) {
     out_.mutable_client_registered()->set_client(reply.client.value);
     out_.mutable_client_registered()->set_epoch(reply.epoch.value);
+    out_.mutable_client_registered()->set_inline_bytes(reply.inline_bytes);
   }
   void operator()(const metadata::UploadStarted& reply) {
     auto& to = *out_.mutable_upload_started();
@@ -111,7 +112,8 @@ Result<metadata::Reply> read_reply(const CommandReply& from) {
                                       .version = MapVersion(from.node_registered().version())};
     case CommandReply::kClientRegistered:
       return metadata::ClientRegistered{.client = ClientId(from.client_registered().client()),
-                                        .epoch = Epoch(from.client_registered().epoch())};
+                                        .epoch = Epoch(from.client_registered().epoch()),
+                                        .inline_bytes = from.client_registered().inline_bytes()};
     case CommandReply::kUploadStarted: return read(from.upload_started());
     case CommandReply::kBlocksAllocated: return read(from.blocks_allocated());
     case CommandReply::kStepTaken:
@@ -146,6 +148,7 @@ class QueryWriter {
     out_.mutable_cluster_map()->set_since(query.since.value);
   }
   void operator()(const metadata::StatusQuery&) { out_.mutable_status(); }
+  void operator()(const metadata::UseQuery& query) { out_.mutable_use()->set_path(query.path); }
 
  private:
   Query& out_;
@@ -173,6 +176,10 @@ Result<metadata::Query> read_query(const Query& from) {
     case Query::kClusterMap:
       return metadata::MapQuery{.since = MapVersion(from.cluster_map().since())};
     case Query::kStatus: return metadata::StatusQuery{};
+    case Query::kUse: {
+      TRY(path, checked_path(from.use().path()));
+      return metadata::UseQuery{.path = std::move(path)};
+    }
     case Query::QUERY_NOT_SET: break;
   }
   return fail(Code::kUnsupported, "a query that this build does not know");
@@ -188,18 +195,23 @@ void put(const metadata::Attributes& attributes, Attributes& to) {
   to.set_blocks(attributes.blocks);
   to.set_modified(attributes.modified.nanoseconds);
   to.set_policy(attributes.policy.code());
+  to.set_changes(attributes.changes);
+  if (attributes.inode != metadata::InodeAttributes()) put(attributes.inode, *to.mutable_inode());
 }
 
 Result<metadata::Attributes> read(const Attributes& from) {
   using metadata::EntryKind;
   TRY(kind, checked_enum(from.kind(), EntryKind::kDirectory, EntryKind::kFile, "kind of entry"));
   TRY(policy, checked_policy(from.policy()));
+  TRY(inode, read(from.inode()));
   return metadata::Attributes{.kind = kind,
                               .id = InodeId(from.id()),
                               .home = InodeId(from.home()),
                               .length = from.length(),
                               .blocks = from.blocks(),
+                              .changes = from.changes(),
                               .modified = WallTime{from.modified()},
+                              .inode = std::move(inode),
                               .policy = policy};
 }
 
@@ -223,10 +235,17 @@ class AnswerWriter {
     to.set_length(answer.length);
     to.set_cell_bytes(answer.cell_bytes);
     to.set_more(answer.more);
+    to.set_content(answer.content);
     for (const auto& block : answer.blocks) write(block, *to.add_blocks());
   }
   void operator()(const placement::MapChanges& answer) {
     encode(answer, *out_.mutable_cluster_map());
+  }
+  void operator()(const metadata::DirectoryUse& answer) {
+    auto& to = *out_.mutable_use();
+    to.set_bytes(answer.use.bytes);
+    to.set_entries(answer.use.entries);
+    put(answer.quota, *to.mutable_quota());
   }
   void operator()(const metadata::ClusterStatus& answer) {
     auto& to = *out_.mutable_status();
@@ -236,6 +255,8 @@ class AnswerWriter {
     to.set_policy(answer.settings.policy.code());
     to.set_block_bytes(answer.settings.block_bytes);
     to.set_cell_bytes(answer.settings.cell_bytes);
+    to.set_inline_bytes(answer.settings.inline_bytes);
+    to.set_trash_seconds(answer.settings.trash_seconds);
     to.set_map_version(answer.map_version.value);
     to.set_files(answer.counters.files);
     to.set_directories(answer.counters.directories);
@@ -319,10 +340,16 @@ Result<metadata::LocatedBlock> read(const LocatedBlock& from) {
 
 Result<metadata::Answer> read(const FileLocation& from) {
   TRY_VOID(checked_count(from.blocks_size(), limits::kBlocksPerLocation, "blocks"));
+  TRY(content, checked_content(from.content()));
+  if (!content.empty() && (content.size() != from.length() || from.blocks_size() > 0)) {
+    return fail(Code::kInvalid, "an inline file of {} bytes came with {} and {} blocks",
+                from.length(), content.size(), from.blocks_size());
+  }
   metadata::FileLocation location{.file = file_of(from.file()),
                                   .length = from.length(),
                                   .cell_bytes = from.cell_bytes(),
                                   .blocks = {},
+                                  .content = std::move(content),
                                   .more = from.more()};
   for (const auto& row : from.blocks()) {
     TRY(block, read(row));
@@ -342,7 +369,9 @@ Result<metadata::Answer> read(const ClusterStatus& from) {
                    .cluster_version = from.cluster_version(),
                    .policy = policy,
                    .block_bytes = from.block_bytes(),
-                   .cell_bytes = from.cell_bytes()},
+                   .cell_bytes = from.cell_bytes(),
+                   .inline_bytes = from.inline_bytes(),
+                   .trash_seconds = from.trash_seconds()},
       .counters = {.files = from.files(),
                    .directories = from.directories(),
                    .uploads = from.uploads(),
@@ -361,6 +390,10 @@ Result<metadata::Answer> read_answer(const QueryReply& from) {
     case QueryReply::kLocation: return read(from.location());
     case QueryReply::kClusterMap: return decode(from.cluster_map());
     case QueryReply::kStatus: return read(from.status());
+    case QueryReply::kUse:
+      return metadata::DirectoryUse{
+          .use = {.bytes = from.use().bytes(), .entries = from.use().entries()},
+          .quota = quota_of(from.use().quota())};
     case QueryReply::kRefused:
     case QueryReply::OUTCOME_NOT_SET: break;
   }
@@ -389,15 +422,22 @@ Result<metadata::Response> decode_response(std::string_view bytes) {
   return Result<metadata::Response>(std::in_place, std::move(reply));
 }
 
-std::string encode_query(const metadata::Query& query) {
+std::string encode_query(const metadata::Question& question) {
   Query out;
-  std::visit(QueryWriter(out), query);
+  if (question.asker) put(*question.asker, *out.mutable_asker());
+  std::visit(QueryWriter(out), question.query);
   return out.SerializeAsString();
 }
 
-Result<metadata::Query> decode_query(std::string_view bytes) {
+Result<metadata::Question> decode_query(std::string_view bytes) {
   TRY(message, parsed<Query>(bytes, "query"));
-  return read_query(message);
+  TRY(query, read_query(message));
+  metadata::Question question{.query = std::move(query), .asker = {}};
+  if (message.has_asker()) {
+    TRY(asker, read(message.asker()));
+    question.asker = std::move(asker);
+  }
+  return question;
 }
 
 std::string encode_answer(const metadata::QueryResponse& answer) {

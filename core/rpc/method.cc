@@ -9,6 +9,7 @@ std::string_view method_name(Method method) {
     case Method::kMetadataExecute: return "metadata_execute";
     case Method::kMetadataQuery: return "metadata_query";
     case Method::kMetadataStatus: return "metadata_status";
+    case Method::kMetadataExport: return "metadata_export";
     case Method::kShardBegin: return "shard_begin";
     case Method::kShardWrite: return "shard_write";
     case Method::kShardFinish: return "shard_finish";

@@ -16,6 +16,7 @@ enum class Method : uint16_t {
   kMetadataExecute = 200,  // a command that changes something
   kMetadataQuery = 201,
   kMetadataStatus = 202,
+  kMetadataExport = 203,
 
   // Shards on chunk servers, 3xx.
   kShardBegin = 300,

@@ -6,6 +6,7 @@
 #include "core/env/nursery.h"
 #include "core/namespace/path.h"
 #include "core/proto/metadata.pb.h"
+#include "core/proto/namespace_codec.h"
 #include "core/rpc/client.h"
 #include "nodes/client/file_reader.h"
 #include "nodes/client/file_writer.h"
@@ -65,8 +66,8 @@ struct Client::Parts {
 
 Client::Client(Env& env, ClientOptions options)
     : parts_(std::make_shared<Parts>(env, std::move(options))),
-      session_(
-          std::make_unique<Session>(parts_->env, parts_->calls, parts_->options.operation_limit)) {}
+      session_(std::make_unique<Session>(parts_->env, parts_->calls,
+                                         parts_->options.operation_limit, parts_->options.asker)) {}
 
 Client::Client(const Client& other, RequestSent sent)
     : parts_(other.parts_), session_(std::make_unique<Session>(*other.session_, std::move(sent))) {}
@@ -115,8 +116,75 @@ Task<Result<Changed>> Client::rename(std::string from, std::string to) {
   return change(*session_, metadata::Rename{std::move(from), std::move(to)});
 }
 
-Task<Result<Changed>> Client::remove(std::string path, bool recursive) {
-  return change(*session_, metadata::Remove{std::move(path), recursive});
+Task<Result<Changed>> Client::remove(std::string path, bool recursive, bool forever) {
+  return change(*session_, metadata::Remove{std::move(path), recursive, forever});
+}
+
+Task<Result<Changed>> Client::set_trash(uint64_t seconds) {
+  return change(*session_, metadata::SetTrash{seconds});
+}
+
+Task<Result<Changed>> Client::set_attributes(metadata::SetAttributes changes) {
+  return change(*session_, std::move(changes));
+}
+
+Task<Result<Changed>> Client::copy(std::string from, std::string to, bool overwrite) {
+  using metadata::PublishCondition;
+  return change(*session_, metadata::Copy{.from = std::move(from),
+                                          .to = std::move(to),
+                                          .condition = overwrite ? PublishCondition::kOverwrite
+                                                                 : PublishCondition::kIfAbsent,
+                                          .version = {}});
+}
+
+Task<Result<Changed>> Client::truncate(std::string path, uint64_t length) {
+  return change(*session_, metadata::Truncate{std::move(path), length});
+}
+
+Task<Result<Changed>> Client::concatenate(std::string path, std::vector<std::string> sources) {
+  return change(*session_, metadata::Concatenate{std::move(path), std::move(sources)});
+}
+
+Task<Result<Changed>> Client::set_quota(std::string path, metadata::Quota quota) {
+  return change(*session_, metadata::SetQuota{std::move(path), quota});
+}
+
+Task<Result<UseResult>> Client::use(std::string path) {
+  CO_TRY(found,
+         co_await session_->query_for<metadata::DirectoryUse>(metadata::UseQuery{std::move(path)}));
+  co_return UseResult{std::move(found.value), found.position};
+}
+
+Task<Result<ExportResult>> Client::export_namespace(RowSink& sink) {
+  Parts& p = *parts_;
+  ExportResult result;
+  proto::ExportQuestion question;
+  for (bool more = true; more;) {
+    auto answer = co_await p.calls.ask(rpc::Method::kMetadataExport,
+                                       Buffer::take(proto::encode_export(question)),
+                                       p.options.operation_limit);
+    if (!answer && (answer.error().is(Code::kNotFound) || answer.error().is(Code::kUnknown)))
+      co_return fail(Code::kUnavailable, "{}", answer.error().message);
+    if (!answer) co_return fail(std::move(answer).error());
+    CO_TRY(part, proto::decode_export_part(answer->body.text()));
+    more = part.more;
+    question = {.id = part.id, .position = std::move(part.position)};
+    result.rows += part.rows.size();
+    CO_TRY_VOID(co_await sink.take(part.settings, std::move(part.rows)));
+  }
+  co_return result;
+}
+
+Task<Result<Changed>> Client::begin_import(metadata::BeginImport settings) {
+  return change(*session_, std::move(settings));
+}
+
+Task<Result<Changed>> Client::import_rows(std::vector<metadata::ImportedRow> rows) {
+  return change(*session_, metadata::ImportRows{std::move(rows)});
+}
+
+Task<Result<Changed>> Client::finish_import(uint64_t rows) {
+  return change(*session_, metadata::FinishImport{rows});
 }
 
 Task<Result<ClusterStatus>> Client::cluster_status() {

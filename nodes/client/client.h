@@ -35,8 +35,10 @@ class Env;
 namespace dogfs::nodes {
 
 struct ClientOptions {
-  std::vector<Address> metadata;   // some of the metadata servers; at least one
-  ClusterId cluster;               // 0: the cluster of the first server that answers
+  std::vector<Address> metadata;  // some of the metadata servers; at least one
+  ClusterId cluster;              // 0: the cluster of the first server that answers
+  // Who asks; then permissions are checked, and refused calls get kDenied. Absent: nothing is.
+  std::optional<metadata::Asker> asker;
   Duration operation_limit = 10s;  // for one metadata operation, all attempts together
   Duration refused_limit = 10s;    // the same, while all metadata servers refuse the connection
   // A put: bytes of blocks not yet committed, kept so that a block can be written again elsewhere.
@@ -52,8 +54,11 @@ struct ClientOptions {
 // the lower position came first; a read sees all changes up to its own.
 
 struct PutOptions {
-  std::optional<placement::Policy> policy;       // instead of the directory's
-  bool overwrite = true;                         // false: kExists when there is a file
+  std::optional<placement::Policy> policy;  // instead of the directory's
+  bool overwrite = true;                    // false: kExists when there is a file
+  // kPrecondition unless the file that is there has this version, by stat().
+  std::optional<metadata::FileVersion> version;
+  metadata::InodeAttributes attributes;          // of the new file
   std::optional<uint64_t> size;                  // if known beforehand: saves allocating in vain
   std::function<void(uint64_t bytes)> progress;  // bytes durable and committed so far
 };
@@ -77,6 +82,20 @@ struct GetResult {
 struct StatResult {
   metadata::Attributes attributes;
   LogIndex position;
+};
+struct UseResult {
+  metadata::DirectoryUse use;
+  LogIndex position;
+};
+// Takes the rows of an export, in order of their keys. `settings` are the same each time.
+class RowSink {
+ public:
+  virtual ~RowSink() = default;
+  virtual Task<Result<void>> take(metadata::BeginImport settings,
+                                  std::vector<metadata::ImportedRow> rows) = 0;
+};
+struct ExportResult {
+  uint64_t rows = 0;
 };
 struct ListResult {
   metadata::Listing listing;
@@ -152,7 +171,39 @@ class Client {
   // kPrecondition, kUnknown.
   Task<Result<Changed>> rename(std::string from, std::string to);
   // kNotFound; kPrecondition: a directory that is not empty, and !recursive; kUnknown.
-  Task<Result<Changed>> remove(std::string path, bool recursive);
+  // With a trash, what is removed lies in /.trash for a while, unless it is removed `forever`.
+  Task<Result<Changed>> remove(std::string path, bool recursive, bool forever = false);
+
+  // Changes owner, group, mode, times and labels of a file or directory, all or nothing. kNotFound;
+  // kPrecondition: it has another version; kDenied; kUnknown.
+  Task<Result<Changed>> set_attributes(metadata::SetAttributes changes);
+
+  // Makes `to` another file with the bytes of `from`, moving none. kNotFound; kExists: a directory
+  // is there, or a file and !overwrite; kInvalid: they are one file; kTooLarge: it has too many
+  // blocks; kNoSpace: a quota; kUnknown.
+  Task<Result<Changed>> copy(std::string from, std::string to, bool overwrite);
+  // Cuts a file to a length. kNotFound; kInvalid: it is shorter; kUnknown.
+  Task<Result<Changed>> truncate(std::string path, uint64_t length);
+  // Appends other files to one, in order; they are no more then. kNotFound; kPrecondition: small
+  // files and large ones do not go together; kUnknown.
+  Task<Result<Changed>> concatenate(std::string path, std::vector<std::string> sources);
+  // How long what is removed lies in the trash; 0: there is none. kUnknown.
+  Task<Result<Changed>> set_trash(uint64_t seconds);
+  // Of a directory; what it holds already may be more. kNotFound, kPrecondition, kUnknown.
+  Task<Result<Changed>> set_quota(std::string path, metadata::Quota quota);
+  // What lies below a directory, known without a walk. kNotFound.
+  Task<Result<UseResult>> use(std::string path);
+
+  // Gives the whole namespace as it is at one moment to `sink`, part by part; what is changed
+  // meanwhile is not in it. kUnavailable: the leader changed, or holds too many exports; begin
+  // again. An error of the sink ends it.
+  Task<Result<ExportResult>> export_namespace(RowSink& sink);
+  // Takes rows of an export into a new cluster of the same id that holds nothing: begin, rows,
+  // finish. Until the last nothing else of clients is done there. kPrecondition: this cluster is no
+  // such one; kInvalid, kCorrupt: these are no rows of an export.
+  Task<Result<Changed>> begin_import(metadata::BeginImport settings);
+  Task<Result<Changed>> import_rows(std::vector<metadata::ImportedRow> rows);
+  Task<Result<Changed>> finish_import(uint64_t rows);
 
   Task<Result<ClusterStatus>> cluster_status();
   // Asks every metadata server of ClientOptions.

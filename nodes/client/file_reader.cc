@@ -37,9 +37,19 @@ Task<Result<GetResult>> FileReader::get(std::string path) {
       {.path = std::move(path), .file = {}, .offset = options_.offset, .length = options_.length}));
   next_offset_ = std::min(options_.offset, location_.length);
   end_ = next_offset_ + std::min(options_.length, location_.length - next_offset_);
+  if (!location_.content.empty()) co_return co_await deliver_content();
   Result<void> copied;
   co_await nursery(parts_.env, [&](Nursery& children) { return copy(children, copied); });
   if (!copied) co_return fail(std::move(copied).error());
+  co_return result_;
+}
+
+Task<Result<GetResult>> FileReader::deliver_content() {
+  result_.bytes = end_ - next_offset_;
+  const Buffer content = Buffer::take(std::move(location_.content));
+  if (result_.bytes > 0)
+    CO_TRY_VOID(co_await sink_.write(content.slice(next_offset_, result_.bytes)));
+  if (options_.progress) options_.progress(result_.bytes);
   co_return result_;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// FileReader: one get. It asks where a range of a file is, fetches pieces of its blocks ahead of
+// FileReader: one get. It asks where a range of a file is, which gives the bytes of an inline file;
+// else it fetches pieces of its blocks ahead of
 // the sink, at most ClientOptions::read_ahead bytes of them, and gives them to the sink in order.
 // Made for one get() and then thrown away. One thread.
 
@@ -52,6 +53,7 @@ class FileReader {
   Task<> fetch(std::shared_ptr<Piece> piece);
   Task<Result<void>> relocate(Piece& piece);
   Task<Result<void>> deliver(Piece& piece);
+  Task<Result<GetResult>> deliver_content();
   Result<bool> next_piece();
 
   const Parts parts_;

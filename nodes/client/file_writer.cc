@@ -45,6 +45,42 @@ FileWriter::FileWriter(const Parts& parts, ByteSource& source, PutOptions option
 FileWriter::~FileWriter() = default;
 
 Task<Result<PutResult>> FileWriter::put(std::string path) {
+  auto small = co_await read_small();
+  if (!small) co_return fail(refusal(small.error()));
+  if (*small) co_return co_await put_inline(std::move(path), **std::move(small));
+  co_return co_await upload(std::move(path));
+}
+
+// All of the source, when it ends within the limit. Otherwise what was read of it is carried over.
+Task<Result<std::optional<Buffer>>> FileWriter::read_small() {
+  CO_TRY(limit, co_await parts_.session.inline_bytes());
+  if (options_.size.value_or(0) > limit) co_return std::nullopt;
+  std::vector<Buffer> pieces;
+  size_t bytes = 0;
+  while (bytes <= limit) {
+    CO_TRY(piece, co_await read_piece(limit + 1 - bytes));
+    if (piece.empty()) co_return bytes == 0 ? Buffer() : join(pieces, bytes);
+    bytes += piece.size();
+    pieces.push_back(std::move(piece));
+  }
+  carried_ = join(pieces, bytes);
+  co_return std::nullopt;
+}
+
+Task<Result<PutResult>> FileWriter::put_inline(std::string path, Buffer content) {
+  const uint64_t bytes = content.size();
+  CO_TRY(stored, co_await parts_.session.execute(metadata::PutInline{
+                     .path = std::move(path),
+                     .policy = options_.policy,
+                     .content = std::string(content.text()),
+                     .condition = condition(),
+                     .version = options_.version.value_or(metadata::FileVersion()),
+                     .attributes = options_.attributes}));
+  if (options_.progress) options_.progress(bytes);
+  co_return PutResult{.bytes = bytes, .position = stored.position};
+}
+
+Task<Result<PutResult>> FileWriter::upload(std::string path) {
   CO_TRY_VOID(co_await start(path));
   Result<void> stored;
   co_await nursery(parts_.env, [&](Nursery& children) { return store(children, stored); });
@@ -101,6 +137,14 @@ Task<> FileWriter::renew_lease() {
   }
 }
 
+Task<Result<Buffer>> FileWriter::read_piece(size_t max) {
+  CO_TRY(piece, co_await source_.read(max));
+  if (piece.size() > max)
+    co_return fail(Code::kInvalid, "the source gave {} bytes, {} were asked for", piece.size(),
+                   max);
+  co_return piece;
+}
+
 // Whole stripes, unless the source ends; empty at its end.
 Task<Result<Buffer>> FileWriter::read_batch() {
   std::vector<Buffer> pieces;
@@ -110,11 +154,8 @@ Task<Result<Buffer>> FileWriter::read_batch() {
     pieces.push_back(*std::exchange(carried_, std::nullopt));
   }
   while (bytes < batch_bytes_) {
-    CO_TRY(piece, co_await source_.read(batch_bytes_ - bytes));
+    CO_TRY(piece, co_await read_piece(batch_bytes_ - bytes));
     if (piece.empty()) break;
-    if (piece.size() > batch_bytes_ - bytes)
-      co_return fail(Code::kInvalid, "the source gave {} bytes, {} were asked for", piece.size(),
-                     batch_bytes_ - bytes);
     bytes += piece.size();
     pieces.push_back(std::move(piece));
   }
@@ -278,15 +319,21 @@ Task<Result<void>> FileWriter::rewrite() {
   co_return Result<void>();
 }
 
-Task<Result<PutResult>> FileWriter::publish(std::string path) {
+metadata::PublishCondition FileWriter::condition() const {
   using metadata::PublishCondition;
-  const auto condition =
-      options_.overwrite ? PublishCondition::kOverwrite : PublishCondition::kIfAbsent;
-  CO_TRY(published, co_await parts_.session.execute(metadata::Publish{.file = upload_.file,
-                                                                      .epoch = upload_.epoch,
-                                                                      .path = std::move(path),
-                                                                      .length = committed_bytes_,
-                                                                      .condition = condition}));
+  if (options_.version) return PublishCondition::kIfVersion;
+  return options_.overwrite ? PublishCondition::kOverwrite : PublishCondition::kIfAbsent;
+}
+
+Task<Result<PutResult>> FileWriter::publish(std::string path) {
+  CO_TRY(published, co_await parts_.session.execute(metadata::Publish{
+                        .file = upload_.file,
+                        .epoch = upload_.epoch,
+                        .path = std::move(path),
+                        .length = committed_bytes_,
+                        .condition = condition(),
+                        .version = options_.version.value_or(metadata::FileVersion()),
+                        .attributes = options_.attributes}));
   co_return PutResult{.bytes = committed_bytes_,
                       .blocks_below_full_width = below_full_width_,
                       .position = published.position};

@@ -1,7 +1,8 @@
 #pragma once
-// FileWriter: one put. It starts an upload, cuts the source into blocks, writes them (one being
-// filled while the one before becomes durable), commits each in order and publishes the file. Made
-// for one put() and then thrown away. One thread.
+// FileWriter: one put. What ends within the cluster's limit for inline files is stored by a single
+// request. Else it starts an upload, cuts the source into blocks, writes them (one being filled
+// while the one before becomes durable), commits each in order and publishes the file. Made for one
+// put() and then thrown away. One thread.
 //
 // The bytes of blocks that are not committed are kept, at most ClientOptions::write_memory of them.
 // When a block cannot be written to enough servers, the writer goes back to it: this block and the
@@ -48,6 +49,9 @@ class FileWriter {
     bool kept = true;  // false: too large to be kept, so it cannot be written again
   };
 
+  Task<Result<std::optional<Buffer>>> read_small();
+  Task<Result<PutResult>> put_inline(std::string path, Buffer content);
+  Task<Result<PutResult>> upload(std::string path);
   Task<Result<void>> start(std::string path);
   Task<> store(Nursery& children, Result<void>& stored);
   Task<Result<void>> store_all(Nursery& children);
@@ -55,6 +59,7 @@ class FileWriter {
   Task<> abandon();
   Task<> renew_lease();
 
+  Task<Result<Buffer>> read_piece(size_t max);
   Task<Result<Buffer>> read_batch();
   Task<Result<void>> add(Nursery& children, Buffer batch);
   Task<Result<void>> open_block(Nursery& children);
@@ -67,6 +72,7 @@ class FileWriter {
   Task<Result<void>> rewrite();
   void keep(Block& block, Buffer batch);
   void end_block(Block& block);
+  metadata::PublishCondition condition() const;
   std::vector<uint64_t> lengths_to_allocate();
   uint64_t end_of_blocks() const;
 

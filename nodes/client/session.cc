@@ -11,7 +11,7 @@ namespace dogfs::nodes {
 class Session::Request {
  public:
   Request(const Session& session, std::shared_ptr<Registered> registered)
-      : shared_(session.shared_), registered_(std::move(registered)) {
+      : shared_(session.shared_), asker_(session.asker_), registered_(std::move(registered)) {
     registered_->last_request = registered_->last_request.next();
     number_ = registered_->last_request;
     registered_->under_way.insert(number_);
@@ -29,23 +29,31 @@ class Session::Request {
                                     .request = number_,
                                     .acknowledged_below = *registered_->under_way.begin(),
                                     .wall = {},
-                                    .operation = std::move(operation)};
+                                    .operation = std::move(operation),
+                                    .asker = asker_};
     return Buffer::take(proto::encode_command(command));
   }
 
  private:
   const std::shared_ptr<Shared> shared_;
+  const std::optional<metadata::Asker> asker_;
   const std::shared_ptr<Registered> registered_;
   RequestId number_;
 };
 
-Session::Session(Env& env, MetadataCalls& calls, Duration limit)
-    : env_(env), calls_(calls), limit_(limit), shared_(std::make_shared<Shared>(env)) {}
+Session::Session(Env& env, MetadataCalls& calls, Duration limit,
+                 std::optional<metadata::Asker> asker)
+    : env_(env),
+      calls_(calls),
+      limit_(limit),
+      asker_(std::move(asker)),
+      shared_(std::make_shared<Shared>(env)) {}
 
 Session::Session(const Session& other, RequestSent sent)
     : env_(other.env_),
       calls_(other.calls_),
       limit_(other.limit_),
+      asker_(other.asker_),
       shared_(other.shared_),
       sent_(std::move(sent)) {}
 
@@ -63,7 +71,8 @@ Task<Result<void>> Session::open() {
                                   .request = {},
                                   .acknowledged_below = {},
                                   .wall = {},
-                                  .operation = metadata::RegisterClient{}};
+                                  .operation = metadata::RegisterClient{},
+                                  .asker = {}};
   auto answer = co_await calls_.ask(rpc::Method::kMetadataExecute,
                                     Buffer::take(proto::encode_command(command)), limit_);
   if (!answer && answer.error().is(Code::kUnknown))
@@ -76,6 +85,7 @@ Task<Result<void>> Session::open() {
     co_return fail(Code::kCorrupt, "the metadata server answered another question");
   shared_->registered = std::make_shared<Registered>();
   shared_->registered->client = opened->client;
+  shared_->registered->inline_bytes = opened->inline_bytes;
   co_return Result<void>();
 }
 
@@ -90,6 +100,11 @@ Task<Result<std::shared_ptr<Session::Registered>>> Session::registered() {
       co_await shared_->changed.wait();
     }
   }
+}
+
+Task<Result<uint32_t>> Session::inline_bytes() {
+  CO_TRY(registered, co_await this->registered());
+  co_return registered->inline_bytes;
 }
 
 void Session::note(LogIndex answered_at) {
@@ -117,8 +132,9 @@ Task<Result<Session::At<metadata::Reply>>> Session::execute(metadata::Operation 
 }
 
 Task<Result<Session::At<metadata::Answer>>> Session::query(metadata::Query query) {
-  auto answer = co_await calls_.ask(rpc::Method::kMetadataQuery,
-                                    Buffer::take(proto::encode_query(query)), limit_);
+  auto answer =
+      co_await calls_.ask(rpc::Method::kMetadataQuery,
+                          Buffer::take(proto::encode_query({std::move(query), asker_})), limit_);
   // A question that may have been asked in vain changed nothing.
   if (!answer && answer.error().is(Code::kUnknown))
     co_return fail(Code::kUnavailable, "{}", answer.error().message);

@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "core/base/error.h"
@@ -27,8 +28,9 @@ class MetadataCalls;
 
 class Session {
  public:
-  // `limit` is for one change or query, with all its attempts.
-  Session(Env& env, MetadataCalls& calls, Duration limit);
+  // `limit` is for one change or query, with all its attempts. An `asker` is named in each, and
+  // then permissions are checked.
+  Session(Env& env, MetadataCalls& calls, Duration limit, std::optional<metadata::Asker> asker);
   // A view of the other's session. `sent` hears of each request, before it is sent.
   using RequestSent = std::function<void(ClientId, RequestId)>;
   Session(const Session& other, RequestSent sent);
@@ -49,6 +51,10 @@ class Session {
     co_return fail(Code::kUnknown, "the metadata server answered another question");
   }
 
+  // The length up to which the cluster keeps files in their inode. Opens a session if there is
+  // none.
+  Task<Result<uint32_t>> inline_bytes();
+
   Task<Result<At<metadata::Answer>>> query(metadata::Query query);
   template <class T>
   Task<Result<At<T>>> query_for(metadata::Query asked) {
@@ -67,6 +73,7 @@ class Session {
   // One registration at the metadata leader. Requests keep the one that they began with.
   struct Registered {
     ClientId client;
+    uint32_t inline_bytes = 0;
     RequestId last_request;
     std::set<RequestId> under_way;
   };
@@ -85,6 +92,7 @@ class Session {
   Env& env_;
   MetadataCalls& calls_;
   const Duration limit_;
+  const std::optional<metadata::Asker> asker_;
   const std::shared_ptr<Shared> shared_;
   const RequestSent sent_;  // may be empty
   LogIndex last_position_;

@@ -12,11 +12,14 @@ namespace dogfs::nodes {
 
 class MetadataGroup {
  public:
-  MetadataGroup(Env& env, RaftHost& host, const MetadataState& state)
+  MetadataGroup(Env& env, RaftHost& host, MetadataState& state)
       : env_(env), host_(host), state_(state) {}
 
   RaftHost& host() { return host_; }
   const metadata::StateMachine& state() const { return state_.machine(); }
+
+  // The state as it is now, for ever.
+  metadata::Snapshot freeze() { return state_.freeze_rows(); }
 
   // The bytes of a Response and the index at which it was given. Errors as RaftHost::propose.
   Task<Result<Committed>> execute(metadata::Command command);
@@ -33,7 +36,7 @@ class MetadataGroup {
  private:
   Env& env_;
   RaftHost& host_;
-  const MetadataState& state_;
+  MetadataState& state_;
 };
 
 }  // namespace dogfs::nodes

@@ -17,7 +17,9 @@ struct MetadataNode::Parts {
         liveness(env, options.liveness, group),
         expiry(env, options.expiry, group),
         deletion(env, options.deletion, group),
-        service(options.raft.cluster, {group, raft->peers(), liveness, expiry, deletion}),
+        trash(env, options.trash, group),
+        exports(env, group),
+        service(options.raft.cluster, {group, raft->peers(), liveness, expiry, deletion, exports}),
         server(env, raft->identity()) {
     raft->register_with(server);
     service.register_with(server);
@@ -28,6 +30,8 @@ struct MetadataNode::Parts {
   Liveness liveness;
   Expiry expiry;
   Deletion deletion;
+  Trash trash;
+  Exports exports;
   MetadataService service;
   rpc::Server server;
 };
@@ -52,6 +56,8 @@ Task<> MetadataNode::serve(Nursery& children, std::unique_ptr<Listener> listener
   children.spawn(parts_->liveness.run());
   children.spawn(parts_->expiry.run());
   children.spawn(parts_->deletion.run());
+  children.spawn(parts_->trash.run());
+  children.spawn(parts_->exports.run());
   children.spawn(announce());
   auto ended = co_await parts_->raft->run();
   if (!ended) failure_ = ended.error();
@@ -78,9 +84,9 @@ std::vector<metadata::Operation> MetadataNode::missing() const {
   std::vector<metadata::Operation> operations;
   const auto& state = parts_->group.state();
   if (!state.settings().cluster) {
-    operations.push_back(metadata::CreateCluster{options_.raft.cluster, options_.founding.policy,
-                                                 options_.founding.block_bytes,
-                                                 options_.founding.cell_bytes});
+    operations.push_back(metadata::CreateCluster{
+        options_.raft.cluster, options_.founding.policy, options_.founding.block_bytes,
+        options_.founding.cell_bytes, options_.founding.inline_bytes});
     return operations;
   }
   const auto& peers = options_.raft.peers;

@@ -14,6 +14,7 @@
 #include "nodes/metadata/liveness.h"
 #include "nodes/metadata/metadata_state.h"
 #include "nodes/metadata/raft_server.h"
+#include "nodes/metadata/trash.h"
 
 namespace dogfs::nodes {
 
@@ -22,6 +23,7 @@ struct Founding {
   placement::Policy policy;  // of directories that set none
   uint64_t block_bytes = limits::kBlockBytesDefault;
   uint32_t cell_bytes = limits::kCellBytesDefault;
+  uint32_t inline_bytes = limits::kInlineBytesDefault;
 };
 
 struct MetadataNodeOptions {
@@ -31,6 +33,7 @@ struct MetadataNodeOptions {
   LivenessOptions liveness;
   ExpiryOptions expiry;
   DeletionOptions deletion;
+  TrashOptions trash;
 };
 
 class MetadataNode {

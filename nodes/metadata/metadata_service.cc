@@ -51,6 +51,7 @@ void MetadataService::register_with(rpc::Server& server) {
   handle(Method::kMetadataExecute, &MetadataService::execute);
   handle(Method::kMetadataQuery, &MetadataService::query);
   handle(Method::kMetadataStatus, &MetadataService::status);
+  handle(Method::kMetadataExport, &MetadataService::export_rows);
   handle(Method::kRegisterNode, &MetadataService::register_node);
   handle(Method::kHeartbeat, &MetadataService::heartbeat);
   handle(Method::kShardReport, &MetadataService::shard_report);
@@ -80,14 +81,25 @@ Task<Result<rpc::Reply>> MetadataService::execute(rpc::Call call) {
 }
 
 Task<Result<rpc::Reply>> MetadataService::query(rpc::Call call) {
-  CO_TRY(query, proto::decode_query(call.message.text()));
+  CO_TRY(question, proto::decode_query(call.message.text()));
   if (!parts_.group.leading()) co_return redirect();
   auto safe = co_await parts_.group.host().read_barrier();
   if (!safe && safe.error().is(Code::kNotLeader)) co_return redirect();
   if (!safe) co_return fail(safe.error());
   // The state may have moved on since; it holds at least what was acknowledged before the call.
   const LogIndex index = parts_.group.host().applied();
-  co_return answer(index, proto::encode_answer(parts_.group.state().answer(query)));
+  co_return answer(index, proto::encode_answer(parts_.group.state().answer(
+                              question.query, question.asker ? &*question.asker : nullptr)));
+}
+
+Task<Result<rpc::Reply>> MetadataService::export_rows(rpc::Call call) {
+  CO_TRY(question, proto::decode_export(call.message.text()));
+  if (!parts_.group.leading()) co_return redirect();
+  auto safe = co_await parts_.group.host().read_barrier();
+  if (!safe && safe.error().is(Code::kNotLeader)) co_return redirect();
+  if (!safe) co_return fail(safe.error());
+  CO_TRY(part, parts_.exports.part(question));
+  co_return answer(parts_.group.host().applied(), proto::encode_export_part(part));
 }
 
 Task<Result<rpc::Reply>> MetadataService::status(rpc::Call) {

@@ -6,6 +6,7 @@
 #include "core/rpc/server.h"
 #include "nodes/metadata/deletion.h"
 #include "nodes/metadata/expiry.h"
+#include "nodes/metadata/exports.h"
 #include "nodes/metadata/liveness.h"
 #include "nodes/metadata/metadata_group.h"
 #include "nodes/metadata/raft_peers.h"
@@ -24,6 +25,7 @@ class MetadataService {
     Liveness& liveness;
     Expiry& expiry;
     Deletion& deletion;
+    Exports& exports;
   };
   MetadataService(ClusterId cluster, const Parts& parts) : cluster_(cluster), parts_(parts) {}
 
@@ -33,6 +35,7 @@ class MetadataService {
   Task<Result<rpc::Reply>> execute(rpc::Call call);
   Task<Result<rpc::Reply>> query(rpc::Call call);
   Task<Result<rpc::Reply>> status(rpc::Call call);
+  Task<Result<rpc::Reply>> export_rows(rpc::Call call);
   Task<Result<rpc::Reply>> register_node(rpc::Call call);
   Task<Result<rpc::Reply>> heartbeat(rpc::Call call);
   Task<Result<rpc::Reply>> shard_report(rpc::Call call);

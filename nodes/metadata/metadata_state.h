@@ -16,6 +16,7 @@ class MetadataState final : public ReplicatedState {
   std::unique_ptr<Restoring> begin_restore() override;
 
   const metadata::StateMachine& machine() const { return machine_; }
+  metadata::Snapshot freeze_rows() { return machine_.freeze(); }
 
  private:
   metadata::StateMachine machine_;

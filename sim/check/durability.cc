@@ -18,7 +18,7 @@ class Uncertain {
           operation.outcome == Outcome::kUnknown || operation.outcome == Outcome::kPending;
       if (!open || !changes(operation.act)) continue;
       roots_.insert(operation.path);
-      if (operation.act == Act::kRename) roots_.insert(operation.to);
+      if (has_target(operation.act)) roots_.insert(operation.to);
     }
   }
   bool holds(std::string_view path) const {
@@ -34,7 +34,7 @@ class Uncertain {
 bool meet(std::string_view a, std::string_view b) { return lies_within(a, b) || lies_within(b, a); }
 
 bool touches(const Operation& operation, std::string_view path) {
-  return meet(operation.path, path) || (operation.act == Act::kRename && meet(operation.to, path));
+  return meet(operation.path, path) || (has_target(operation.act) && meet(operation.to, path));
 }
 
 // Whether each of `changes` ran at the same time as another one of the same paths.
@@ -45,7 +45,7 @@ std::vector<bool> find_contended(const std::vector<const Operation*>& changes) {
     for (size_t j = 0; j < i; ++j) {
       const Operation& b = *changes[j];
       if (a.began > b.ended || b.began > a.ended) continue;
-      if (!touches(a, b.path) && !(b.act == Act::kRename && touches(a, b.to))) continue;
+      if (!touches(a, b.path) && !(has_target(b.act) && touches(a, b.to))) continue;
       contended[i] = contended[j] = true;
     }
   }
@@ -78,16 +78,23 @@ class Replay {
         break;
       case Act::kRemove: erase_below(operation.path); break;
       case Act::kRename: move(operation.path, operation.to); break;
+      case Act::kCopy: copy(operation.path, operation.to); break;
       default: break;
     }
   }
   // Nobody knows what it left where it acted.
   void give_up(const Operation& operation) {
     erase_below(operation.path);
-    if (operation.act == Act::kRename) erase_below(operation.to);
+    if (has_target(operation.act)) erase_below(operation.to);
   }
   void erase_below(std::string_view path) {
     std::erase_if(files_, [&](const auto& file) { return lies_within(file.first, path); });
+  }
+  void copy(const std::string& from, const std::string& to) {
+    const auto source = files_.find(from);
+    const auto content = source == files_.end() ? std::optional<Content>() : source->second;
+    files_.erase(to);
+    if (content && !uncertain_.holds(to)) files_.insert_or_assign(to, *content);
   }
   // What was uncertain where it came from is not in files_, and so not demanded where it goes.
   void move(std::string_view from, std::string_view to) {

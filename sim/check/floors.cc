@@ -20,6 +20,7 @@ const std::vector<Floor>& floors() {
       {"lasting", 180},
       {"log_damaged", 40},
       {"census_shards", 250'000},
+      {"inline_puts", 10'000},
       {"recoveries", 2'000},
       {"log_entries", 300'000},
       {"gets_rebuilt", 4'000},

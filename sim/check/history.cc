@@ -22,6 +22,7 @@ std::string_view act_name(Act act) {
     case Act::kMakeDirectory: return "mkdir";
     case Act::kRename: return "rename";
     case Act::kRemove: return "remove";
+    case Act::kCopy: return "copy";
   }
   UNREACHABLE("act {}", static_cast<int>(act));
 }
@@ -61,7 +62,7 @@ bool is_done(const Operation& last_try, bool doubtful) {
 std::string describe(const Operation& operation) {
   std::string text =
       fmt::format("client {} {} {}", operation.client, act_name(operation.act), operation.path);
-  if (operation.act == Act::kRename) text += " to " + operation.to;
+  if (has_target(operation.act)) text += " to " + operation.to;
   if (operation.act == Act::kPut) text += fmt::format(" ({} bytes)", operation.content.length);
   text += fmt::format(" [{}, {}] {}", seconds(operation.began), seconds(operation.ended),
                       outcome_text(operation));

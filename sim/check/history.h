@@ -27,7 +27,7 @@ struct Content {
 };
 Content content_of(std::string_view bytes);
 
-enum class Act : uint8_t { kPut, kGet, kStat, kList, kMakeDirectory, kRename, kRemove };
+enum class Act : uint8_t { kPut, kGet, kStat, kList, kMakeDirectory, kRename, kRemove, kCopy };
 std::string_view act_name(Act act);  // "put", ...
 inline bool changes(Act act) { return act != Act::kGet && act != Act::kStat && act != Act::kList; }
 
@@ -41,7 +41,7 @@ struct Operation {
   uint32_t client = 0;
   Act act = Act::kGet;
   std::string path;
-  std::string to;          // of a rename
+  std::string to;          // of a rename or a copy
   bool parents = false;    // of a make_directory
   bool recursive = false;  // of a remove
   bool if_absent = false;  // of a put
@@ -62,9 +62,12 @@ struct Operation {
   std::vector<std::string> names;  // listed
 };
 
+// Whether it names two paths.
+inline bool has_target(Act act) { return act == Act::kRename || act == Act::kCopy; }
+
 // Whether what was asked is done now: by this try, or, when a `doubtful` try of the same change
-// came before (of unknown outcome), by that one, as the refusal shows. A put can always be done
-// again.
+// came before (of unknown outcome), by that one, as the refusal shows. A put or a copy can always
+// be done again.
 bool is_done(const Operation& last_try, bool doubtful);
 
 // "client 3 put /d1/f2 (4096 bytes) [1.203s, 1.290s] done at 312", for reports.

@@ -80,10 +80,10 @@ class Stable {
     if (!(makes && operation.parents))
       for (const std::string& prefix : prefixes(operation.path))
         lower(used_, prefix, operation.began);
-    if (operation.act == Act::kRename)
+    if (has_target(operation.act))
       for (const std::string& prefix : prefixes(operation.to))
         lower(used_, prefix, operation.began);
-    if (operation.act == Act::kRename) movable_.insert(operation.to);
+    if (has_target(operation.act)) movable_.insert(operation.to);
     if (changes(operation.act) && !makes) movable_.insert(operation.path);
   }
   static void lower(std::map<std::string, Instant>& times, const std::string& path, Instant when) {
@@ -180,6 +180,7 @@ class TreeSpecification {
       case Act::kMakeDirectory: return tree.make_directory(asked.path, asked.parents);
       case Act::kRename: return tree.rename(asked.path, asked.to);
       case Act::kRemove: return tree.remove(asked.path, asked.recursive);
+      case Act::kCopy: return tree.copy(asked.path, asked.to, asked.if_absent);
       default: break;
     }
     return tree.publish(asked.path, {.length = asked.content.length,
@@ -259,7 +260,7 @@ class Search {
 
   void join(const Operation& operation) {
     note_unit(operation.path);
-    if (operation.act != Act::kRename) return;
+    if (!has_target(operation.act)) return;
     note_unit(operation.to);
     parts_.join(unit_of(operation.path), unit_of(operation.to));
   }

@@ -10,10 +10,12 @@ namespace dogfs::sim {
 namespace {
 
 using metadata::AbandonUpload;
+using metadata::Copy;
 using metadata::ExpireLease;
 using metadata::MakeDirectory;
 using metadata::Publish;
 using metadata::PublishCondition;
+using metadata::PutInline;
 using metadata::Remove;
 using metadata::Rename;
 using metadata::StartUpload;
@@ -22,6 +24,8 @@ using metadata::StartUpload;
 bool asks_for(const Operation& operation, const metadata::Operation& command) {
   switch (operation.act) {
     case Act::kPut: {
+      if (const auto* put = std::get_if<PutInline>(&command))
+        return put->path == operation.path && content_of(put->content) == operation.content;
       const auto* publish = std::get_if<Publish>(&command);
       return publish != nullptr && publish->path == operation.path &&
              publish->length == operation.content.length;
@@ -39,6 +43,10 @@ bool asks_for(const Operation& operation, const metadata::Operation& command) {
       return remove != nullptr && remove->path == operation.path &&
              remove->recursive == operation.recursive;
     }
+    case Act::kCopy: {
+      const auto* copy = std::get_if<Copy>(&command);
+      return copy != nullptr && copy->from == operation.path && copy->to == operation.to;
+    }
     case Act::kGet:
     case Act::kStat:
     case Act::kList: return false;
@@ -55,9 +63,10 @@ bool is_of(const Operation& operation, const metadata::Command& command) {
 }
 
 bool changes_the_tree(const metadata::Operation& command) {
-  return std::holds_alternative<Publish>(command) ||
+  return std::holds_alternative<Publish>(command) || std::holds_alternative<PutInline>(command) ||
          std::holds_alternative<MakeDirectory>(command) ||
-         std::holds_alternative<Rename>(command) || std::holds_alternative<Remove>(command);
+         std::holds_alternative<Rename>(command) || std::holds_alternative<Remove>(command) ||
+         std::holds_alternative<Copy>(command);
 }
 
 bool leases(const metadata::Operation& command) {
@@ -191,6 +200,8 @@ void Checker::index_commands() {
     if (commands_[i].response) continue;
     if (const auto* start = std::get_if<StartUpload>(&command.operation))
       refused_files_.emplace(start->path, i);
+    if (const auto* put = std::get_if<PutInline>(&command.operation))
+      refused_files_.emplace(put->path, i);
     if (const auto* publish = std::get_if<Publish>(&command.operation))
       refused_files_.emplace(publish->path, i);
   }
@@ -450,6 +461,13 @@ void Checker::compare_answer(const Operation& told, const metadata::Response& re
 Result<> Checker::apply(const metadata::Operation& command) {
   if (const auto* make = std::get_if<MakeDirectory>(&command))
     return tree_.make_directory(make->path, make->parents);
+  if (const auto* put = std::get_if<PutInline>(&command))
+    return tree_.publish(put->path, {.length = put->content.size(),
+                                     .contents = {content_of(put->content)},
+                                     .if_absent = put->condition == PublishCondition::kIfAbsent,
+                                     .directory = {}});
+  if (const auto* copy = std::get_if<Copy>(&command))
+    return tree_.copy(copy->from, copy->to, copy->condition == PublishCondition::kIfAbsent);
   if (const auto* rename = std::get_if<Rename>(&command))
     return tree_.rename(rename->from, rename->to);
   const auto& remove = std::get<Remove>(command);

@@ -113,6 +113,16 @@ Result<> TreeModel::remove(std::string_view path, bool recursive) {
   return {};
 }
 
+Result<> TreeModel::copy(std::string_view from, std::string_view to, bool if_absent) {
+  TRY(source, get(from));
+  const Published copied{.length = source->length,
+                         .contents = source->contents,
+                         .if_absent = if_absent,
+                         .directory = {}};
+  if (from != to) return publish(to, copied);
+  return fail(if_absent ? Code::kExists : Code::kInvalid, "{} onto itself", from);
+}
+
 Result<> TreeModel::publish(std::string_view path, const Published& file) {
   if (path_names(path).empty()) return fail(Code::kExists, "the root");
   TRY(parent, parent_of(path));

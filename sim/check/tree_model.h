@@ -36,6 +36,7 @@ class TreeModel {
   Result<> make_directory(std::string_view path, bool parents);
   Result<> rename(std::string_view from, std::string_view to);
   Result<> remove(std::string_view path, bool recursive);
+  Result<> copy(std::string_view from, std::string_view to, bool if_absent);
   struct Published {
     uint64_t length = 0;
     Candidates contents;

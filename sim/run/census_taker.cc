@@ -31,8 +31,9 @@ void CensusTaker::acknowledged(const Operation& operation) {
   const auto entry =
       std::ranges::lower_bound(commands, operation.position, {}, &CommittedCommand::position);
   if (entry == commands.end() || entry->position != operation.position) return;
+  if (std::holds_alternative<metadata::PutInline>(entry->command.operation)) ++inline_puts_;
   const auto* publish = std::get_if<metadata::Publish>(&entry->command.operation);
-  if (publish == nullptr) return;  // for check_linearizability to say
+  if (publish == nullptr) return;  // inline, or for check_linearizability to say
   ++puts_;
   ShardCensus(shadow_.state(), disks_, counts_puts_, violations_).check_acknowledged(publish->file);
 }
@@ -63,6 +64,7 @@ const ShadowReplica& CensusTaker::finish() {
 void CensusTaker::count(Tally& tally) const {
   tally["census_puts"] = puts_;
   tally["invariants_checked"] = looks_;
+  tally["inline_puts"] = inline_puts_;
   tally["census_shards"] = counts_.shards + counts_puts_.shards;
   tally["census_stripes"] = counts_.stripes + counts_puts_.stripes;
   tally["census_excused"] = counts_.excused + counts_puts_.excused;

@@ -40,7 +40,8 @@ class CensusTaker {
   ShadowReplica shadow_;
   CensusCounts counts_;       // of the end
   CensusCounts counts_puts_;  // of acknowledged puts
-  uint64_t puts_ = 0;
+  uint64_t puts_ = 0;         // that made shards
+  uint64_t inline_puts_ = 0;
   uint64_t looks_ = 0;
 };
 

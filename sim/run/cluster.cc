@@ -37,7 +37,10 @@ Task<> chunk_main(Env& env, nodes::ChunkNodeOptions options) {
 nodes::Founding founding_of(const ClusterShape& shape) {
   const auto policy = placement::Policy::parse(shape.policy);
   CHECK(policy, "{}", shape.policy);
-  return {.policy = *policy, .block_bytes = shape.block_bytes, .cell_bytes = shape.cell_bytes};
+  return {.policy = *policy,
+          .block_bytes = shape.block_bytes,
+          .cell_bytes = shape.cell_bytes,
+          .inline_bytes = shape.inline_bytes};
 }
 
 // How often the host's disk did to it what may end a server. What power loss takes is none of it.

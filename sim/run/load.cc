@@ -138,7 +138,8 @@ Task<> Load::insist(Env& env, User& user, Operation operation, Buffer bytes) {
 
 Task<> Load::try_everything(Env& env, User& user) {
   const Buffer bytes = make_bytes(5000, env.random().next());
-  const std::string file = "/d0/checker", renamed = "/d1/checker", directory = "/d0/checked";
+  const std::string file = "/d0/checker", renamed = "/d1/checker", directory = "/d0/checked",
+                    copied = "/d0/copied";
   const auto ask = [](Act act, std::string path) {
     Operation operation;
     operation.client = kCheckerNumber;
@@ -150,7 +151,10 @@ Task<> Load::try_everything(Env& env, User& user) {
   put.content = content_of(bytes.text());
   Operation rename = ask(Act::kRename, file);
   rename.to = renamed;
+  Operation copy = ask(Act::kCopy, file);
+  copy.to = copied;
   co_await insist(env, user, put, bytes);
+  co_await insist(env, user, copy, {});
   co_await insist(env, user, ask(Act::kStat, file), {});
   co_await insist(env, user, ask(Act::kGet, file), {});
   co_await insist(env, user, rename, {});

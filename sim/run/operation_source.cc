@@ -56,6 +56,10 @@ OperationSource::Drawn OperationSource::next() {
         operation.to = draw_file();
       }
       break;
+    case Act::kCopy:
+      operation.path = draw_file();
+      operation.to = draw_file();
+      break;
     case Act::kRemove:
       operation.path = random_.chance(1, 5) ? draw_directory() : draw_file();
       operation.recursive = random_.chance(1, 2);
@@ -77,7 +81,8 @@ Act OperationSource::draw_act() {
                                               {Act::kList, mix.list},
                                               {Act::kMakeDirectory, mix.mkdir},
                                               {Act::kRename, mix.rename},
-                                              {Act::kRemove, mix.remove}};
+                                              {Act::kRemove, mix.remove},
+                                              {Act::kCopy, mix.copy}};
   uint64_t draw = random_.below(mix.total());
   for (const auto& [act, weight] : weights) {
     if (draw < weight) return act;

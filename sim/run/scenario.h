@@ -24,6 +24,7 @@ struct ClusterShape {
   std::string policy = "rs-4-2";
   uint64_t block_bytes = 1 << 20;
   uint32_t cell_bytes = 16 << 10;
+  uint32_t inline_bytes = 4 << 10;
   // Extreme settings.
   uint64_t snapshot_after_bytes = 0;  // of log; 0: as the product has it
   std::optional<uint64_t> log_tail;   // entries kept behind a snapshot; absent: likewise
@@ -40,8 +41,8 @@ struct ClusterShape {
 
 // Weights of what clients do.
 struct Mix {
-  uint32_t put = 0, get = 0, stat = 0, list = 0, mkdir = 0, rename = 0, remove = 0;
-  uint32_t total() const { return put + get + stat + list + mkdir + rename + remove; }
+  uint32_t put = 0, get = 0, stat = 0, list = 0, mkdir = 0, rename = 0, remove = 0, copy = 0;
+  uint32_t total() const { return put + get + stat + list + mkdir + rename + remove + copy; }
 };
 
 struct Workload {

@@ -56,6 +56,8 @@ ClusterShape read_cluster(const json& from) {
   shape.policy = from.at("policy").get<std::string>();
   if (from.contains("block")) shape.block_bytes = size_of(from.at("block"));
   if (from.contains("cell")) shape.cell_bytes = static_cast<uint32_t>(size_of(from.at("cell")));
+  if (from.contains("inline"))
+    shape.inline_bytes = static_cast<uint32_t>(size_of(from.at("inline")));
   if (from.contains("snapshot_after"))
     shape.snapshot_after_bytes = size_of(from.at("snapshot_after"));
   if (from.contains("log_tail")) shape.log_tail = from.at("log_tail").get<uint64_t>();
@@ -90,6 +92,7 @@ Workload read_workload(const json& from) {
   read_number(mix, "mkdir", load.mix.mkdir);
   read_number(mix, "rename", load.mix.rename);
   read_number(mix, "remove", load.mix.remove);
+  read_number(mix, "copy", load.mix.copy);
   return load;
 }
 
@@ -206,6 +209,8 @@ class Sense {
       return Mismatch{"$.cluster.block", "1MiB to 512MiB", fmt::format("{}B", shape.block_bytes)};
     if (shape.cell_bytes == 0 || shape.cell_bytes > limits::kCellBytesMax)
       return Mismatch{"$.cluster.cell", "1B to 1MiB", fmt::format("{}B", shape.cell_bytes)};
+    if (shape.inline_bytes > limits::kInlineBytesMax)
+      return Mismatch{"$.cluster.inline", "0B to 64KiB", fmt::format("{}B", shape.inline_bytes)};
     return std::nullopt;
   }
   std::optional<Mismatch> workload(const Workload& load, const std::string& path) const {

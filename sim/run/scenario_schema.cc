@@ -110,6 +110,7 @@ static constexpr std::string_view kSchema = R"schema({
         },
         "block": {"$ref": "#/definitions/size"},
         "cell": {"$ref": "#/definitions/size"},
+        "inline": {"$ref": "#/definitions/size"},
         "snapshot_after": {"$ref": "#/definitions/size"},
         "log_tail": {
           "type": "integer",
@@ -191,7 +192,8 @@ static constexpr std::string_view kSchema = R"schema({
         "list": {"$ref": "#/definitions/weight"},
         "mkdir": {"$ref": "#/definitions/weight"},
         "rename": {"$ref": "#/definitions/weight"},
-        "remove": {"$ref": "#/definitions/weight"}
+        "remove": {"$ref": "#/definitions/weight"},
+        "copy": {"$ref": "#/definitions/weight"}
       }
     },
     "weight": {

@@ -32,6 +32,9 @@ ClusterShape draw_cluster(Random random) {
     shape.chunk = 8;
   }
   shape.cell_bytes = uint32_t{4096} << random.below(4);
+  // Inline files need no chunk server, so in most runs few or none are.
+  constexpr uint32_t kInlineBytes[] = {0, 0, 64, 512, 4096};
+  shape.inline_bytes = kInlineBytes[random.below(std::size(kInlineBytes))];
   if (random.chance(1, 2)) {
     shape.snapshot_after_bytes = uint64_t{1024} << random.below(7);
     shape.log_tail = random.below(16);  // whoever is away for long is sent a snapshot
@@ -59,6 +62,7 @@ Mix draw_mix(Random& random) {
   mix.mkdir = maybe();
   mix.rename = maybe();
   mix.remove = maybe();
+  mix.copy = maybe();
   return mix;
 }
 

@@ -89,6 +89,7 @@ Task<Result<LogIndex>> User::call(size_t number, Buffer bytes) {
       co_return position_of(
           co_await client_.make_directory(asked.path, asked.parents, std::nullopt));
     case Act::kRename: co_return position_of(co_await client_.rename(asked.path, asked.to));
+    case Act::kCopy: co_return position_of(co_await client_.copy(asked.path, asked.to, true));
     case Act::kRemove: co_return position_of(co_await client_.remove(asked.path, asked.recursive));
   }
   co_return fail(Code::kInvalid, "no such act");

@@ -15,7 +15,7 @@ constexpr uint16_t kChunkPort = 7100;
 LocalCluster::LocalCluster(const LocalClusterOptions& options)
     : world(options.seed),
       metadata(ClusterId(77), *placement::Policy::parse(options.policy), options.block_bytes,
-               options.cell_bytes),
+               options.cell_bytes, options.inline_bytes),
       metadata_host(world.add_host("meta-1", {})),
       client_host(world.add_host("client", {})) {
   client_options.metadata = {kMetadataAddress};

@@ -24,6 +24,7 @@ struct LocalClusterOptions {
   std::string policy = "rs-4-2";
   uint64_t block_bytes = limits::kMiB;
   uint32_t cell_bytes = 16 * limits::kKiB;
+  uint32_t inline_bytes = 0;  // so that small files have shards, too
 };
 
 class LocalCluster {

@@ -9,9 +9,10 @@
 namespace dogfs::nodes::testing {
 
 MetadataModel::MetadataModel(ClusterId id, placement::Policy policy, uint64_t block_bytes,
-                             uint32_t cell_bytes)
+                             uint32_t cell_bytes, uint32_t inline_bytes)
     : cluster(id) {
-  CHECK(apply(metadata::CreateCluster{id, policy, block_bytes, cell_bytes}).has_value());
+  CHECK(apply(metadata::CreateCluster{id, policy, block_bytes, cell_bytes, inline_bytes})
+            .has_value());
 }
 
 metadata::Response MetadataModel::apply(metadata::Operation operation) {
@@ -85,8 +86,9 @@ Task<Result<rpc::Reply>> LocalMetadata::execute(rpc::Call call) {
 }
 
 Task<Result<rpc::Reply>> LocalMetadata::query(rpc::Call call) {
-  CO_TRY(query, proto::decode_query(call.message.text()));
-  co_return answer(proto::encode_answer(model_.machine.answer(query)));
+  CO_TRY(question, proto::decode_query(call.message.text()));
+  const auto* asker = question.asker ? &*question.asker : nullptr;
+  co_return answer(proto::encode_answer(model_.machine.answer(question.query, asker)));
 }
 
 Task<Result<rpc::Reply>> LocalMetadata::register_node(rpc::Call call) {

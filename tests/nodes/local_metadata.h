@@ -15,7 +15,7 @@ namespace dogfs::nodes::testing {
 
 struct MetadataModel {
   MetadataModel(ClusterId cluster, placement::Policy policy, uint64_t block_bytes,
-                uint32_t cell_bytes);
+                uint32_t cell_bytes, uint32_t inline_bytes = 0);
   metadata::Response apply(metadata::Operation operation);
 
   metadata::StateMachine machine;

@@ -126,6 +126,34 @@ void check_errors(const Cluster& cluster) {
   CHECK((cluster.get("/file") == "bytes"));
 }
 
+// Files that live with the metadata, and copies that move no bytes.
+void check_without_bytes_moved(const Cluster& cluster) {
+  const auto stat = [&](const std::string& path) {
+    return cluster.dogfs({"stat", path, "--json"}).lines().at(0);
+  };
+  CHECK_EQ(cluster.put("/tiny", noise(4096, 1)).exit_code, 0);
+  CHECK_EQ(cluster.put("/larger", noise(4097, 2)).exit_code, 0);
+  CHECK_EQ(stat("/tiny").at("inline"), true);
+  CHECK_EQ(stat("/larger").at("inline"), false);
+  CHECK((cluster.get("/tiny") == noise(4096, 1)));
+  const std::string version = stat("/tiny").at("version");
+  CHECK_EQ(cluster.put("/tiny", "new", {"--if-version", version}).exit_code, 0);
+  CHECK_EQ(cluster.put("/tiny", "newer", {"--if-version", version}).exit_code, 4);
+  CHECK_EQ(cluster.put("/tiny", "newer", {"--if-version", "nonsense"}).exit_code, 2);
+  CHECK((cluster.get("/tiny") == "new"));
+  CHECK_EQ(cluster.dogfs({"mkdir", "/copies"}).exit_code, 0);
+  CHECK_EQ(cluster.dogfs({"cp", "/larger", "/copies/"}).exit_code, 0);
+  CHECK_EQ(cluster.dogfs({"cp", "/tiny", "/copies/larger", "--no-overwrite"}).exit_code, 4);
+  CHECK_EQ(cluster.dogfs({"cp", "/none", "/copies/x"}).exit_code, 3);
+  CHECK_EQ(cluster.dogfs({"rm", "/larger"}).exit_code, 0);
+  CHECK((cluster.get("/copies/larger") == noise(4097, 2)));
+  const auto use = cluster.dogfs({"du", "/copies", "--json"}).lines().at(0);
+  CHECK_EQ(use.at("bytes"), 4097);
+  CHECK_EQ(use.at("entries"), 1);
+  CHECK_EQ(cluster.dogfs({"rm", "-r", "/copies"}).exit_code, 0);
+  CHECK_EQ(cluster.dogfs({"rm", "/tiny"}).exit_code, 0);
+}
+
 void check_json(const Cluster& cluster) {
   using Keys = std::vector<std::string>;
   const Outcome put = cluster.put("/json", noise(kMiB, 5), {"--json"});
@@ -135,12 +163,14 @@ void check_json(const Cluster& cluster) {
   CHECK((keys(get.lines().at(0)) == Keys{"bytes", "got", "local", "rebuilt_bytes"}));
   const Outcome stat = cluster.dogfs({"stat", "/json", "--json"});
   const auto row = stat.lines().at(0);
-  CHECK((keys(row) == Keys{"blocks", "bytes", "modified", "path", "policy", "type"}));
+  CHECK((keys(row) ==
+         Keys{"blocks", "bytes", "inline", "modified", "path", "policy", "type", "version"}));
+  CHECK_EQ(row.at("inline"), false);
   CHECK_EQ(row.at("bytes"), kMiB);
   CHECK_EQ(row.at("policy"), "rs-4-2");
   bool listed = false;
   for (const auto& entry : cluster.dogfs({"ls", "/", "--json"}).lines()) {
-    CHECK((keys(entry) == Keys{"blocks", "bytes", "modified", "name", "policy", "type"}));
+    CHECK((keys(entry) == Keys{"blocks", "bytes", "inline", "modified", "name", "policy", "type"}));
     listed = listed || entry.at("name") == "json";
   }
   CHECK(listed);
@@ -247,6 +277,7 @@ TEST_CASE("files go in and come out, and every mistake has its own answer") {
   check_files(cluster);
   check_destinations(cluster);
   check_errors(cluster);
+  check_without_bytes_moved(cluster);
   check_json(cluster);
   check_names(cluster);
   check_streams(cluster);

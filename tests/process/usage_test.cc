@@ -113,7 +113,7 @@ TEST_CASE("help exits with 0 and names every command") {
   const Outcome help = run(scratch, {"--help"});
   CHECK_EQ(help.exit_code, 0);
   for (const char* command : {"put", "get", "cat", "ls", "stat", "mkdir", "mv", "rm", "cluster",
-                              "meta", "chunk", "bench"})
+                              "cp", "du", "admin", "meta", "chunk", "bench"})
     CHECK(help.out.find(command) != std::string::npos);
 }
 

@@ -32,6 +32,8 @@ struct Request {
   bool detailed = false;
   bool parents = false;
   bool recursive = false;
+  bool no_overwrite = false;
+  bool forever = false;
 };
 
 std::string utc(WallTime time) {
@@ -43,12 +45,36 @@ std::string_view type_name(const metadata::Attributes& attributes) {
   return attributes.kind == metadata::EntryKind::kDirectory ? "directory" : "file";
 }
 
+std::string version_text(const metadata::FileVersion& version) {
+  return fmt::format("{:x}-{}", version.file.value, version.changes);
+}
+
+std::string_view label_group(metadata::LabelKind kind) {
+  switch (kind) {
+    case metadata::LabelKind::kXattr: return "xattrs";
+    case metadata::LabelKind::kHeader: return "headers";
+    case metadata::LabelKind::kTag: return "tags";
+  }
+  return "labels";
+}
+
+// What is absent is left away.
+void add_inode(const metadata::Attributes& attributes, json& row) {
+  const auto& inode = attributes.inode;
+  if (attributes.kind == metadata::EntryKind::kFile)
+    row["version"] = version_text(attributes.version());
+  if (!inode.owner.empty()) row["owner"] = inode.owner;
+  if (!inode.group.empty()) row["group"] = inode.group;
+  if (inode.mode) row["mode"] = fmt::format("{:04o}", *inode.mode);
+  if (inode.accessed) row["accessed"] = utc(*inode.accessed);
+  for (const auto& label : inode.labels)
+    row[std::string(label_group(label.kind))][label.name] = label.value;
+}
+
 json to_json(const metadata::Attributes& attributes) {
-  return {{"type", type_name(attributes)},
-          {"bytes", attributes.length},
-          {"blocks", attributes.blocks},
-          {"policy", attributes.policy.text()},
-          {"modified", utc(attributes.modified)}};
+  return {{"type", type_name(attributes)},      {"bytes", attributes.length},
+          {"blocks", attributes.blocks},        {"inline", attributes.is_inline()},
+          {"policy", attributes.policy.text()}, {"modified", utc(attributes.modified)}};
 }
 
 // A name as one line of text: a terminal must not obey what somebody put into a name.
@@ -93,11 +119,14 @@ Task<Result<void>> show(nodes::Client& client, Output& output, Request request) 
   CO_TRY(found, co_await client.stat(request.path));
   json row = to_json(found.attributes);
   row["path"] = request.path;
+  add_inode(found.attributes, row);
   output.object(row);
   output.line(fmt::format("path      {}", printable(request.path)));
-  for (const auto* key : {"type", "bytes", "blocks", "policy", "modified"})
-    output.line(fmt::format("{:<9} {}", key,
-                            row[key].is_string() ? row[key].get<std::string>() : row[key].dump()));
+  for (const auto* key : {"type", "bytes", "blocks", "inline", "policy", "modified", "version",
+                          "owner", "group", "mode", "accessed", "xattrs", "headers", "tags"})
+    if (row.contains(key))
+      output.line(fmt::format(
+          "{:<9} {}", key, row[key].is_string() ? row[key].get<std::string>() : row[key].dump()));
   co_return Result<void>();
 }
 
@@ -115,8 +144,27 @@ Task<Result<void>> move(nodes::Client& client, Output& output, Request request) 
   co_return Result<void>();
 }
 
+Task<Result<void>> copy(nodes::Client& client, Output& output, Request request) {
+  const std::string to = destination(request.to, request.path);
+  CO_TRY_VOID(co_await client.copy(request.path, to, !request.no_overwrite));
+  output.object({{"copied", request.path}, {"to", to}});
+  co_return Result<void>();
+}
+
+Task<Result<void>> show_use(nodes::Client& client, Output& output, Request request) {
+  CO_TRY(found, co_await client.use(request.path));
+  const auto& [use, quota] = found.use;
+  json row{{"path", request.path}, {"bytes", use.bytes}, {"entries", use.entries}};
+  if (quota.bytes) row["quota_bytes"] = *quota.bytes;
+  if (quota.entries) row["quota_entries"] = *quota.entries;
+  output.object(row);
+  output.line(fmt::format("{:>14} bytes  {:>10} entries  {}", use.bytes, use.entries,
+                          printable(request.path)));
+  co_return Result<void>();
+}
+
 Task<Result<void>> remove(nodes::Client& client, Output& output, Request request) {
-  CO_TRY_VOID(co_await client.remove(request.path, request.recursive));
+  CO_TRY_VOID(co_await client.remove(request.path, request.recursive, request.forever));
   output.object({{"removed", request.path}});
   co_return Result<void>();
 }
@@ -165,9 +213,22 @@ void add_file_commands(CLI::App& app, Output& output) {
                    "Its new path; a file there is replaced. With a slash at its end: the directory")
       ->required();
 
+  const Command cp =
+      add(app, output, "cp", "Copy a file within the cluster, without moving its bytes", copy);
+  cp.app->add_option("FROM", cp.request->path)->required();
+  cp.app
+      ->add_option("TO", cp.request->to,
+                   "The copy; a file there is replaced. With a slash at its end: the directory")
+      ->required();
+  cp.app->add_flag("--no-overwrite", cp.request->no_overwrite, "Refuse when there is a file");
+
+  const Command du = add(app, output, "du", "Show what lies below a directory", show_use);
+  du.app->add_option("PATH", du.request->path)->default_val("/");
+
   const Command rm = add(app, output, "rm", "Remove a file or directory", remove);
   rm.app->add_option("PATH", rm.request->path)->required();
   rm.app->add_flag("-r,--recursive", rm.request->recursive, "A directory with all that is in it");
+  rm.app->add_flag("--forever", rm.request->forever, "Not into the trash, if there is one");
 }
 
 }  // namespace dogfs::tool

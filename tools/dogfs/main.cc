@@ -12,6 +12,7 @@
 
 #include "tools/dogfs/bench/bench_commands.h"
 #include "tools/dogfs/cluster_commands.h"
+#include "tools/dogfs/export_commands.h"
 #include "tools/dogfs/file_commands.h"
 #include "tools/dogfs/output.h"
 #include "tools/dogfs/server_commands.h"
@@ -62,6 +63,9 @@ int run(int argc, char** argv) {
   add_file_commands(app, output);
   add_cluster_commands(app, output);
   add_server_commands(app, output);
+  CLI::App& admin = *app.add_subcommand("admin", "Look after a cluster");
+  admin.require_subcommand(1);
+  add_export_commands(admin, output);
   add_bench_commands(app, output);
   add_sim_commands(app, output);
   name_variables(app);

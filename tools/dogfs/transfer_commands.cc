@@ -1,4 +1,6 @@
+#include <charconv>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -23,10 +25,28 @@ struct Transfer {
   std::string path;
   std::string policy;
   bool no_overwrite = false;
+  std::string if_version;
 };
+
+// As `stat` shows it: the file's id, a dash, and how often it was changed.
+Result<std::optional<metadata::FileVersion>> parse_version(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  const size_t dash = text.find('-');
+  metadata::FileVersion version;
+  const char* const end = text.data() + text.size();
+  const char* const middle = text.data() + std::min(dash, text.size());
+  const auto file = std::from_chars(text.data(), middle, version.file.value, 16);
+  const auto changes = dash == text.npos ? std::from_chars_result{end, std::errc::invalid_argument}
+                                         : std::from_chars(middle + 1, end, version.changes);
+  const bool good = file.ec == std::errc() && file.ptr == middle && changes.ec == std::errc() &&
+                    changes.ptr == end;
+  if (good) return version;
+  return fail(Code::kInvalid, "{} is no version; `dogfs stat` shows that of a file", text);
+}
 
 Task<Result<void>> put(Env& env, nodes::Client& client, Output& output, Transfer transfer) {
   CO_TRY(policy, parse_policy(transfer.policy));
+  CO_TRY(version, parse_version(transfer.if_version));
   CO_TRY(source, LocalSource::open(env, transfer.local));
   if (transfer.local == "-" && transfer.path.ends_with('/'))
     co_return fail(Code::kInvalid, "standard input has no name: name the file to be stored");
@@ -35,6 +55,7 @@ Task<Result<void>> put(Env& env, nodes::Client& client, Output& output, Transfer
   nodes::PutOptions options;
   options.policy = policy;
   options.overwrite = !transfer.no_overwrite;
+  options.version = version;
   options.size = source->size();
   options.progress = progress.callback();
   CO_TRY(stored, co_await client.put(path, *source, std::move(options)));
@@ -98,6 +119,8 @@ void add_transfer_commands(CLI::App& app, Output& output) {
   add_policy_option(*store.app, store.transfer->policy, "How its bytes become shards");
   store.app->add_flag("--no-overwrite", store.transfer->no_overwrite,
                       "Refuse when there is a file");
+  store.app->add_option("--if-version", store.transfer->if_version,
+                        "Refuse unless the file there has this version, by stat");
 
   const Command fetch = add(app, output, "get", "Read a file into a local one", get);
   fetch.app->add_option("PATH", fetch.transfer->path)->required();

@@ -15,11 +15,14 @@ namespace dogfs::metadata {
 
 class ClusterFixture {
  public:
+  static constexpr uint32_t kInlineBytes = 100;
+
   explicit ClusterFixture(uint32_t chunk_servers = 6, const char* policy = "rs-4-2") {
     (void)lead(CreateCluster{.cluster = ClusterId(7),
                              .policy = placement::Policy::parse(policy).value(),
                              .block_bytes = limits::kMiB,
-                             .cell_bytes = 64 * 1024});
+                             .cell_bytes = 64 * 1024,
+                             .inline_bytes = kInlineBytes});
     for (uint32_t i = 1; i <= chunk_servers; ++i) (void)lead(server(i));
     client = new_client();
   }
@@ -112,6 +115,10 @@ class ClusterFixture {
                        .path = path,
                        .length = length,
                        .condition = condition});
+  }
+  Response put_inline(const std::string& path, const std::string& content,
+                      PublishCondition condition = PublishCondition::kOverwrite) {
+    return ask(PutInline{.path = path, .policy = {}, .content = content, .condition = condition});
   }
   // A whole put.
   Response put(const std::string& path, const std::vector<uint64_t>& lengths = {}) {

@@ -109,7 +109,7 @@ class Hostility {
   }
 
   Operation client_operation() {
-    switch (random_.below(11)) {
+    switch (random_.below(18)) {
       case 0:
         return MakeDirectory{.path = path(), .parents = random_.chance(1, 2), .policy = policy()};
       case 1: return Rename{.from = path(), .to = path()};
@@ -126,9 +126,34 @@ class Hostility {
       case 6: return commit();
       case 7:
       case 8: return Publish{.file = file(), .epoch = epoch(), .path = path(), .length = offset()};
-      case 9: return AbandonUpload{.file = file(), .epoch = epoch()};
+      case 9:
+        return PutInline{.path = path(),
+                         .policy = policy(),
+                         .content = std::string(random_.below(150), 'i'),
+                         .condition = static_cast<PublishCondition>(random_.between(1, 2))};
+      case 10: return Copy{.from = path(), .to = path(), .version = {}};
+      case 11: return Truncate{.path = path(), .length = offset()};
+      case 12: return Concatenate{.path = path(), .sources = {path(), path()}};
+      case 13: return attributes();
+      case 14:
+        return SetQuota{.path = path(),
+                        .quota = {.bytes = odd_number(random_), .entries = odd_number(random_)}};
+      case 15: return SetTrash{.seconds = odd_number(random_)};
+      case 16: return AbandonUpload{.file = file(), .epoch = epoch()};
       default: return RenewLease{.file = file(), .epoch = epoch()};
     }
+  }
+
+  SetAttributes attributes() {
+    SetAttributes out;
+    out.path = path();
+    if (random_.chance(1, 4)) out.owner = std::string(random_.below(70), 'o');
+    if (random_.chance(1, 4)) out.mode = static_cast<uint16_t>(random_.below(010010));
+    out.labels.push_back({.kind = static_cast<LabelKind>(random_.below(5)),
+                          .name = std::string(random_.below(3), 'n'),
+                          .value = std::nullopt});
+    if (random_.chance(3, 4)) out.labels.back().value = std::string(random_.below(20000), 'v');
+    return out;
   }
 
   RegisterNode registration() {
@@ -143,7 +168,7 @@ class Hostility {
   }
 
   Operation leader_operation() {
-    switch (random_.below(9)) {
+    switch (random_.below(10)) {
       case 0: return registration();
       case 1:
         return SetNodeState{
@@ -154,6 +179,9 @@ class Hostility {
         return SetNodeSpace{.node = node(),
                             .capacity_bytes = odd_number(random_),
                             .used_bytes = odd_number(random_)};
+      case 9:
+        return AdvanceTrash{.from = fs_.machine.trash_clock(),
+                            .to = fs_.machine.trash_clock() + odd_number(random_)};
       case 3: return RegisterClient{};
       case 4: return expiry();
       case 5: return ExpireLease{.file = file(), .epoch = epoch()};

@@ -13,6 +13,7 @@ namespace {
 struct Forgery {
   Tables tables;
   FileHandle file;
+  FileHandle small;
   BlockId block;
   InodeId directory;
 };
@@ -21,6 +22,7 @@ Forgery sound_state() {
   ClusterFixture fs;
   REQUIRE(fs.make_directory("/d").has_value());
   REQUIRE(fs.put("/f", {100}).has_value());
+  REQUIRE(fs.put_inline("/small", "bytes").has_value());
   REQUIRE(fs.put("/gone", {100}).has_value());
   REQUIRE(fs.remove("/gone").has_value());
   REQUIRE(fs.write("/open", {100}).has_value());
@@ -29,8 +31,10 @@ Forgery sound_state() {
   for (auto at = rows.seek(""); at.valid(); at.next()) {
     REQUIRE(out.tables.restore(at.key(), at.value()).has_value());
   }
+  out.tables.finish_restore();
   const auto location = fs.machine.locate("/f", {});
   out.file = location->file;
+  out.small = fs.machine.locate("/small", {})->file;
   out.block = location->blocks[0].block;
   out.directory = fs.machine.stat("/d")->id;
   return out;
@@ -65,8 +69,9 @@ TEST_CASE("a directory that is lost, doubled or badly placed is found") {
         }),
         "two names");
   names(violation([](Forgery& f) {
-          f.tables.put(f.directory,
-                       DirectoryRow{.parent = f.directory, .policy = {}, .modified = {}});
+          f.tables.put(
+              f.directory,
+              DirectoryRow{.parent = f.directory, .policy = {}, .modified = {}, .attributes = {}});
         }),
         "thinks it is in");
   // A detached loop, the trace of two renames that crossed.
@@ -109,10 +114,49 @@ TEST_CASE("a block that is lost, shared, wanting or doubled on a server is found
   names(violation([](Forgery& f) {
           auto row = *f.tables.file(f.file);
           row.extents.clear();
-          row.length = 0;
           f.tables.put(f.file, row);
         }),
         "not referred to");
+}
+
+TEST_CASE("a shared block whose set is not those who refer to it is found") {
+  names(violation([](Forgery& f) { f.tables.put(f.block, f.file.file, {.home = f.file.home}); }),
+        "has a set");
+  names(violation([](Forgery& f) {
+          auto row = *f.tables.block(f.block);
+          row.shared = true;
+          f.tables.put(f.block, row);
+        }),
+        "has no set");
+  const auto shared_with = [](InodeId file) {
+    return violation([&](Forgery& f) {
+      auto row = *f.tables.block(f.block);
+      row.shared = true;
+      f.tables.put(f.block, row);
+      f.tables.put(f.block, file, {.home = f.file.home});
+    });
+  };
+  names(shared_with(InodeId(12345)), "referrers and names");
+  names(violation([](Forgery& f) { f.tables.put(BlockId(77), f.file.file, {.home = {}}); }),
+        "for nothing");
+}
+
+TEST_CASE("what a directory is thought to hold and does not is found") {
+  names(violation([](Forgery& f) {
+          auto row = *f.tables.file(f.small);
+          row.content += "more";  // while it has a name
+          f.tables.put(f.small, row);
+        }),
+        "what directory");
+}
+
+TEST_CASE("an inline file over the limit of the cluster is found") {
+  names(violation([](Forgery& f) {
+          auto row = *f.tables.file(f.small);
+          row.content += std::string(ClusterFixture::kInlineBytes, 'x');
+          f.tables.put(f.small, row);
+        }),
+        "inline");
 }
 
 TEST_CASE("an id above its counter and results without a session are found") {

@@ -18,21 +18,30 @@
 namespace dogfs::metadata {
 namespace {
 
-// Path -> length of a file, or nothing for a directory. The root is always there.
+// Path -> a file, or nothing for a directory. The root is always there.
 class Model {
  public:
+  struct File {
+    uint64_t length = 0;
+    bool in_blocks = false;
+    bool operator==(const File&) const = default;
+  };
+  using Entries = std::map<std::string, std::optional<File>>;
+
   std::string make_directory(const std::string& path, bool parents) {
     if (parents) return make_parents(path);
     if (const auto error = way_to(path); !error.empty()) return error;
     if (entries_.contains(path)) return "exists";
+    if (!has_room({}, path, {.bytes = 0, .entries = 1}, {})) return "no_space";
     entries_[path] = std::nullopt;
     return "ok";
   }
 
-  std::string put(const std::string& path, uint64_t length) {
+  std::string put(const std::string& path, const File& file) {
     if (const auto error = way_to(path); !error.empty()) return error;
     if (is_directory(path)) return "exists";
-    entries_[path] = length;
+    if (!has_room({}, path, {.bytes = file.length, .entries = 1}, use_of(path))) return "no_space";
+    entries_[path] = file;
     return "ok";
   }
 
@@ -47,10 +56,17 @@ class Model {
       if (is_directory(to) != directory) return "exists";
       if (directory && !below(to).empty()) return "precondition";
     }
+    if (!has_room({from}, to, use_of(from), use_of(to))) return "no_space";
     auto moved = below(from);
     moved[from] = entries_[from];
-    for (const auto& [path, what] : moved) entries_.erase(path);
+    erase(to);
+    std::map<std::string, Quota> quotas;
+    for (const auto& [path, what] : moved) {
+      if (quotas_.contains(path)) quotas[to + path.substr(from.size())] = quotas_[path];
+    }
+    for (const auto& [path, what] : moved) erase(path);
     for (const auto& [path, what] : moved) entries_[to + path.substr(from.size())] = what;
+    quotas_.merge(quotas);
     return "ok";
   }
 
@@ -59,15 +75,104 @@ class Model {
     if (!entries_.contains(path)) return "not_found";
     const auto inside = below(path);
     if (!inside.empty() && !recursive) return "precondition";
-    for (const auto& [inner, what] : inside) entries_.erase(inner);
-    entries_.erase(path);
+    for (const auto& [inner, what] : inside) erase(inner);
+    erase(path);
     return "ok";
   }
 
-  using Entries = std::map<std::string, std::optional<uint64_t>>;
+  std::string copy(const std::string& from, const std::string& to) {
+    const auto found = find_file(from);
+    if (!found.error.empty()) return found.error;
+    if (const auto error = way_to(to); !error.empty()) return error;
+    if (is_directory(to)) return "exists";
+    return from == to ? "invalid" : put(to, *entries_[from]);
+  }
+
+  std::string truncate(const std::string& path, uint64_t length) {
+    const auto found = find_file(path);
+    if (!found.error.empty()) return found.error;
+    if (length > found.file.length) return "invalid";
+    entries_[path] = File{.length = length, .in_blocks = found.file.in_blocks && length > 0};
+    return "ok";
+  }
+
+  std::string concatenate(const std::string& path, const std::string& source) {
+    const auto target = find_file(path);
+    if (!target.error.empty()) return target.error;
+    const auto added = find_file(source);
+    if (!added.error.empty()) return added.error;
+    if (path == source) return "invalid";
+    const File joined{.length = target.file.length + added.file.length,
+                      .in_blocks = target.file.in_blocks || added.file.in_blocks};
+    const bool bytes = (target.file.length > 0 && !target.file.in_blocks) ||
+                       (added.file.length > 0 && !added.file.in_blocks);
+    if (bytes && joined.in_blocks) return "precondition";
+    if (!joined.in_blocks && joined.length > kInlineBytes) return "too_large";
+    if (!has_room({source}, path, {.bytes = added.file.length, .entries = 0}, {})) {
+      return "no_space";
+    }
+    erase(source);
+    entries_[path] = joined;
+    return "ok";
+  }
+
+  std::string set_quota(const std::string& path, const Quota& quota) {
+    if (const auto error = way_to(path); !error.empty()) return error;
+    if (!entries_.contains(path)) return "not_found";
+    if (!is_directory(path)) return "precondition";
+    quotas_[path] = quota;
+    return "ok";
+  }
+
+  // Of the entry and all below it.
+  Use use_of(const std::string& path) const {
+    Use use;
+    for (const auto& [inner, file] : entries_) {
+      if (inner != path && !is_below(inner, path)) continue;
+      ++use.entries;
+      if (file) use.bytes += file->length;
+    }
+    return use;
+  }
+
+  static constexpr uint64_t kInlineBytes = 20;
   const Entries& entries() const { return entries_; }
 
  private:
+  struct FoundFile {
+    std::string error;
+    File file;
+  };
+  FoundFile find_file(const std::string& path) const {
+    if (const auto error = way_to(path); !error.empty()) return {error, {}};
+    const auto found = entries_.find(path);
+    if (found == entries_.end()) return {"not_found", {}};
+    if (!found->second) return {"precondition", {}};
+    return {"", *found->second};
+  }
+  static bool is_below(const std::string& path, const std::string& above) {
+    return path.starts_with(above + "/");
+  }
+  // Whether every quota above `to` that does not lie above what moves, too, allows it.
+  bool has_room(const std::vector<std::string>& moved, const std::string& to, const Use& more,
+                const Use& less) const {
+    for (const auto& [path, quota] : quotas_) {
+      if (!is_below(to, path)) continue;
+      if (!moved.empty() && is_below(moved[0], path)) continue;
+      Use held = use_of(path);
+      --held.entries;
+      const auto fits = [](std::optional<uint64_t> most, uint64_t used, uint64_t in, uint64_t out) {
+        return !most || in <= out || used + in - out <= *most;
+      };
+      if (!fits(quota.bytes, held.bytes, more.bytes, less.bytes)) return false;
+      if (!fits(quota.entries, held.entries, more.entries, less.entries)) return false;
+    }
+    return true;
+  }
+  void erase(const std::string& path) {
+    entries_.erase(path);
+    quotas_.erase(path);
+  }
   bool is_directory(const std::string& path) const {
     const auto found = entries_.find(path);
     return found != entries_.end() && !found->second;
@@ -84,21 +189,24 @@ class Model {
   std::string make_parents(const std::string& path) {
     if (way_to(path) == "precondition") return "precondition";
     if (entries_.contains(path)) return is_directory(path) ? "ok" : "exists";
+    std::vector<std::string> missing{path};
     for (size_t at = path.find('/', 1); at != path.npos; at = path.find('/', at + 1)) {
-      entries_.try_emplace(path.substr(0, at), std::nullopt);
+      if (!entries_.contains(path.substr(0, at))) missing.push_back(path.substr(0, at));
     }
-    entries_[path] = std::nullopt;
+    if (!has_room({}, path, {.bytes = 0, .entries = missing.size()}, {})) return "no_space";
+    for (const auto& made : missing) entries_[made] = std::nullopt;
     return "ok";
   }
   Entries below(const std::string& path) const {
     Entries out;
     for (const auto& [inner, what] : entries_) {
-      if (inner.starts_with(path + "/")) out[inner] = what;
+      if (is_below(inner, path)) out[inner] = what;
     }
     return out;
   }
 
   Entries entries_;
+  std::map<std::string, Quota> quotas_;
 };
 
 void collect(const StateMachine& machine, const std::string& path, size_t page,
@@ -111,8 +219,8 @@ void collect(const StateMachine& machine, const std::string& path, size_t page,
       const std::string inner = (path == "/" ? "" : path) + "/" + name;
       RC_ASSERT((machine.stat(inner) == attributes));
       const bool directory = attributes.kind == EntryKind::kDirectory;
-      RC_ASSERT(out.try_emplace(inner, directory ? std::nullopt : std::optional(attributes.length))
-                    .second);
+      const Model::File file{.length = attributes.length, .in_blocks = attributes.blocks > 0};
+      RC_ASSERT(out.try_emplace(inner, directory ? std::nullopt : std::optional(file)).second);
       if (directory) collect(machine, inner, page, out);
     }
     more = listing->more;
@@ -127,7 +235,8 @@ class Run {
     lead(CreateCluster{.cluster = ClusterId(7),
                        .policy = placement::Policy::parse("rs-2-1").value(),
                        .block_bytes = limits::kMiB,
-                       .cell_bytes = 4096});
+                       .cell_bytes = 4096,
+                       .inline_bytes = Model::kInlineBytes});
     for (uint32_t i = 1; i <= 4; ++i) lead(ClusterFixture::server(i));
     client_ = std::get<ClientRegistered>(*lead(RegisterClient{})).client;
   }
@@ -145,6 +254,11 @@ class Run {
     Model::Entries found;
     collect(first_, "/", 1 + random_.below(3), found);
     RC_ASSERT(found == model_.entries());
+    for (const auto& [path, what] : found) {
+      Use use = model_.use_of(path);
+      if (!what) --use.entries;  // a directory does not count itself
+      RC_ASSERT(first_.use(path)->use == use);
+    }
     const uint64_t files = static_cast<uint64_t>(
         std::ranges::count_if(found, [](const auto& entry) { return entry.second.has_value(); }));
     while (first_.removal_pending()) lead(RemoveStep{.limit = 5});
@@ -204,7 +318,7 @@ class Run {
     const std::string a = path();
     const std::string b = path();
     const bool flag = random_.chance(1, 2);
-    switch (random_.below(5)) {
+    switch (random_.below(9)) {
       case 0: {
         const MakeDirectory operation{.path = a, .parents = flag, .policy = {}};
         RC_ASSERT(outcome(ask(operation)) == model_.make_directory(a, flag));
@@ -213,15 +327,48 @@ class Run {
       case 1:
       case 2: put(a); break;
       case 3: RC_ASSERT(outcome(ask(Rename{.from = a, .to = b})) == model_.rename(a, b)); break;
+      case 4:
+        RC_ASSERT(outcome(ask(Copy{.from = a, .to = b, .version = {}})) == model_.copy(a, b));
+        break;
+      case 5: {
+        const uint64_t length = random_.below(random_.chance(1, 2) ? 22 : 210);
+        RC_ASSERT(outcome(ask(Truncate{.path = a, .length = length})) ==
+                  model_.truncate(a, length));
+        break;
+      }
+      case 6:
+        RC_ASSERT(outcome(ask(Concatenate{.path = a, .sources = {b}})) == model_.concatenate(a, b));
+        break;
+      case 7: set_quota(a); break;
       default:
         RC_ASSERT(outcome(ask(Remove{.path = a, .recursive = flag})) == model_.remove(a, flag));
     }
   }
 
+  void set_quota(const std::string& path) {
+    Quota quota;
+    if (random_.chance(1, 3)) quota.bytes = random_.below(500);
+    if (random_.chance(1, 3)) quota.entries = random_.below(6);
+    RC_ASSERT(outcome(ask(SetQuota{.path = path, .quota = quota})) ==
+              model_.set_quota(path, quota));
+  }
+
+  void put_inline(const std::string& path) {
+    const PutInline operation{.path = path,
+                              .policy = {},
+                              .content = std::string(random_.below(22), 'c'),
+                              .condition = PublishCondition::kOverwrite};
+    const uint64_t length = operation.content.size();
+    const bool too_large = length > Model::kInlineBytes;
+    RC_ASSERT(outcome(ask(operation)) ==
+              (too_large ? "too_large" : model_.put(path, {.length = length})));
+  }
+
   void put(const std::string& path) {
+    if (random_.chance(1, 3)) return put_inline(path);
     const auto started = ask(StartUpload{.path = path, .policy = {}, .overwrite = true});
     if (!started) {
-      RC_ASSERT(outcome(started) == model_.put(path, 0));
+      RC_ASSERT(outcome(started) == model_.put(path, {}));
       return;
     }
     const auto upload = std::get<UploadStarted>(*started);
@@ -234,7 +381,8 @@ class Run {
                                        .path = path,
                                        .length = blocks * 100,
                                        .condition = PublishCondition::kOverwrite});
-    RC_ASSERT(outcome(published) == model_.put(path, blocks * 100));
+    RC_ASSERT(outcome(published) ==
+              model_.put(path, {.length = blocks * 100, .in_blocks = blocks > 0}));
   }
 
   void write_block(const UploadStarted& upload, uint64_t offset) {

@@ -27,21 +27,56 @@ void check_round_trip(const Row& row) {
     RC_ASSERT(!decode<Row>(bytes.substr(0, length)).has_value());
   }
   std::string later = bytes;
-  later[0] = 2;
+  ++later[0];
   RC_ASSERT(decode<Row>(later).error().code == Code::kUnsupported);
+}
+
+void check_dentry(const DentryRow& row, InodeId directory) {
+  const std::string bytes = encode(row, directory);
+  const auto back = decode_dentry(bytes, directory);
+  RC_ASSERT(back.has_value());
+  RC_ASSERT((*back == row));
+  RC_ASSERT(decode_dentry(bytes + "x", directory).error().code == Code::kCorrupt);
+  for (size_t length = 0; length < bytes.size(); ++length) {
+    RC_ASSERT(!decode_dentry(bytes.substr(0, length), directory).has_value());
+  }
+  std::string later = bytes;
+  ++later[0];
+  RC_ASSERT(decode_dentry(later, directory).error().code == Code::kUnsupported);
 }
 
 // Numbers of all sizes, small ones often.
 uint64_t number(Random& random) { return random.next() >> random.below(64); }
 
+InodeAttributes random_attributes(Random& random) {
+  InodeAttributes out;
+  if (random.chance(1, 3)) return out;
+  if (random.chance(1, 2)) out.owner = std::string(random.between(1, 64), 'o');
+  if (random.chance(1, 2)) out.group = "staff";
+  if (random.chance(1, 2)) out.mode = static_cast<uint16_t>(random.below(010000));
+  if (random.chance(1, 2)) out.accessed = WallTime{static_cast<int64_t>(random.next())};
+  for (const LabelKind kind : {LabelKind::kXattr, LabelKind::kHeader, LabelKind::kTag}) {
+    if (random.chance(1, 2)) continue;
+    out.labels.push_back({.kind = kind, .name = "a", .value = ""});
+    out.labels.push_back({.kind = kind, .name = "b", .value = std::string(random.below(300), 'v')});
+  }
+  return out;
+}
+
 FileRow random_file(Random& random) {
   FileRow row{.state = static_cast<FileState>(random.between(1, 3)),
               .policy = placement::Policy::parse("rep-3").value(),
               .modified = {static_cast<int64_t>(random.next())},
-              .length = number(random),
-              .client = ClientId(number(random)),
-              .epoch = Epoch(number(random)),
-              .extents = {}};
+              .client = ClientId(random.chance(1, 2) ? number(random) : 0),
+              .epoch = Epoch(random.chance(1, 2) ? number(random) : 0),
+              .extents = {},
+              .content = {},
+              .changes = random.chance(1, 2) ? number(random) : 0,
+              .attributes = random_attributes(random)};
+  if (random.chance(1, 3)) {
+    row.content = std::string(random.between(1, 300), static_cast<char>(random.next()));
+    return row;
+  }
   uint64_t offset = 0;
   for (uint64_t i = random.below(5); i > 0; --i) {
     row.extents.push_back({.file_offset = offset,
@@ -59,6 +94,7 @@ BlockRow random_block(Random& random) {
                .generation = Generation(number(random)),
                .placement_version = PlacementVersion(number(random)),
                .length = random.below(limits::kBlockBytesMax + 1),
+               .shared = random.chance(1, 2),
                .shards = std::vector<ShardRow>(6)};
   for (ShardRow& shard : row.shards) {
     shard.node = NodeId(static_cast<uint32_t>(number(random)));
@@ -76,10 +112,21 @@ TEST_CASE("every row survives its encoding, and cut or later ones are refused") 
     check_round_trip(DirectoryRow{
         .parent = InodeId(number(random)),
         .policy = random.chance(1, 2) ? std::optional(placement::Policy()) : std::nullopt,
-        .modified = {static_cast<int64_t>(random.next())}});
-    check_round_trip(DentryRow{
-        .kind = EntryKind::kFile, .id = InodeId(random.next()), .home = InodeId(random.next())});
-    check_round_trip(DentryRow{.kind = EntryKind::kDirectory, .id = InodeId(5), .home = {}});
+        .modified = {static_cast<int64_t>(random.next())},
+        .quota = {.bytes = random.chance(1, 2) ? std::optional(number(random)) : std::nullopt,
+                  .entries = random.chance(1, 2) ? std::optional(number(random)) : std::nullopt},
+        .attributes = random_attributes(random)});
+    check_dentry(
+        {.kind = EntryKind::kFile, .id = InodeId(random.next()), .home = InodeId(random.next())},
+        InodeId(random.next()));
+    check_dentry({.kind = EntryKind::kDirectory, .id = InodeId(random.next()), .home = {}},
+                 InodeId(6));
+    const InodeId home(random.next());
+    const auto near = compose_id<InodeId>(slot_of(home), Incarnation(1), random.below(1000));
+    check_dentry({.kind = EntryKind::kFile, .id = near, .home = home}, home);
+    check_dentry({.kind = EntryKind::kFile, .id = near, .home = home}, InodeId(home.value + 1));
+    check_dentry({.kind = EntryKind::kFile, .id = InodeId(random.next()), .home = home}, home);
+    check_round_trip(ReferrerRow{.home = InodeId(random.next())});
     check_round_trip(SessionRow{.epoch = Epoch(number(random)),
                                 .acknowledged_below = RequestId(number(random)),
                                 .results = static_cast<uint32_t>(random.next())});
@@ -92,7 +139,12 @@ TEST_CASE("every row survives its encoding, and cut or later ones are refused") 
                                               .cluster_version = 4,
                                               .policy = {},
                                               .block_bytes = number(random),
-                                              .cell_bytes = 77},
+                                              .cell_bytes = 77,
+                                              .inline_bytes = 78,
+                                              .trash_seconds = number(random)},
+                                 .trash_clock = number(random),
+                                 .importing = random.chance(1, 2),
+                                 .imported = number(random),
                                  .next_client = number(random),
                                  .next_node = 9});
   }));
@@ -100,11 +152,13 @@ TEST_CASE("every row survives its encoding, and cut or later ones are refused") 
 
 TEST_CASE("bytes of garbage are never a row, and never read past their end") {
   CHECK(rc::check([](const std::string& noise) {
-    const std::string bytes = "\x01" + noise;
+    const std::string bytes = "\x02" + noise;
     // A row that decodes says what it says; encoding it again gives the same bytes.
     if (const auto row = decode<FileRow>(bytes)) RC_ASSERT(encode(*row) == bytes);
     if (const auto row = decode<BlockRow>(bytes)) RC_ASSERT(encode(*row) == bytes);
-    if (const auto row = decode<DentryRow>(bytes)) RC_ASSERT(encode(*row) == bytes);
+    const InodeId home(7);
+    if (const auto row = decode_dentry(bytes, home)) RC_ASSERT(encode(*row, home) == bytes);
+    if (const auto row = decode<DirectoryRow>(bytes)) RC_ASSERT(encode(*row) == bytes);
     if (const auto row = decode<SlotRow>(bytes)) RC_ASSERT(encode(*row) == bytes);
     (void)decode_response(bytes);
     (void)key::parse(noise);
@@ -115,7 +169,7 @@ TEST_CASE("every response survives its encoding") {
   const std::vector<Response> responses{
       Done{},
       NodeRegistered{.node = NodeId(3), .version = MapVersion(9)},
-      ClientRegistered{.client = ClientId(4), .epoch = Epoch(5)},
+      ClientRegistered{.client = ClientId(4), .epoch = Epoch(5), .inline_bytes = 6},
       UploadStarted{.file = {InodeId(1), InodeId(2)},
                     .epoch = Epoch(1),
                     .policy = placement::Policy::parse("rep-2").value(),

@@ -119,8 +119,8 @@ TEST_CASE("a missing, doubled, damaged or foreign piece leaves the state as it w
   };
   const std::string high(8, '\xff');
   CHECK_EQ(refused([&](Pieces& p) { p.push_back(row(high + "Z", "x")); }), Code::kUnsupported);
-  CHECK_EQ(refused([&](Pieces& p) { p.push_back(row(high + "A", "\x02")); }), Code::kUnsupported);
-  CHECK_EQ(refused([&](Pieces& p) { p.push_back(row(high + "A", "\x01")); }), Code::kCorrupt);
+  CHECK_EQ(refused([&](Pieces& p) { p.push_back(row(high + "A", "\x03")); }), Code::kUnsupported);
+  CHECK_EQ(refused([&](Pieces& p) { p.push_back(row(high + "A", "\x02")); }), Code::kCorrupt);
   CHECK(restore(other.machine, pieces).has_value());
   CHECK_EQ(other.machine.digest(), fs.machine.digest());
 }

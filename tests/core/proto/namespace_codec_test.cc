@@ -70,6 +70,105 @@ std::vector<metadata::CommittedBlock> commits(Random& random) {
   return out;
 }
 
+metadata::FileVersion version(Random& random) {
+  if (random.chance(1, 2)) return {};
+  return {InodeId(number(random)), number(random)};
+}
+
+std::vector<metadata::Label> labels(Random& random) {
+  std::vector<metadata::Label> out;
+  for (uint64_t i = random.below(4); i > 0; --i) {
+    out.push_back({.kind = static_cast<metadata::LabelKind>(random.between(1, 3)),
+                   .name = text(random),
+                   .value = text(random)});
+  }
+  return out;
+}
+
+metadata::InodeAttributes inode(Random& random) {
+  metadata::InodeAttributes out;
+  if (random.chance(1, 2)) return out;
+  out.owner = text(random);
+  out.group = text(random);
+  if (random.chance(1, 2)) out.mode = static_cast<uint16_t>(random.next());
+  if (random.chance(1, 2)) out.accessed = WallTime{static_cast<int64_t>(random.next())};
+  out.labels = labels(random);
+  return out;
+}
+
+metadata::Quota quota(Random& random) {
+  metadata::Quota out;
+  if (random.chance(1, 2)) out.bytes = number(random);
+  if (random.chance(1, 2)) out.entries = number(random);
+  return out;
+}
+
+std::optional<metadata::Asker> asker(Random& random) {
+  if (random.chance(1, 2)) return std::nullopt;
+  return metadata::Asker{.user = text(random), .groups = {text(random), text(random)}};
+}
+
+metadata::SetAttributes changes(Random& random) {
+  metadata::SetAttributes out{.path = text(random)};
+  if (random.chance(1, 2)) out.version = metadata::FileVersion{InodeId(number(random)), 7};
+  if (random.chance(1, 2)) out.owner = text(random);
+  if (random.chance(1, 2)) out.group = text(random);
+  if (random.chance(1, 2)) out.mode = static_cast<uint16_t>(random.next());
+  if (random.chance(1, 2)) out.modified = WallTime{static_cast<int64_t>(random.next())};
+  if (random.chance(1, 2)) out.accessed = WallTime{static_cast<int64_t>(random.next())};
+  for (auto& label : labels(random)) {
+    out.labels.push_back({.kind = label.kind, .name = label.name, .value = label.value});
+    if (random.chance(1, 2)) out.labels.back().value.reset();
+  }
+  return out;
+}
+
+metadata::BeginImport begin_import(Random& random) {
+  return {.cluster = ClusterId(number(random)),
+          .incarnation = Incarnation(static_cast<uint16_t>(random.next())),
+          .policy = policy(random),
+          .block_bytes = number(random),
+          .cell_bytes = small(random),
+          .inline_bytes = small(random),
+          .trash_seconds = number(random),
+          .trash_clock = number(random),
+          .next_node = small(random)};
+}
+
+// Those after the first eighteen.
+Operation newer_operation(size_t kind, Random& random) {
+  switch (kind) {
+    case 18:
+      return metadata::AckDeleted{
+          .node = NodeId(small(random)),
+          .shards = {{.block = BlockId(number(random)), .index = small(random)}}};
+    case 19:
+      return metadata::PutInline{
+          .path = text(random),
+          .policy = maybe_policy(random),
+          .content = text(random),
+          .condition = static_cast<metadata::PublishCondition>(random.between(1, 3)),
+          .version = version(random),
+          .attributes = inode(random)};
+    case 20: return changes(random);
+    case 21:
+      return metadata::Copy{
+          .from = text(random),
+          .to = text(random),
+          .condition = static_cast<metadata::PublishCondition>(random.between(1, 3)),
+          .version = version(random)};
+    case 22: return metadata::Truncate{.path = text(random), .length = number(random)};
+    case 23: return metadata::Concatenate{.path = text(random), .sources = {text(random), ""}};
+    case 24: return metadata::SetQuota{.path = text(random), .quota = quota(random)};
+    case 25: return metadata::SetTrash{.seconds = number(random)};
+    case 26: return metadata::AdvanceTrash{.from = number(random), .to = number(random)};
+    case 27: return begin_import(random);
+    case 28:
+      return metadata::ImportRows{.rows = {{text(random), text(random)}, {text(random), ""}}};
+    default: return metadata::FinishImport{.rows = number(random)};
+  }
+}
+
 // One operation of the kind with that place in the variant.
 Operation operation(size_t kind, Random& random) {
   const Epoch epoch(number(random));
@@ -78,7 +177,8 @@ Operation operation(size_t kind, Random& random) {
       return metadata::CreateCluster{.cluster = ClusterId(number(random)),
                                      .policy = policy(random),
                                      .block_bytes = number(random),
-                                     .cell_bytes = small(random)};
+                                     .cell_bytes = small(random),
+                                     .inline_bytes = small(random)};
     case 1: {
       const auto n = node(random);
       return metadata::RegisterNode{.node = n.id,
@@ -106,7 +206,9 @@ Operation operation(size_t kind, Random& random) {
       return metadata::MakeDirectory{
           .path = text(random), .parents = random.chance(1, 2), .policy = maybe_policy(random)};
     case 7: return metadata::Rename{.from = text(random), .to = text(random)};
-    case 8: return metadata::Remove{.path = text(random), .recursive = random.chance(1, 2)};
+    case 8:
+      return metadata::Remove{
+          .path = text(random), .recursive = random.chance(1, 2), .forever = random.chance(1, 2)};
     case 9:
       return metadata::StartUpload{
           .path = text(random), .policy = maybe_policy(random), .overwrite = random.chance(1, 2)};
@@ -124,16 +226,15 @@ Operation operation(size_t kind, Random& random) {
           .epoch = epoch,
           .path = text(random),
           .length = number(random),
-          .condition = static_cast<metadata::PublishCondition>(random.between(1, 2))};
+          .condition = static_cast<metadata::PublishCondition>(random.between(1, 3)),
+          .version = version(random),
+          .attributes = inode(random)};
     case 13: return metadata::AbandonUpload{.file = file(random), .epoch = epoch};
     case 14: return metadata::RenewLease{.file = file(random), .epoch = epoch};
     case 15: return metadata::ExpireLease{.file = file(random), .epoch = epoch};
     case 16: return metadata::RemoveStep{.limit = small(random)};
     case 17: return metadata::OrderDeletion{.blocks = {BlockId(number(random)), BlockId(0)}};
-    default:
-      return metadata::AckDeleted{
-          .node = NodeId(small(random)),
-          .shards = {{.block = BlockId(number(random)), .index = small(random)}}};
+    default: return newer_operation(kind, random);
   }
 }
 
@@ -142,7 +243,8 @@ Command command(size_t kind, Random& random) {
           .request = RequestId(number(random)),
           .acknowledged_below = RequestId(number(random)),
           .wall = WallTime{static_cast<int64_t>(random.next())},
-          .operation = operation(kind, random)};
+          .operation = operation(kind, random),
+          .asker = asker(random)};
 }
 
 metadata::Attributes attributes(Random& random) {
@@ -151,7 +253,9 @@ metadata::Attributes attributes(Random& random) {
           .home = InodeId(number(random)),
           .length = number(random),
           .blocks = small(random),
+          .changes = number(random),
           .modified = WallTime{static_cast<int64_t>(random.next())},
+          .inode = inode(random),
           .policy = policy(random)};
 }
 
@@ -181,6 +285,14 @@ Answer answer(size_t kind, Random& random) {
                                            {.name = "b", .attributes = attributes(random)}},
                                .more = random.chance(1, 2)};
     case 2:
+      if (random.chance(1, 2)) {
+        std::string content = 'x' + text(random);
+        return metadata::FileLocation{.file = file(random),
+                                      .length = content.size(),
+                                      .cell_bytes = small(random),
+                                      .blocks = {},
+                                      .content = std::move(content)};
+      }
       return metadata::FileLocation{.file = file(random),
                                     .length = number(random),
                                     .cell_bytes = small(random),
@@ -190,13 +302,18 @@ Answer answer(size_t kind, Random& random) {
       return placement::MapChanges{.version = MapVersion(number(random)),
                                    .full = random.chance(1, 2),
                                    .nodes = {node(random)}};
+    case 5:
+      return metadata::DirectoryUse{.use = {.bytes = number(random), .entries = number(random)},
+                                    .quota = quota(random)};
     default:
       return metadata::ClusterStatus{.settings = {.cluster = ClusterId(number(random)),
                                                   .incarnation = Incarnation(UINT16_MAX),
                                                   .cluster_version = small(random),
                                                   .policy = policy(random),
                                                   .block_bytes = number(random),
-                                                  .cell_bytes = small(random)},
+                                                  .cell_bytes = small(random),
+                                                  .inline_bytes = small(random),
+                                                  .trash_seconds = number(random)},
                                      .counters = {.files = number(random),
                                                   .directories = number(random),
                                                   .uploads = number(random),
@@ -221,7 +338,8 @@ Query query(size_t kind, Random& random) {
                                    .offset = number(random),
                                    .length = number(random)};
     case 3: return metadata::MapQuery{.since = MapVersion(number(random))};
-    default: return metadata::StatusQuery{};
+    case 4: return metadata::StatusQuery{};
+    default: return metadata::UseQuery{.path = text(random)};
   }
 }
 
@@ -233,7 +351,8 @@ Reply reply(size_t kind, Random& random) {
                                       .version = MapVersion(number(random))};
     case 2:
       return metadata::ClientRegistered{.client = ClientId(number(random)),
-                                        .epoch = Epoch(number(random))};
+                                        .epoch = Epoch(number(random)),
+                                        .inline_bytes = small(random)};
     case 3:
       return metadata::UploadStarted{.file = file(random),
                                      .epoch = Epoch(number(random)),
@@ -300,7 +419,7 @@ TEST_CASE("every query and its answer survive their encoding") {
   for (size_t kind = 0; kind < std::variant_size_v<Query>; ++kind) {
     Random random(kind + 1);
     for (int i = 0; i < 100; ++i) {
-      const Query original = query(kind, random);
+      const metadata::Question original{query(kind, random), asker(random)};
       const std::string bytes = encode_query(original);
       CHECK((decode_query(bytes) == original));
       check_damaged(bytes, random, decode_query);
@@ -311,6 +430,32 @@ TEST_CASE("every query and its answer survive their encoding") {
       CHECK((*back == found));
       check_damaged(answer_bytes, random, decode_answer);
     }
+  }
+}
+
+TEST_CASE("a question for a part of an export and its answer survive their encoding") {
+  Random random(1);
+  for (int i = 0; i < 100; ++i) {
+    const ExportQuestion question{.id = number(random), .position = text(random)};
+    const std::string bytes = encode_export(question);
+    const auto back = decode_export(bytes);
+    REQUIRE(back.has_value());
+    CHECK_EQ(back->id, question.id);
+    CHECK_EQ(back->position, question.position);
+    check_damaged(bytes, random, decode_export);
+    const ExportPart part{.id = number(random),
+                          .position = text(random),
+                          .rows = {{text(random), text(random)}},
+                          .more = random.chance(1, 2),
+                          .settings = begin_import(random)};
+    const std::string part_bytes = encode_export_part(part);
+    const auto found = decode_export_part(part_bytes);
+    REQUIRE(found.has_value());
+    CHECK((found->rows == part.rows));
+    CHECK((found->settings == part.settings));
+    CHECK_EQ(found->position, part.position);
+    CHECK_EQ(found->more, part.more);
+    check_damaged(part_bytes, random, decode_export_part);
   }
 }
 
@@ -361,12 +506,34 @@ TEST_CASE("lists over their limits and enums that do not exist are refused") {
   CHECK_EQ(refusal(ack), Code::kTooLarge);
   CHECK_EQ(refusal(metadata::Remove{.path = std::string(limits::kPathBytesMax + 1, 'x')}),
            Code::kTooLarge);
+  CHECK_EQ(refusal(metadata::PutInline{.content = std::string(limits::kInlineBytesMax + 1, 'x')}),
+           Code::kTooLarge);
+  CHECK_EQ(refusal(metadata::PutInline{.condition = static_cast<metadata::PublishCondition>(0)}),
+           Code::kInvalid);
+  CHECK_EQ(refusal(metadata::Concatenate{
+               .sources = std::vector<std::string>(limits::kJoinedFilesMax + 1, "/x")}),
+           Code::kTooLarge);
   CHECK_EQ(refusal(metadata::SetNodeState{.state = static_cast<placement::NodeState>(6)}),
            Code::kInvalid);
   CHECK_EQ(refusal(metadata::RegisterNode{.kind = static_cast<placement::NodeKind>(0)}),
            Code::kInvalid);
-  CHECK_EQ(refusal(metadata::Publish{.condition = static_cast<metadata::PublishCondition>(3)}),
+  CHECK_EQ(refusal(metadata::Publish{.condition = static_cast<metadata::PublishCondition>(4)}),
            Code::kInvalid);
+}
+
+TEST_CASE("bytes of an inline file that are not its length, or come with blocks, are refused") {
+  Random random(1);
+  const auto refusal = [](metadata::FileLocation location) {
+    const auto back = decode_answer(encode_answer(Answer(std::move(location))));
+    REQUIRE_FALSE(back.has_value());
+    return back.error().code;
+  };
+  CHECK_EQ(refusal({.length = 4, .blocks = {}, .content = "abc"}), Code::kInvalid);
+  CHECK_EQ(refusal({.length = 3, .blocks = {located(random)}, .content = "abc"}), Code::kInvalid);
+  CHECK_EQ(
+      refusal(
+          {.length = 0, .blocks = {}, .content = std::string(limits::kInlineBytesMax + 1, 'x')}),
+      Code::kTooLarge);
 }
 
 TEST_CASE("the largest answers fit a frame, with room for what carries them") {
@@ -387,13 +554,19 @@ TEST_CASE("the largest answers fit a frame, with room for what carries them") {
                                            .checksum = UINT32_MAX});
   metadata::FileLocation location{.length = UINT64_MAX, .cell_bytes = UINT32_MAX};
   location.blocks.assign(limits::kBlocksPerLocation, block);
+  const metadata::InodeAttributes widest{.owner = text.substr(0, limits::kUserNameBytesMax),
+                                         .group = text.substr(0, limits::kUserNameBytesMax),
+                                         .mode = 07777,
+                                         .accessed = WallTime{-1}};
   metadata::Listing listing;
   listing.entries.assign(limits::kListPageMax, {.name = text,
                                                 .attributes = {.id = InodeId(UINT64_MAX),
                                                                .home = InodeId(UINT64_MAX),
                                                                .length = UINT64_MAX,
                                                                .blocks = UINT32_MAX,
-                                                               .modified = WallTime{-1}}});
+                                                               .changes = UINT64_MAX,
+                                                               .modified = WallTime{-1},
+                                                               .inode = widest}});
   placement::MapChanges map{.version = MapVersion(UINT64_MAX), .full = true};
   map.nodes.assign(limits::kNodesMax, {.id = NodeId(UINT32_MAX),
                                        .name = text,

@@ -352,5 +352,41 @@ TEST_CASE("a page of a listing is judged like the whole") {
   CHECK_EQ(page({"b", "c"}), 1);
 }
 
+TEST_CASE("an inline put stands in the log with its very bytes") {
+  const auto history_of = [](std::string_view logged, std::string_view read) {
+    Forged forged;
+    const size_t number =
+        forged.begin({.act = Act::kPut, .path = "/f", .content = content_of("bytes")});
+    forged.commit(1,
+                  metadata::PutInline{.path = "/f", .policy = {}, .content = std::string(logged)});
+    forged.done(number, 1);
+    forged.get("/f", read, 1);
+    return forged;
+  };
+  CHECK(judge(history_of("bytes", "bytes")).empty());
+  CHECK_FALSE(judge(history_of("bytes", "other")).empty());
+  CHECK_FALSE(judge(history_of("other", "other")).empty());
+}
+
+TEST_CASE("an inline put over a file that it must not replace is refused in the log") {
+  const auto history_of = [](metadata::Response response) {
+    Forged forged;
+    forged.put("/f", "first", 1);
+    const size_t number = forged.begin(
+        {.act = Act::kPut, .path = "/f", .if_absent = true, .content = content_of("second")});
+    const bool done = response.has_value();
+    forged.commit(2,
+                  metadata::PutInline{.path = "/f",
+                                      .policy = {},
+                                      .content = "second",
+                                      .condition = metadata::PublishCondition::kIfAbsent},
+                  std::move(response));
+    done ? forged.done(number, 2) : forged.refused(number, Code::kExists, 2);
+    return forged;
+  };
+  CHECK(judge(history_of(fail(Code::kExists, "it exists"))).empty());
+  CHECK_FALSE(judge(history_of(metadata::Done{})).empty());
+}
+
 }  // namespace
 }  // namespace dogfs::sim

@@ -1,0 +1,168 @@
+#include "core/namespace/import.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/base/limits.h"
+#include "core/namespace/cluster.h"
+#include "core/namespace/invariants.h"
+#include "core/namespace/path.h"
+
+namespace dogfs::metadata {
+namespace {
+
+// Servers may have joined, and clients too, after the export was made: ids begin well above.
+constexpr uint32_t kNodesSkipped = limits::kNodesMax;
+constexpr int kClientIncarnationShift = 40;
+
+template <class... Kinds>
+bool is_any(const Operation& operation) {
+  return (std::holds_alternative<Kinds>(operation) || ...);
+}
+
+bool holds_nothing(const Counters& counters) {
+  return counters.files == 0 && counters.directories == 1 && counters.uploads == 0 &&
+         counters.blocks == 0 && counters.garbage_blocks == 0;
+}
+
+Result<> check_asker(const EntryContext& entry) {
+  if (entry.asker == nullptr) return {};
+  return fail(Code::kDenied, "{} may not import", shown(entry.asker->user));
+}
+
+Result<> check_importing(const Tables& tables) {
+  if (tables.settings().importing) return {};
+  return fail(Code::kPrecondition, "no import has begun");
+}
+
+// Ids of this cluster's own incarnation are those that it will give.
+Result<> check_id(const Tables& tables, uint64_t id) {
+  const Incarnation current = tables.settings().settings.incarnation;
+  if (incarnation_of(InodeId(id)) < current) return {};
+  return fail(Code::kInvalid, "id {:x} is not of an incarnation before {}", id, current);
+}
+
+Result<> check_row(const Tables& tables, const ImportedRow& row) {
+  const auto parsed = key::parse(row.key);
+  if (!parsed || !is_exported(*parsed, row.value)) {
+    return fail(Code::kInvalid, "a row with a key of {} bytes cannot be imported", row.key.size());
+  }
+  TRY_VOID(check_id(tables, parsed->id));
+  if (parsed->tag == Tag::kFile || parsed->tag == Tag::kReferrer) {
+    TRY_VOID(check_id(tables, key::file_of(parsed->tail).value));
+  }
+  return Tables::check(*parsed, row.value);
+}
+
+}  // namespace
+
+bool is_exported(const key::Parsed& key, std::string_view value) {
+  switch (key.tag) {
+    case Tag::kDirectory:
+    case Tag::kDentry:
+    case Tag::kFile:
+    case Tag::kBlock:
+    case Tag::kReferrer:
+    case Tag::kOutbox: return true;
+    case Tag::kNode: {
+      const auto node = placement::decode_node(value);
+      return node && node->kind == placement::NodeKind::kChunk;
+    }
+    case Tag::kSession:
+    case Tag::kSlot:
+    case Tag::kSettings: return false;
+  }
+  return false;
+}
+
+Result<> check_not_importing(const Tables& tables, const Operation& operation) {
+  if (!tables.settings().importing) return {};
+  if (is_any<BeginImport, ImportRows, FinishImport, CreateCluster, RegisterNode, SetNodeState,
+             SetNodeSpace, RegisterClient, ExpireSession>(operation)) {
+    return {};
+  }
+  return fail(Code::kUnavailable, "an import is under way; try later");
+}
+
+Response apply(Tables& tables, const EntryContext& entry, const BeginImport& operation) {
+  TRY_VOID(check_asker(entry));
+  SettingsRow row = tables.settings();
+  ClusterSettings& settings = row.settings;
+  if (row.importing) return fail(Code::kPrecondition, "an import has begun already");
+  if (settings.cluster != operation.cluster) {
+    return fail(Code::kPrecondition,
+                "this is cluster {:016x}, the export is of {:016x}: its shards belong to that; "
+                "found a cluster with its id",
+                settings.cluster.value, operation.cluster.value);
+  }
+  if (!holds_nothing(tables.counters())) {
+    return fail(Code::kPrecondition,
+                "the cluster holds files or directories; import into a new one");
+  }
+  const uint32_t incarnation =
+      uint32_t{std::max(settings.incarnation, operation.incarnation).value} + 1;
+  if (incarnation >= 1u << kIncarnationBits) {
+    return fail(Code::kTooLarge, "there is no incarnation after {}", incarnation - 1);
+  }
+  TRY_VOID(check_sizes({.cluster = operation.cluster,
+                        .policy = operation.policy,
+                        .block_bytes = operation.block_bytes,
+                        .cell_bytes = operation.cell_bytes,
+                        .inline_bytes = operation.inline_bytes}));
+  settings.incarnation = Incarnation(static_cast<uint16_t>(incarnation));
+  settings.policy = operation.policy;
+  settings.block_bytes = operation.block_bytes;
+  settings.cell_bytes = operation.cell_bytes;
+  settings.inline_bytes = operation.inline_bytes;
+  settings.trash_seconds = std::min(operation.trash_seconds, limits::kTrashSecondsMax);
+  row.trash_clock = operation.trash_clock;
+  row.importing = true;
+  row.imported = 0;
+  row.next_client = std::max(row.next_client, uint64_t{incarnation} << kClientIncarnationShift);
+  const uint32_t room = UINT32_MAX - kNodesSkipped;
+  row.next_node = std::max(row.next_node, std::min(operation.next_node, room)) + kNodesSkipped;
+  tables.put(row);
+  return Done{};
+}
+
+Response apply(Tables& tables, const EntryContext& entry, const ImportRows& operation) {
+  TRY_VOID(check_asker(entry));
+  TRY_VOID(check_importing(tables));
+  size_t bytes = 0;
+  for (const ImportedRow& row : operation.rows) {
+    bytes += row.key.size() + row.value.size();
+    TRY_VOID(check_row(tables, row));
+  }
+  if (operation.rows.size() > limits::kImportRowsMax || bytes > limits::kImportBytesMax) {
+    return fail(Code::kTooLarge, "{} rows with {} bytes at once, at most {} with {} are allowed",
+                operation.rows.size(), bytes, limits::kImportRowsMax, limits::kImportBytesMax);
+  }
+  for (const ImportedRow& row : operation.rows) {
+    const auto restored = tables.restore(row.key, row.value);
+    CHECK(restored.has_value(), "a checked row is refused: {}", restored.error());
+  }
+  SettingsRow settings = tables.settings();
+  settings.imported += operation.rows.size();
+  tables.put(settings);
+  return Done{};
+}
+
+Response apply(Tables& tables, const EntryContext& entry, const FinishImport& operation) {
+  TRY_VOID(check_asker(entry));
+  TRY_VOID(check_importing(tables));
+  SettingsRow settings = tables.settings();
+  if (settings.imported != operation.rows) {
+    return fail(Code::kCorrupt, "{} rows were imported, not {}; begin again with a new cluster",
+                settings.imported, operation.rows);
+  }
+  tables.finish_restore();
+  if (const auto sound = check_invariants(tables); !sound) {
+    return fail(Code::kCorrupt, "what was imported is no sound namespace: {}",
+                sound.error().message);
+  }
+  settings.importing = false;
+  tables.put(settings);
+  return Done{};
+}
+
+}  // namespace dogfs::metadata
