@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tools/dogfs/bench/data_bench.h"
+#include "tools/dogfs/bench/namespace_bench.h"
 #include "tools/dogfs/output.h"
 
 namespace dogfs::tool {
@@ -28,6 +29,18 @@ void add_bench_commands(CLI::App& app, Output& output) {
     int signal = 0;
     if (auto done = run_data_bench(output, *options, signal); !done) output.error(done.error());
     if (signal != 0) output.set_exit_code(kSignalled + signal);
+  });
+
+  CLI::App& names = *bench.add_subcommand(
+      "namespace", "Apply commands to the metadata state machine alone, and count its memory");
+  auto shape = std::make_shared<NamespaceBenchOptions>();
+  output.add_json_option(names);
+  names.add_option("--files", shape->files, "So many files; else a million")
+      ->check(CLI::Range(1000, 100'000'000));
+  names.add_option("--directories", shape->directories, "In so many directories; else 1000")
+      ->check(CLI::Range(1, 100'000));
+  names.callback([&output, shape] {
+    if (auto done = run_namespace_bench(output, *shape); !done) output.error(done.error());
   });
 }
 

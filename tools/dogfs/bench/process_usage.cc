@@ -26,9 +26,8 @@ ProcessUsage process_usage(pid_t pid) {
   }
   std::ifstream status(fmt::format("/proc/{}/status", pid));
   for (std::string line; std::getline(status, line);) {
-    if (!line.starts_with("VmHWM:")) continue;
-    usage.peak_memory_bytes = std::stoull(line.substr(6)) * 1024;
-    break;
+    if (line.starts_with("VmHWM:")) usage.peak_memory_bytes = std::stoull(line.substr(6)) * 1024;
+    if (line.starts_with("VmRSS:")) usage.memory_bytes = std::stoull(line.substr(6)) * 1024;
   }
   return usage;
 }

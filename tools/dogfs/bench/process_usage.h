@@ -12,6 +12,7 @@ namespace dogfs::tool {
 struct ProcessUsage {
   uint64_t cpu_us = 0;             // user and system time
   uint64_t peak_memory_bytes = 0;  // highest resident set (VmHWM)
+  uint64_t memory_bytes = 0;       // resident now (VmRSS)
 };
 
 // Zeros for a process that is gone.
