@@ -10,7 +10,7 @@ namespace dogfs::metadata {
 namespace btree {
 
 // A leaf is split above this size, unless one row alone exceeds it.
-constexpr size_t kLeafBytesMax = 4096;
+constexpr size_t kLeafBytesMax = 2048;  // it is searched row by row
 constexpr size_t kLeafBytesMin = kLeafBytesMax / 4;
 constexpr size_t kChildrenMax = 64;
 constexpr size_t kChildrenMin = kChildrenMax / 4;

@@ -52,28 +52,33 @@ Leaf::Row Leaf::row(size_t offset) const {
 // that shares less lies behind the key. Only the others have to be looked at.
 Leaf::Place Leaf::find(std::string_view key) const {
   Place place;
-  while (place.offset < rows_.size()) {
-    const Row here = row(place.offset);
-    if (here.shared > place.shared) {
-      place.offset = here.end;
-      continue;
-    }
-    if (here.shared < place.shared) {
-      place.next_shared = here.shared;
+  const char* const begin = rows_.data();
+  const char* const end = begin + rows_.size();
+  const char* next = begin;
+  for (const char* at = begin; at != end; at = next) {
+    const char* suffix = at;
+    const size_t shared = read_number(suffix);
+    const size_t suffix_size = read_number(suffix);
+    const size_t value_size = read_number(suffix);
+    next = suffix + suffix_size + value_size;
+    if (shared > place.shared) continue;
+    place.offset = static_cast<size_t>(at - begin);
+    if (shared < place.shared) {
+      place.next_shared = shared;
       return place;
     }
     const std::string_view rest = key.substr(place.shared);
-    const size_t same = common(here.suffix, rest);
-    if (same == rest.size() ||
-        (same < here.suffix.size() &&
-         static_cast<uint8_t>(here.suffix[same]) > static_cast<uint8_t>(rest[same]))) {
+    const size_t same = common({suffix, suffix_size}, rest);
+    const bool above = same < suffix_size && same < rest.size() &&
+                       static_cast<uint8_t>(suffix[same]) > static_cast<uint8_t>(rest[same]);
+    if (same == rest.size() || above) {
       place.next_shared = place.shared + same;
-      place.equal = same == rest.size() && same == here.suffix.size();
+      place.equal = same == rest.size() && same == suffix_size;
       return place;
     }
     place.shared += same;
-    place.offset = here.end;
   }
+  place.offset = rows_.size();
   return place;
 }
 
