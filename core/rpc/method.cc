@@ -20,6 +20,9 @@ std::string_view method_name(Method method) {
     case Method::kRegisterNode: return "register_node";
     case Method::kHeartbeat: return "heartbeat";
     case Method::kShardReport: return "shard_report";
+    case Method::kJoinGroup: return "join_group";
+    case Method::kChangeGroup: return "change_group";
+    case Method::kTransferLeadership: return "transfer_leadership";
   }
   return "";
 }

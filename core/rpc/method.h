@@ -31,6 +31,9 @@ enum class Method : uint16_t {
   kRegisterNode = 400,
   kHeartbeat = 401,
   kShardReport = 402,
+  kJoinGroup = 410,  // a metadata server asks to be admitted
+  kChangeGroup = 411,
+  kTransferLeadership = 412,
 };
 
 // "shard_read"; "method 999" has none and gives "".

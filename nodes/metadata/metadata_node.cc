@@ -4,6 +4,7 @@
 
 #include "core/env/nursery.h"
 #include "core/rpc/server.h"
+#include "nodes/metadata/group_service.h"
 #include "nodes/metadata/metadata_service.h"
 
 namespace dogfs::nodes {
@@ -11,7 +12,7 @@ namespace dogfs::nodes {
 // Everything of a server whose directory is open, in the order of dependence.
 struct MetadataNode::Parts {
   Parts(Env& env, const MetadataNodeOptions& options, std::unique_ptr<RaftServer> opened,
-        MetadataState& state)
+        MetadataState& state, Admission::Self self, std::vector<Address> seeds, PeerAddresses known)
       : raft(std::move(opened)),
         group(env, raft->host(), state),
         liveness(env, options.liveness, group),
@@ -20,9 +21,17 @@ struct MetadataNode::Parts {
         trash(env, options.trash, group),
         exports(env, group),
         service(options.raft.cluster, {group, raft->peers(), liveness, expiry, deletion, exports}),
+        group_service(env, group, raft->peers()),
+        admission(env, *raft, state.machine(), std::move(self), std::move(seeds), std::move(known)),
         server(env, raft->identity()) {
+    raft->peers().set_directory([&state](NodeId node) -> std::string_view {
+      const placement::Node* known = state.machine().cluster_map().find(node);
+      if (known == nullptr || known->kind != placement::NodeKind::kMetadata) return {};
+      return known->address;
+    });
     raft->register_with(server);
     service.register_with(server);
+    group_service.register_with(server);
   }
 
   std::unique_ptr<RaftServer> raft;
@@ -33,6 +42,8 @@ struct MetadataNode::Parts {
   Trash trash;
   Exports exports;
   MetadataService service;
+  GroupService group_service;
+  Admission admission;
   rpc::Server server;
 };
 
@@ -42,9 +53,14 @@ MetadataNode::MetadataNode(Env& env, MetadataNodeOptions options)
 MetadataNode::~MetadataNode() = default;
 
 Task<Result<void>> MetadataNode::run() {
-  auto raft = co_await RaftServer::open(env_, options_.raft, state_);
+  co_await learn_addresses();
+  RaftServerOptions raft_options = options_.raft;
+  raft_options.seeds = seeds();
+  auto raft = co_await RaftServer::open(env_, std::move(raft_options), state_);
   if (!raft) co_return fail(raft.error());
-  parts_ = std::make_unique<Parts>(env_, options_, std::move(*raft), state_);
+  parts_ =
+      std::make_unique<Parts>(env_, options_, std::move(*raft), state_, self(), seeds(), known_);
+  for (const auto& [node, address] : known_) parts_->raft->peers().learn(node, address);
   auto listener = env_.network().listen(options_.listen);
   if (!listener) co_return fail(listener.error());
   co_await nursery(env_, [&](Nursery& children) { return serve(children, std::move(*listener)); });
@@ -59,6 +75,7 @@ Task<> MetadataNode::serve(Nursery& children, std::unique_ptr<Listener> listener
   children.spawn(parts_->trash.run());
   children.spawn(parts_->exports.run());
   children.spawn(announce());
+  children.spawn(parts_->admission.run());
   auto ended = co_await parts_->raft->run();
   if (!ended) failure_ = ended.error();
 }
@@ -70,7 +87,8 @@ Task<> MetadataNode::announce() {
     co_await group.leadership();
     // A leader's state is whole only when an entry of its own term has committed.
     auto whole = co_await group.host().read_barrier();
-    if (whole)
+    // First the cluster, then who belongs to it.
+    for (int pass = 0; whole && pass < 2; ++pass)
       for (auto& operation : missing())
         if (auto done = co_await group.propose(std::move(operation)); !done)
           env_.log().info("announce: {}", done.error());
@@ -89,24 +107,53 @@ std::vector<metadata::Operation> MetadataNode::missing() const {
         options_.founding.cell_bytes, options_.founding.inline_bytes});
     return operations;
   }
-  const auto& peers = options_.raft.peers;
-  for (const auto& member : parts_->group.host().core().configuration().members()) {
-    const auto peer = std::find_if(peers.begin(), peers.end(),
-                                   [&](const auto& p) { return p.node == member.node; });
-    if (peer == peers.end()) continue;
+  // What a server said of itself when it joined stands; this one knows only its own address better.
+  const auto& core = parts_->group.host().core();
+  for (const auto& member : core.configuration().members()) {
+    const bool own = member == core.self();
     const placement::Node* known = state.cluster_map().find(member.node);
-    if (known != nullptr && known->store == member.store &&
-        known->address == peer->address.to_string())
+    if (known != nullptr &&
+        !(own && (known->store != member.store || known->address != self().address.to_string())))
       continue;
+    const auto& peers = options_.raft.peers;
+    const auto peer = std::ranges::find(peers, member.node, &MetadataPeer::node);
+    if (peer == peers.end() && !own) continue;
     metadata::RegisterNode node;
     node.node = member.node;
     node.kind = placement::NodeKind::kMetadata;
-    node.name = peer->name;
+    node.name = own ? self().name : peer->name;
     node.store = member.store;
-    node.address = peer->address.to_string();
+    node.address = own ? self().address.to_string() : peer->address.to_string();
     operations.push_back(std::move(node));
   }
   return operations;
+}
+
+Admission::Self MetadataNode::self() const {
+  const auto& peers = options_.raft.peers;
+  const auto peer = std::ranges::find(peers, options_.raft.node, &MetadataPeer::node);
+  if (peer != peers.end()) return {peer->name, peer->address};
+  const bool told = !options_.advertise.host.empty();
+  const std::string name = fmt::format("meta-{}", options_.raft.node);
+  return {options_.name.empty() ? name : options_.name,
+          told ? options_.advertise : options_.listen};
+}
+
+std::vector<Address> MetadataNode::seeds() const {
+  std::vector<Address> seeds = options_.raft.seeds;
+  for (const auto& peer : options_.raft.peers)
+    if (peer.node != options_.raft.node) seeds.push_back(peer.address);
+  for (const auto& [node, address] : known_) {
+    const bool told = std::ranges::find(seeds, address) != seeds.end();
+    if (node != options_.raft.node && !told) seeds.push_back(address);
+  }
+  return seeds;
+}
+
+// The file knows better than what this server was given when it was set up.
+Task<> MetadataNode::learn_addresses() {
+  for (const auto& peer : options_.raft.peers) known_[peer.node] = peer.address;
+  for (auto& [node, address] : co_await read_peer_file(env_)) known_[node] = std::move(address);
 }
 
 }  // namespace dogfs::nodes

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/placement/policy.h"
+#include "nodes/metadata/admission.h"
 #include "nodes/metadata/deletion.h"
 #include "nodes/metadata/expiry.h"
 #include "nodes/metadata/liveness.h"
@@ -28,7 +29,9 @@ struct Founding {
 
 struct MetadataNodeOptions {
   RaftServerOptions raft;
+  std::string name;  // of this server, if no peer is it
   Address listen;
+  Address advertise;  // where others reach it, if no peer is it; empty: `listen`
   Founding founding;
   LivenessOptions liveness;
   ExpiryOptions expiry;
@@ -51,12 +54,16 @@ class MetadataNode {
   struct Parts;
   Task<> serve(Nursery& children, std::unique_ptr<Listener> listener);
   Task<> announce();
+  Admission::Self self() const;
+  std::vector<Address> seeds() const;
+  Task<> learn_addresses();
   std::vector<metadata::Operation> missing() const;
 
   Env& env_;
   const MetadataNodeOptions options_;
   MetadataState state_;
   std::unique_ptr<Parts> parts_;
+  PeerAddresses known_;
   std::optional<Error> failure_;
 };
 

@@ -116,17 +116,36 @@ Task<Result<rpc::Reply>> MetadataService::status(rpc::Call) {
   reply.set_last(core.last().index.value);
   reply.set_snapshot(core.log().snapshot().last.index.value);
   reply.set_cluster(cluster_.value);
-  for (const auto& member : core.configuration().members()) {
-    auto& row = *reply.add_members();
-    row.set_node(member.node.value);
-    row.set_store(member.store.value);
-    row.set_voter(core.configuration().is_voter(member));
-    if (core.followers() != nullptr && core.followers()->contains(member))
-      row.set_match(core.followers()->at(member).match().value);
-    else if (member == core.self())
-      row.set_match(core.durable().value);
+  reply.set_joint(core.configuration().joint());
+  if (const auto* self = parts_.group.state().cluster_map().find(core.self().node)) {
+    reply.set_name(self->name);
+    reply.set_address(self->address);
   }
+  for (const auto& member : core.configuration().members()) describe(member, *reply.add_members());
   co_return plain(reply);
+}
+
+void MetadataService::describe(const raft::Member& member, proto::MemberStatus& row) const {
+  const RaftHost& host = parts_.group.host();
+  const raft::Core& core = host.core();
+  row.set_node(member.node.value);
+  row.set_store(member.store.value);
+  row.set_voter(core.configuration().is_voter(member));
+  row.set_part(std::string(raft::part_name(core.configuration(), member)));
+  if (const auto* node = parts_.group.state().cluster_map().find(member.node)) {
+    row.set_name(node->name);
+    row.set_address(node->address);
+  }
+  if (core.followers() == nullptr) return;
+  row.set_heard(core.is_heard(member));
+  if (member == core.self()) row.set_match(core.durable().value);
+  const auto progress = core.followers()->find(member);
+  if (progress == core.followers()->end()) return;
+  row.set_match(progress->second.match().value);
+  row.set_progress(std::string(raft::progress_state_name(progress->second.state())));
+  if (host.sending().to != member) return;
+  row.set_snapshot_sent(host.sending().sent);
+  row.set_snapshot_bytes(host.sending().bytes);
 }
 
 Task<Result<rpc::Reply>> MetadataService::register_node(rpc::Call call) {

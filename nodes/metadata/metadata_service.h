@@ -12,8 +12,9 @@
 #include "nodes/metadata/raft_peers.h"
 
 namespace dogfs::proto {
+class MemberStatus;
 class ReportedShard;
-}
+}  // namespace dogfs::proto
 
 namespace dogfs::nodes {
 
@@ -41,6 +42,7 @@ class MetadataService {
   Task<Result<rpc::Reply>> shard_report(rpc::Call call);
 
   rpc::Reply redirect() const;
+  void describe(const raft::Member& member, proto::MemberStatus& row) const;
   bool is_known(NodeId node, const proto::ReportedShard& shard) const;
 
   const ClusterId cluster_;

@@ -13,10 +13,10 @@ void RaftPeers::send(std::span<const raft::Message> messages) {
   std::map<NodeId, std::vector<raft::Message>> by_receiver;
   for (const auto& message : messages) by_receiver[message.envelope.to.node].push_back(message);
   for (const auto& [node, queue] : by_receiver) {
-    const auto found = addresses_.find(node);
-    if (found == addresses_.end()) continue;
+    const Address& to = address(node);
+    if (to.host.empty()) continue;
     for (auto& frame : proto::encode_raft_frames(queue))
-      client_.send(found->second, rpc::Method::kRaftMessages, std::move(frame));
+      client_.send(to, rpc::Method::kRaftMessages, std::move(frame));
   }
 }
 
@@ -35,9 +35,19 @@ Task<Result<uint64_t>> RaftPeers::send_piece(Piece piece) {
   co_return answer.message.next_offset();
 }
 
-Address RaftPeers::address(NodeId node) const {
+const Address& RaftPeers::address(NodeId node) const {
+  static const Address kNowhere;
+  const std::string_view text = directory_ ? directory_(node) : std::string_view();
+  if (!text.empty()) {
+    auto& [known, address] = parsed_[node];
+    if (known != text) {
+      known = text;
+      address = Address::parse(text).value_or(kNowhere);
+    }
+    if (!address.host.empty()) return address;
+  }
   const auto found = addresses_.find(node);
-  return found == addresses_.end() ? Address{} : found->second;
+  return found == addresses_.end() ? kNowhere : found->second;
 }
 
 }  // namespace dogfs::nodes

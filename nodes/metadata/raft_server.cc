@@ -30,6 +30,12 @@ RaftHostOptions host_options(const RaftServerOptions& options, StoreId store) {
   return host;
 }
 
+bool has_peers(const RaftServerOptions& options) {
+  return !options.seeds.empty() ||
+         std::ranges::any_of(options.peers,
+                             [&](const MetadataPeer& peer) { return peer.node != options.node; });
+}
+
 // The log of a group before its first entry (core/raft/README.md).
 Result<raft::SnapshotMeta> first_configuration(const Bootstrap& bootstrap) {
   raft::SnapshotMeta birth;
@@ -55,6 +61,7 @@ Task<Result<void>> remove_files(Env& env, std::string directory) {
 RaftServer::RaftServer(Env& env, const RaftServerOptions& options, Found found,
                        ReplicatedState& state)
     : env_(env),
+      has_peers_(has_peers(options)),
       identity_{options.cluster, options.node, found.store, {}},
       found_(std::move(found)),
       client_(env, identity_),
@@ -69,18 +76,43 @@ RaftServer::RaftServer(Env& env, const RaftServerOptions& options, Found found,
 
 Task<Result<std::unique_ptr<RaftServer>>> RaftServer::open(Env& env, RaftServerOptions options,
                                                            ReplicatedState& state) {
+  CO_TRY(damaged_before, co_await finish_set_aside(env, {kWalDirectory, kSnapshotDirectory}));
+  // It founded the group, or joined it, and lost that.
+  if (damaged_before) options.bootstrap.reset();
+  auto found = co_await read_back(env, options);
+  if (!found && found.error().is(Code::kCorrupt) && has_peers(options)) {
+    env.log().error(
+        "the data directory is damaged and set aside, below damaged-*; this server comes back as a "
+        "new member and takes no part in what it had promised: {}",
+        found.error());
+    CO_TRY_VOID(co_await set_aside(env, {kWalDirectory, kSnapshotDirectory}));
+    options.bootstrap.reset();
+    found = co_await read_back(env, options);
+  }
+  if (!found) co_return fail(found.error());
+  co_return std::unique_ptr<RaftServer>(new RaftServer(env, options, std::move(*found), state));
+}
+
+Task<Result<RaftServer::Found>> RaftServer::read_back(Env& env, RaftServerOptions options) {
   CO_TRY(identity, co_await read_identity(env, options.cluster, options.node));
-  Found found;
-  found.blank = !identity.has_value();
-  found.store = StoreId(env.random().next() | 1);
-  if (identity)
-    found.store = identity->store;
-  else if (options.bootstrap)
-    found.store = options.bootstrap->store;
-  if (found.blank && !options.bootstrap) {
+  if (!identity && !options.bootstrap) {
     CO_TRY_VOID(co_await remove_files(env, kWalDirectory));
     CO_TRY_VOID(co_await remove_files(env, kSnapshotDirectory));
   }
+  co_return co_await read_back_log(env, std::move(options),
+                                   identity ? std::optional(identity->store) : std::nullopt);
+}
+
+// `store` of the identity, if there is one.
+Task<Result<RaftServer::Found>> RaftServer::read_back_log(Env& env, RaftServerOptions options,
+                                                          std::optional<StoreId> store) {
+  Found found;
+  found.blank = !store;
+  found.store = StoreId(env.random().next() | 1);
+  if (store)
+    found.store = *store;
+  else if (options.bootstrap)
+    found.store = options.bootstrap->store;
   raft::Replay replay;
   // Only the root group exists so far; a record of another one means that this build is too old.
   const auto add = [&replay](const wal::Record& logged) -> Result<void> {
@@ -99,7 +131,7 @@ Task<Result<std::unique_ptr<RaftServer>>> RaftServer::open(Env& env, RaftServerO
     found.birth = std::move(birth);
   }
   found.recovered = std::move(replay).take();
-  co_return std::unique_ptr<RaftServer>(new RaftServer(env, options, std::move(found), state));
+  co_return found;
 }
 
 void RaftServer::register_with(rpc::Server& server) {
@@ -143,7 +175,14 @@ Task<> RaftServer::drive(Nursery& children) {
   children.spawn(client_.run());
   Result<void> ended = co_await make_whole();
   if (ended) ended = co_await host_.run();
-  if (!ended) ended_ = ended.error();
+  if (ended) co_return;
+  ended_ = ended.error();
+  // The log is whole, but the snapshot that it stands on is not: no better than a damaged log.
+  const bool damaged = ended_->is(Code::kCorrupt) || ended_->is(Code::kNotFound);
+  if (host_.started() || !damaged || !has_peers_) co_return;
+  env_.log().error("the data directory is damaged; set aside, below damaged-*: {}", *ended_);
+  if (auto aside = co_await set_aside(env_, {kWalDirectory, kSnapshotDirectory}); !aside)
+    env_.log().error("it could not be set aside: {}", aside.error());
 }
 
 // The identity is written last: a directory that has one is whole.

@@ -5,7 +5,8 @@
 //
 // A blank data directory is given a new store id, and a member is known by node and store id: a
 // server that lost its directory never votes with what it forgot. Only a bootstrap, once and
-// explicitly, makes a blank directory a voter.
+// explicitly, makes a blank directory a voter. A damaged directory is as good as lost: where there
+// are other members to heal from, it is set aside for a person and is blank from then on.
 
 #include <memory>
 #include <optional>
@@ -39,7 +40,8 @@ struct Bootstrap {
 struct RaftServerOptions {
   NodeId node;
   ClusterId cluster;
-  std::vector<MetadataPeer> peers;  // all metadata servers, this one included
+  std::vector<MetadataPeer> peers;  // metadata servers that are known beforehand, this one, too
+  std::vector<Address> seeds;       // further ones, to ask for the group
   std::optional<Bootstrap> bootstrap;
   Duration tick = std::chrono::milliseconds(50);
   uint64_t snapshot_after_bytes = 16 * limits::kMiB;
@@ -50,7 +52,7 @@ struct RaftServerOptions {
 class RaftServer {
  public:
   // Reads the directory back. kPrecondition: it belongs to another cluster or node; kCorrupt: the
-  // log is damaged; kUnsupported; kIo.
+  // log is damaged, and there are no peers; kUnsupported; kIo.
   static Task<Result<std::unique_ptr<RaftServer>>> open(Env& env, RaftServerOptions options,
                                                         ReplicatedState& state);
   RaftServer(const RaftServer&) = delete;
@@ -64,6 +66,8 @@ class RaftServer {
   const rpc::Identity& identity() const { return identity_; }
   RaftHost& host() { return host_; }
   RaftPeers& peers() { return peers_; }
+  // Its connections; run() keeps them.
+  rpc::Client& client() { return client_; }
 
  private:
   // What open() found.
@@ -75,12 +79,16 @@ class RaftServer {
     raft::Recovered recovered;
   };
   RaftServer(Env& env, const RaftServerOptions& options, Found found, ReplicatedState& state);
+  static Task<Result<Found>> read_back(Env& env, RaftServerOptions options);
+  static Task<Result<Found>> read_back_log(Env& env, RaftServerOptions options,
+                                           std::optional<StoreId> store);
   Task<Result<void>> make_whole();
   Task<> receive_messages(rpc::Call call);
   Task<Result<rpc::Reply>> receive_snapshot_piece(rpc::Call call);
   Task<> drive(Nursery& children);
 
   Env& env_;
+  const bool has_peers_;
   const rpc::Identity identity_;
   Found found_;
   rpc::Client client_;

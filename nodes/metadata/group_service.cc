@@ -1,0 +1,219 @@
+#include "nodes/metadata/group_service.h"
+
+#include <algorithm>
+
+#include "core/proto/metadata.pb.h"
+
+namespace dogfs::nodes {
+namespace {
+
+constexpr Duration kTransferLimit = 3s;
+
+template <class Message>
+rpc::Reply answer(LogIndex index, const Message& body) {
+  proto::MetadataReply reply;
+  reply.set_index(index.value);
+  reply.set_body(body.SerializeAsString());
+  return {rpc::serialize(reply), {}};
+}
+
+raft::Member member_of(const proto::GroupMember& row) {
+  return {NodeId(row.node()), StoreId(row.store())};
+}
+
+size_t survives(size_t voters) { return (voters - 1) / 2; }
+
+}  // namespace
+
+void GroupService::register_with(rpc::Server& server) {
+  using rpc::Call;
+  using rpc::Method;
+  server.handle(Method::kJoinGroup, [this](Call call) { return join(std::move(call)); });
+  server.handle(Method::kChangeGroup, [this](Call call) { return change(std::move(call)); });
+  server.handle(Method::kTransferLeadership,
+                [this](Call call) { return transfer(std::move(call)); });
+}
+
+rpc::Reply GroupService::redirect() const {
+  const NodeId leader = core().leader().node;
+  proto::MetadataReply reply;
+  reply.mutable_redirect()->set_leader(leader.value);
+  const Address& address = peers_.address(leader);
+  if (!address.host.empty()) reply.mutable_redirect()->set_address(address.to_string());
+  return {rpc::serialize(reply), {}};
+}
+
+std::string GroupService::name(const raft::Member& member) const {
+  const placement::Node* node = group_.state().cluster_map().find(member.node);
+  return node != nullptr ? node->name : fmt::format("node {}", member.node);
+}
+
+std::string GroupService::names(const std::vector<raft::Member>& members) const {
+  std::string text;
+  for (const auto& member : members) text += (text.empty() ? "" : ", ") + name(member);
+  return text.empty() ? "nobody" : text;
+}
+
+raft::Member GroupService::present(NodeId node) const {
+  for (const auto& member : core().configuration().members())
+    if (member.node == node) return member;
+  return {};
+}
+
+// --- A server joins ---
+
+Task<Result<rpc::Reply>> GroupService::join(rpc::Call call) {
+  proto::JoinGroupRequest request;
+  CO_TRY_VOID(rpc::parse(call.message, request));
+  const raft::Member member = member_of(request.self());
+  if (call.peer.identity.node != member.node || call.peer.identity.store != member.store)
+    co_return fail(Code::kDenied, "{} asks for {}", call.peer.identity.node, member);
+  if (!group_.leading()) co_return redirect();
+  // What this leader knows is whole only when an entry of its own term has committed.
+  CO_TRY_VOID(co_await group_.host().read_barrier());
+  CO_TRY_VOID(co_await record(request.self()));
+  if (request.admit()) CO_TRY_VOID(co_await admit(member));
+  proto::JoinGroupReply reply;
+  for (const auto& other : core().configuration().members()) {
+    auto& row = *reply.add_members();
+    row.set_node(other.node.value);
+    row.set_store(other.store.value);
+    row.set_address(peers_.address(other.node).to_string());
+  }
+  co_return answer(group_.host().applied(), reply);
+}
+
+Task<Result<void>> GroupService::record(proto::GroupMember member) {
+  const placement::Node* known = group_.state().cluster_map().find(NodeId(member.node()));
+  if (known != nullptr && known->store.value == member.store() &&
+      known->address == member.address() && known->name == member.name())
+    co_return Result<void>();
+  metadata::RegisterNode node;
+  node.node = NodeId(member.node());
+  node.kind = placement::NodeKind::kMetadata;
+  node.name = member.name();
+  node.store = StoreId(member.store());
+  node.address = member.address();
+  CO_TRY_VOID(co_await group_.propose(std::move(node)));
+  co_return Result<void>();
+}
+
+Task<Result<void>> GroupService::admit(raft::Member member) {
+  if (core().configuration().contains(member)) co_return Result<void>();
+  CO_TRY(wanted, with_replacement(member));
+  CO_TRY_VOID(check(wanted));
+  env_.log().info("{} ({}) asks to join: {}", name(member), member, fmt::join(plan(wanted), "; "));
+  CO_TRY_VOID(co_await group_.host().change_membership(std::move(wanted)));
+  co_return Result<void>();
+}
+
+// A node that comes back with another store has lost what it promised under the old one: the new
+// member takes the place of the old in one change.
+Result<raft::Membership> GroupService::with_replacement(const raft::Member& member) const {
+  raft::MemberChange change{.add = member};
+  const raft::Membership now = raft::membership_of(core().configuration());
+  for (const auto* list : {&now.voters, &now.learners})
+    for (const auto& old : *list)
+      if (old.node == member.node) change.remove = old;
+  if (change.remove && core().is_heard(change.remove))
+    return fail(Code::kPrecondition,
+                "{} runs with data directory {:x}; stop it before it comes with {:x}, or give "
+                "this server another id",
+                name(member), change.remove.store.value, member.store.value);
+  return raft::changed(now, change);
+}
+
+// --- An operator changes the group ---
+
+Task<Result<rpc::Reply>> GroupService::change(rpc::Call call) {
+  proto::ChangeGroupRequest request;
+  CO_TRY_VOID(rpc::parse(call.message, request));
+  if (!group_.leading()) co_return redirect();
+  CO_TRY_VOID(co_await group_.host().read_barrier());
+  raft::MemberChange change;
+  if (request.has_add()) change.add = member_of(request.add());
+  if (request.has_remove()) {
+    change.remove = member_of(request.remove());
+    if (!change.remove.store) change.remove = present(change.remove.node);
+    if (!change.remove)
+      co_return fail(Code::kNotFound, "node {} is no member of the group", request.remove().node());
+  }
+  CO_TRY(wanted, raft::changed(raft::membership_of(core().configuration()), change));
+  CO_TRY_VOID(check(wanted));
+  proto::ChangeGroupReply reply;
+  for (auto& line : plan(wanted)) reply.add_plan(std::move(line));
+  if (!request.dry_run()) {
+    if (request.has_add()) CO_TRY_VOID(co_await record(request.add()));
+    CO_TRY_VOID(co_await group_.host().change_membership(std::move(wanted)));
+  }
+  co_return answer(group_.host().applied(), reply);
+}
+
+// What the core would refuse, in words.
+Result<void> GroupService::check(const raft::Membership& wanted) const {
+  const auto refusal = core().refusal_of(wanted);
+  if (!refusal) return {};
+  if (*refusal != raft::Refusal::kNoQuorum) return fail(error_of(*refusal, core().leader()));
+  std::vector<raft::Member> silent;
+  for (const auto& voter : wanted.voters)
+    if (core().configuration().contains(voter) && !core().is_heard(voter)) silent.push_back(voter);
+  return fail(Code::kPrecondition,
+              "refused: of the {} voters {} that would remain, {} cannot be heard; the group would "
+              "have no majority and stop. Bring them back, or replace them, first",
+              wanted.voters.size(), names(wanted.voters), names(silent));
+}
+
+std::vector<std::string> GroupService::plan(const raft::Membership& wanted) const {
+  const raft::Configuration& now = core().configuration();
+  std::vector<raft::Member> newcomers, leaving;
+  std::ranges::set_difference(wanted.voters, now.voters, std::back_inserter(newcomers));
+  std::ranges::set_difference(now.voters, wanted.voters, std::back_inserter(leaving));
+  std::vector<std::string> lines;
+  lines.push_back(fmt::format("now: voters {}; survives the loss of {}", names(now.voters),
+                              survives(now.voters.size())));
+  if (!newcomers.empty())
+    lines.push_back(
+        fmt::format("{} is sent the log as a learner, without a vote", names(newcomers)));
+  if (!newcomers.empty() || !leaving.empty())
+    lines.push_back(
+        fmt::format("{}a joint configuration decides with a majority of {} and one of {}",
+                    newcomers.empty() ? "" : "once it has caught up, ", names(now.voters),
+                    names(wanted.voters)));
+  if (!leaving.empty()) lines.push_back(fmt::format("{} leaves the group", names(leaving)));
+  if (std::ranges::binary_search(leaving, core().self()))
+    lines.push_back(fmt::format("{} leads now and hands leadership over", name(core().self())));
+  lines.push_back(
+      fmt::format("then: voters {}; survives the loss of {}{}", names(wanted.voters),
+                  survives(wanted.voters.size()),
+                  wanted.voters.size() % 2 == 0 ? " (an even number adds nothing)" : ""));
+  return lines;
+}
+
+Task<Result<rpc::Reply>> GroupService::transfer(rpc::Call call) {
+  proto::TransferLeadershipRequest request;
+  CO_TRY_VOID(rpc::parse(call.message, request));
+  if (!group_.leading()) co_return redirect();
+  const NodeId node(request.node());
+  const raft::Configuration& now = core().configuration();
+  const auto heir = std::ranges::find(now.voters, node, &raft::Member::node);
+  if (heir == now.voters.end())
+    co_return fail(Code::kPrecondition, "node {} is no voter of the group: {} are", node,
+                   names(now.voters));
+  if (!core().is_heard(*heir))
+    co_return fail(Code::kPrecondition, "{} cannot be heard", name(*heir));
+  proto::TransferLeadershipReply reply;
+  reply.add_plan(*heir == core().self()
+                     ? fmt::format("{} leads already", name(*heir))
+                     : fmt::format("{} leads in term {}; {} is brought up to date and takes over",
+                                   name(core().self()), core().term(), name(*heir)));
+  if (request.dry_run() || *heir == core().self()) co_return answer(group_.host().applied(), reply);
+  group_.host().transfer_leadership(*heir);
+  const Instant end = env_.now() + kTransferLimit;
+  while (group_.leading() && env_.now() < end)
+    co_await group_.host().role_changed().wait_for(end - env_.now());
+  if (group_.leading())
+    co_return fail(Code::kUnavailable, "it did not take over within {} ms", to_ms(kTransferLimit));
+  co_return answer(group_.host().applied(), reply);
+}
+
+}  // namespace dogfs::nodes

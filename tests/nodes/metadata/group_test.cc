@@ -1,0 +1,298 @@
+// The metadata servers' own group, on whole servers in the simulated world: they join, come back
+// without their disks or with damaged ones, are removed, replaced and made to lead, by the calls
+// that an operator has.
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "core/env/nursery.h"
+#include "nodes/client/client.h"
+#include "nodes/client/group_admin.h"
+#include "nodes/metadata/metadata_node.h"
+#include "sim/world/disk_image.h"
+#include "sim/world/host.h"
+#include "sim/world/world.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::nodes {
+namespace {
+
+constexpr ClusterId kCluster{0xD06};
+constexpr uint32_t kFirstServers = 3;
+
+std::string name_of(uint32_t number) { return fmt::format("meta-{}", number); }
+Address address_of(uint32_t number) { return {name_of(number), 7001}; }
+StoreId first_store(uint32_t number) { return StoreId(100 + number); }
+
+// A server knows the first three; those found the group at their first start.
+MetadataNodeOptions options_of(uint32_t number, bool founds) {
+  MetadataNodeOptions options;
+  options.listen = address_of(number);
+  options.founding.policy = *placement::Policy::parse("rep-1");
+  options.raft.node = NodeId(number);
+  options.raft.cluster = kCluster;
+  options.raft.snapshot_after_bytes = 4'000;
+  options.raft.tail_entries = 10;
+  Bootstrap bootstrap{.store = first_store(number), .voters = {}};
+  for (uint32_t n = 1; n <= kFirstServers; ++n) {
+    options.raft.peers.push_back({NodeId(n), name_of(n), address_of(n)});
+    bootstrap.voters.push_back({NodeId(n), first_store(n)});
+  }
+  if (founds) options.raft.bootstrap = std::move(bootstrap);
+  return options;
+}
+
+Task<> serve(Env& env, MetadataNodeOptions options) {
+  MetadataNode node(env, std::move(options));
+  const auto ended = co_await node.run();
+  if (!ended) env.log().warning("ends: {}", ended.error());
+}
+
+// The world, its servers, and an operator on a machine of his own.
+struct Stage {
+  using Script = Task<> (*)(Stage&);
+
+  explicit Stage(uint64_t seed = 1) : world(seed) {
+    for (uint32_t number = 1; number <= kFirstServers; ++number) start(number);
+  }
+
+  sim::Host& server(uint32_t number) { return world.host(name_of(number)); }
+  // A new machine, or one that is down. `founds` only at the first start of all.
+  void start(uint32_t number) {
+    const bool known = std::ranges::any_of(
+        world.hosts(), [&](const auto& host) { return host->name() == name_of(number); });
+    sim::Host& host = known ? server(number) : world.add_host(name_of(number), {});
+    const auto options = options_of(number, !known && number <= kFirstServers);
+    host.set_main([options](Env& env) { return serve(env, options); });
+    host.boot();
+  }
+
+  void play(Script script, Duration limit = std::chrono::minutes(5)) {
+    bool finished = false;
+    sim::Host& host = world.add_host("operator", {});
+    host.set_main([&](Env& e) { return operate(e, script, finished); });
+    host.boot();
+    const Instant end = world.now() + limit;
+    while (!finished && world.now() < end) world.run_for(100ms);
+    CHECK(finished);
+  }
+
+  Task<> operate(Env& e, Script script, bool& finished) {
+    env = &e;
+    ClientOptions options;
+    options.cluster = kCluster;
+    for (uint32_t n = 1; n <= kFirstServers; ++n) options.metadata.push_back(address_of(n));
+    options.metadata.push_back(address_of(4));
+    client.emplace(e, options);
+    admin.emplace(e, options.metadata, kCluster);
+    co_await nursery(e, [&](Nursery& children) { return beside(children, script); });
+    admin.reset();
+    client.reset();
+    finished = true;
+  }
+  Task<> beside(Nursery& children, Script script) {
+    children.spawn(client->run());
+    children.spawn(admin->run());
+    co_await script(*this);
+  }
+
+  // Waits until the group is at rest and consists of these nodes, all voting, none far behind.
+  Task<GroupView> settled(std::set<uint32_t> nodes) {
+    for (;;) {
+      const auto view = co_await admin->view();
+      if (view && is_settled(*view, nodes)) co_return *view;
+      co_await env->sleep(200ms);
+    }
+  }
+  // The same, when a new member has taken the place of the one that this server was at first.
+  Task<GroupView> replaced(uint32_t number) {
+    for (;;) {
+      const GroupView view = co_await settled({1, 2, 3});
+      if (store(view, number) != first_store(number)) co_return view;
+      co_await env->sleep(200ms);
+    }
+  }
+  static bool is_settled(const GroupView& view, std::set<uint32_t> nodes) {
+    const bool all = std::ranges::all_of(view.members, [&](const GroupMember& member) {
+      return member.part == "voter" && member.heard && !member.name.empty() &&
+             nodes.erase(member.node.value) == 1 && member.match >= view.commit;
+    });
+    return all && nodes.empty() && view.settled();
+  }
+  Task<> must_work(std::string path) {
+    const auto made = co_await client->make_directory(path, false, std::nullopt);
+    CHECK_MESSAGE(made.has_value(), path);
+  }
+  StoreId store(const GroupView& view, uint32_t node) {
+    const auto found = std::ranges::find(view.members, NodeId(node), &GroupMember::node);
+    return found == view.members.end() ? StoreId() : found->store;
+  }
+
+  sim::World world;
+  Env* env = nullptr;
+  std::optional<Client> client;
+  std::optional<GroupAdmin> admin;
+};
+
+Task<> a_fourth_joins(Stage& stage) {
+  co_await stage.settled({1, 2, 3});
+  for (int i = 0; i < 200; ++i) co_await stage.must_work(fmt::format("/before-{}", i));
+  stage.start(4);
+  const GroupView view = co_await stage.settled({1, 2, 3, 4});
+  CHECK_GT(view.snapshot, LogIndex(0));  // it came by one
+  // It is reached although no configuration file names it, and it votes: without it, two of four
+  // would be no majority.
+  stage.server(view.leader.value == 1 ? 2 : 1).power_off();
+  co_await stage.must_work("/after");
+}
+
+TEST_CASE("a server with a blank directory joins by itself, by snapshot, and votes") {
+  Stage().play(a_fourth_joins);
+}
+
+Task<> a_disk_is_lost(Stage& stage) {
+  co_await stage.settled({1, 2, 3});
+  co_await stage.must_work("/before");
+  stage.server(3).lose_disk();
+  stage.start(3);
+  co_await stage.replaced(3);
+  stage.server(1).power_off();
+  co_await stage.must_work("/after");
+  CHECK((co_await stage.client->stat("/before")).has_value());
+}
+
+TEST_CASE("a server that lost its disk replaces its former self, and the group is whole again") {
+  Stage().play(a_disk_is_lost);
+}
+
+// All but the newest segment of the log, in its middle.
+void damage_the_log(sim::Host& host) {
+  const auto files = host.disk_image().files();
+  const auto log =
+      std::ranges::find_if(files, [](const std::string& path) { return path.starts_with("wal/"); });
+  REQUIRE(log != files.end());
+  REQUIRE(host.disk_image().rot(*log, 300, 3));
+}
+
+bool keeps_damaged(sim::Host& host) {
+  return std::ranges::any_of(host.disk_image().files(), [](const std::string& path) {
+    return path.starts_with("damaged-") && path.find("/wal-") != std::string::npos;
+  });
+}
+
+Task<> a_log_is_damaged(Stage& stage) {
+  co_await stage.settled({1, 2, 3});
+  co_await stage.must_work("/before");
+  stage.server(2).crash();
+  damage_the_log(stage.server(2));
+  stage.start(2);
+  co_await stage.replaced(2);
+  CHECK(keeps_damaged(stage.server(2)));
+  stage.server(3).power_off();
+  co_await stage.must_work("/after");
+}
+
+TEST_CASE(
+    "a server with a damaged log keeps it for a person, heals from the others under a new store "
+    "id") {
+  Stage().play(a_log_is_damaged);
+}
+
+// The server is killed at the n-th event of its start on a damaged log; then started again.
+Task<> heal_after_kill(Stage& stage) {
+  co_await stage.replaced(2);
+  CHECK(keeps_damaged(stage.server(2)));
+}
+
+TEST_CASE(
+    "a set-aside that is cut off anywhere ends in a blank directory, never in one that seems "
+    "whole") {
+  for (uint64_t events = 1; events < 240; events += 7) {
+    CAPTURE(events);
+    Stage stage(events);
+    stage.world.run_for(5s);
+    stage.server(2).power_off();
+    damage_the_log(stage.server(2));
+    stage.start(2);
+    for (uint64_t n = 0; n < events; ++n) stage.world.step();
+    stage.server(2).power_off();
+    stage.start(2);
+    stage.play(heal_after_kill);
+  }
+}
+
+Task<> changes_by_an_operator(Stage& stage) {
+  GroupView view = co_await stage.settled({1, 2, 3});
+  stage.start(4);
+  co_await stage.settled({1, 2, 3, 4});
+
+  const auto dry = co_await stage.admin->change({.add = {}, .remove = "meta-1", .dry_run = true});
+  CHECK((dry.has_value() && dry->size() >= 3));
+  co_await stage.settled({1, 2, 3, 4});
+
+  CHECK((co_await stage.admin->change({.add = {}, .remove = "meta-1"})).has_value());
+  view = co_await stage.settled({2, 3, 4});
+  co_await stage.must_work("/without-1");
+  // Who was removed stays out, also after a restart, until it is added.
+  stage.server(1).crash();
+  stage.start(1);
+  co_await stage.env->sleep(5s);
+  co_await stage.settled({2, 3, 4});
+  CHECK((co_await stage.admin->change({.add = address_of(1), .remove = "meta-3"})).has_value());
+  co_await stage.settled({1, 2, 4});
+
+  CHECK_EQ((co_await stage.admin->change({.add = {}, .remove = "9"})).error().code,
+           Code::kNotFound);
+  CHECK_EQ((co_await stage.admin->change({.add = address_of(2), .remove = ""})).error().code,
+           Code::kExists);
+}
+
+TEST_CASE("an operator adds, removes and replaces servers, and who was removed stays out") {
+  Stage().play(changes_by_an_operator);
+}
+
+Task<> a_change_without_quorum(Stage& stage) {
+  const GroupView view = co_await stage.settled({1, 2, 3});
+  const uint32_t down = view.leader.value == 3 ? 2 : 3;
+  const uint32_t other = 6 - down - view.leader.value;
+  stage.server(down).power_off();
+  co_await stage.env->sleep(5s);
+  for (const bool dry_run : {true, false}) {
+    const auto refused =
+        co_await stage.admin->change({.add = {}, .remove = name_of(other), .dry_run = dry_run});
+    CHECK(!refused.has_value());
+    if (refused) co_return;
+    CHECK_EQ(refused.error().code, Code::kPrecondition);
+    CHECK_NE(refused.error().message.find(name_of(down)), std::string::npos);
+  }
+  co_await stage.must_work("/still");
+  CHECK((co_await stage.admin->change({.add = {}, .remove = name_of(down)})).has_value());
+  co_await stage.settled({view.leader.value, other});
+}
+
+TEST_CASE("a change that would lose the quorum is refused and says who is silent") {
+  Stage().play(a_change_without_quorum);
+}
+
+Task<> leadership_moves(Stage& stage) {
+  const GroupView before = co_await stage.settled({1, 2, 3});
+  const uint32_t heir = before.leader.value % 3 + 1;
+  CHECK((co_await stage.admin->transfer(name_of(heir), false)).has_value());
+  const GroupView after = co_await stage.settled({1, 2, 3});
+  CHECK_EQ(after.leader, NodeId(heir));
+  CHECK_EQ(after.term, before.term.next());
+
+  // The leader removes itself.
+  CHECK((co_await stage.admin->change({.add = {}, .remove = name_of(heir)})).has_value());
+  co_await stage.must_work("/led-by-another");
+}
+
+TEST_CASE("leadership goes to whom an operator says, and away from a leader that is removed") {
+  Stage().play(leadership_moves);
+}
+
+}  // namespace
+}  // namespace dogfs::nodes
