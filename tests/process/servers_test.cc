@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <map>
 #include <memory>
 
 #include <arpa/inet.h>
@@ -109,20 +110,55 @@ TEST_CASE("status tells what every server does and what the cluster holds") {
     CHECK(table.out.find(text) != std::string::npos);
 }
 
-TEST_CASE("a metadata server that lost its directory is not taken for a member") {
+TEST_CASE("a metadata server that lost its directory joins again, as a new member in its place") {
   const Cluster cluster({"--chunk", "1", "--policy", "rep-1"});
+  const auto stores = [&] {
+    std::map<std::string, std::string> by_name;
+    const auto lines = cluster.dogfs({"admin", "group", "--json"}).lines();
+    for (const auto& member : lines.at(0).at("members"))
+      by_name[member.at("name")] = member.at("store");
+    return by_name;
+  };
+  const auto before = stores();
   const std::string lost = cluster.leader() == "meta-1" ? "meta-2" : "meta-1";
   cluster.kill(lost);
   std::filesystem::remove_all(cluster.directory() + "/" + lost + "/data");
   const Outcome up = cluster.control({"up"});
   CAPTURE(up.err);
-  CHECK_EQ(up.exit_code, 0);  // the others do their work
-  CHECK(up.out.find("lost its data directory and has no vote") != std::string::npos);
+  CHECK_EQ(up.exit_code, 0);
   for (const auto& line : cluster.control({"status", "--json"}).lines()) {
-    if (line.at("type") == "cluster") CHECK_EQ(line.at("whole"), false);
-    if (line.at("type") == "node")
-      CHECK_EQ(line.at("state"), line.at("name") == lost ? "blank" : "live");
+    if (line.at("type") == "cluster") CHECK_EQ(line.at("whole"), true);
+    if (line.at("type") == "node") CHECK_EQ(line.at("state"), "live");
   }
+  const auto after = stores();
+  CHECK_EQ(after.size(), 3u);
+  for (const auto& [name, store] : after) CHECK_EQ(store != before.at(name), name == lost);
+}
+
+TEST_CASE("an operator sees the group, moves its leadership and is refused what would stop it") {
+  const Cluster cluster({"--chunk", "1", "--policy", "rep-1"});
+  const std::string leader = cluster.leader();
+  const std::string heir = leader == "meta-1" ? "meta-2" : "meta-1";
+  const Outcome dry = cluster.dogfs({"admin", "transfer", heir, "--dry-run"});
+  CHECK_EQ(dry.exit_code, 0);
+  CHECK(dry.out.find("nothing was done") != std::string::npos);
+  CHECK_EQ(cluster.leader(), leader);
+  CHECK_EQ(cluster.dogfs({"admin", "transfer", heir}).exit_code, 0);
+  while (cluster.leader() != heir) {
+  }
+  const std::string down = leader;
+  const std::string third = leader == "meta-3" || heir == "meta-3" ? "meta-2" : "meta-3";
+  cluster.kill(down);
+  Outcome refused = cluster.dogfs({"admin", "remove", third, "--dry-run"});
+  while (refused.exit_code == 0)  // until it is missed
+    refused = cluster.dogfs({"admin", "remove", third, "--dry-run"});
+  CHECK_EQ(refused.exit_code, 4);
+  CHECK(refused.err.find(down) != std::string::npos);
+  CHECK_EQ(cluster.dogfs({"admin", "remove", "meta-9"}).exit_code, 3);
+  CHECK_EQ(cluster.dogfs({"admin", "remove", down}).exit_code, 0);
+  const auto lines = cluster.dogfs({"admin", "group", "--json"}).lines();
+  CHECK_EQ(lines.at(0).at("members").size(), 2u);
+  CHECK_EQ(lines.at(0).at("changing"), false);
 }
 
 TEST_CASE("two servers never share a data directory, and one that is asked to stops in order") {

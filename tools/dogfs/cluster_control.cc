@@ -17,6 +17,7 @@ namespace {
 
 constexpr Duration kListenLimit = 20s;
 constexpr Duration kWholeLimit = 40s;
+constexpr Duration kJoinLimit = 20s;
 constexpr Duration kStopLimit = 10s;
 constexpr Duration kVacateLimit = 2s;
 constexpr Duration kLook = 20ms;
@@ -57,11 +58,14 @@ Result<void> wait_until_listening(const LocalCluster& cluster, const LocalNode& 
 Task<Result<void>> wait_until_settled(Env& env, nodes::Client& client, LocalCluster cluster,
                                       Report report) {
   const Instant end = env.now() + kWholeLimit;
+  const Instant joined = env.now() + kJoinLimit;
   for (;;) {
     const ClusterView view = co_await observe(env, client, cluster);
-    if (view.settled()) {
+    if (view.whole()) co_return Result<void>();
+    // Who lost its directory joins by itself; who was removed from the group does not.
+    if (view.settled() && env.now() >= joined) {
       for (const auto& node : view.nodes)
-        if (node.state() == "blank") report(node.node, "lost its data directory and has no vote");
+        if (node.state() == "blank") report(node.node, "has no vote: dogfs admin add");
       co_return Result<void>();
     }
     for (const auto& node : view.nodes)

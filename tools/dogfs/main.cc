@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "tools/dogfs/admin_commands.h"
 #include "tools/dogfs/bench/bench_commands.h"
 #include "tools/dogfs/cluster_commands.h"
 #include "tools/dogfs/export_commands.h"
@@ -65,6 +66,7 @@ int run(int argc, char** argv) {
   add_server_commands(app, output);
   CLI::App& admin = *app.add_subcommand("admin", "Look after a cluster");
   admin.require_subcommand(1);
+  add_admin_commands(admin, output);
   add_export_commands(admin, output);
   add_bench_commands(app, output);
   add_sim_commands(app, output);

@@ -8,13 +8,15 @@
 
 #include "net/runtime.h"
 #include "tools/dogfs/output.h"
-#include "tools/dogfs/server_config.h"
+#include "tools/dogfs/server_flags.h"
 #include "tools/dogfs/text_file.h"
 
 namespace dogfs::tool {
 namespace {
 
 Task<> run_metadata(Env& env, ServerConfig config, Result<void>& ended) {
+  ended = co_await find_identity(env, config);
+  if (!ended) co_return;
   nodes::MetadataNode node(env, config.metadata_options());
   env.log().info("metadata server {} starts on {}", config.name, config.listen.to_string());
   ended = co_await node.run();
@@ -34,8 +36,7 @@ Result<void> write_usage(const std::string& file, const net::Process& process) {
 }
 
 // The exit code: 128 and the signal that ended it. An error when it failed by itself.
-Result<int> serve(const std::string& config_file, RunServer run) {
-  TRY(config, read_server_config(config_file));
+Result<int> serve(const ServerConfig& config, RunServer run) {
   net::Runtime::Options options;
   options.process.name = config.name;
   options.process.data_directory = config.data_directory;
@@ -49,13 +50,22 @@ Result<int> serve(const std::string& config_file, RunServer run) {
   return signal == 0 ? kFailed : kSignalled + signal;
 }
 
-void add_server(CLI::App& app, Output& output, const std::string& name, const std::string& what,
-                RunServer run) {
-  CLI::App* command = app.add_subcommand(name, what);
-  auto config = std::make_shared<std::string>();
-  command->add_option("--config", *config, "server.json of this server")->required();
-  command->callback([&output, config, run] {
-    if (const auto code = serve(*config, run))
+struct Kind {
+  const char* name;
+  const char* what;
+  bool metadata;
+  void (*add_flags)(CLI::App&, ServerFlags&);
+  RunServer run;
+};
+
+void add_server(CLI::App& app, Output& output, const Kind& kind) {
+  CLI::App* command = app.add_subcommand(kind.name, kind.what);
+  auto flags = std::make_shared<ServerFlags>();
+  kind.add_flags(*command, *flags);
+  command->callback([&output, flags, kind] {
+    const auto config = config_of(*flags, kind.metadata);
+    if (!config) return output.error(config.error());
+    if (const auto code = serve(*config, kind.run))
       output.set_exit_code(*code);
     else
       output.error(code.error());
@@ -65,8 +75,11 @@ void add_server(CLI::App& app, Output& output, const std::string& name, const st
 }  // namespace
 
 void add_server_commands(CLI::App& app, Output& output) {
-  add_server(app, output, "meta", "Run a metadata server in this process", run_metadata);
-  add_server(app, output, "chunk", "Run a chunk server in this process", run_chunk);
+  add_server(
+      app, output,
+      {"meta", "Run a metadata server in this process", true, add_metadata_flags, run_metadata});
+  add_server(app, output,
+             {"chunk", "Run a chunk server in this process", false, add_chunk_flags, run_chunk});
 }
 
 }  // namespace dogfs::tool

@@ -54,6 +54,9 @@ nodes::MetadataNodeOptions ServerConfig::metadata_options() const {
   options.raft.cluster = cluster;
   options.raft.peers = metadata;
   options.raft.bootstrap = bootstrap;
+  options.raft.seeds = seeds;
+  options.name = name;
+  options.advertise = advertise;
   options.listen = listen;
   options.founding = founding;
   return options;
@@ -65,7 +68,8 @@ nodes::ChunkNodeOptions ServerConfig::chunk_options() const {
   options.zone = zone;
   options.cluster = cluster;
   options.listen = listen;
-  options.advertise = listen;
+  options.advertise = advertise.host.empty() ? listen : advertise;
+  options.metadata = seeds;
   for (const auto& peer : metadata) options.metadata.push_back(peer.address);
   return options;
 }

@@ -22,7 +22,9 @@ struct ServerConfig {
   std::string data_directory;
   std::string usage_file;  // gets what the server used, when it ends in order; may be empty
   std::string zone;
+  Address advertise;  // empty host: `listen`
   std::vector<nodes::MetadataPeer> metadata;
+  std::vector<Address> seeds;  // further metadata servers, by address alone
   std::optional<nodes::Bootstrap> bootstrap;
   nodes::Founding founding;
 

@@ -1,0 +1,133 @@
+#include "tools/dogfs/server_flags.h"
+
+#include <filesystem>
+
+#include <CLI/CLI.hpp>
+
+#include "core/env/nursery.h"
+#include "core/proto/metadata.pb.h"
+#include "core/rpc/client.h"
+#include "nodes/data_directory.h"
+#include "nodes/metadata/peer_file.h"
+
+namespace dogfs::tool {
+namespace {
+
+constexpr Duration kAskLimit = std::chrono::seconds(2);
+
+void add_common_flags(CLI::App& command, ServerFlags& flags) {
+  command.add_option("--config", flags.config,
+                     "server.json of this server, instead of all other flags");
+  command
+      .add_option("--join", flags.join, "Metadata servers of the cluster, host:port[,host:port]")
+      ->delimiter(',');
+  command.add_option("--name", flags.name, "Name of this server, else its kind and id");
+  command.add_option("--listen", flags.listen, "host:port to serve on");
+  command.add_option("--advertise", flags.advertise,
+                     "host:port at which others reach it, else that of --listen");
+  command.add_option("--data", flags.data, "Data directory; made if it is missing");
+}
+
+Result<void> check(const ServerFlags& flags, bool metadata) {
+  if (flags.listen.empty() || flags.data.empty())
+    return fail(Code::kInvalid, "give --listen and --data, or --config");
+  if (flags.bootstrap == !flags.join.empty())
+    return fail(Code::kInvalid, "give {}--join", metadata ? "one of --bootstrap and " : "");
+  if (metadata && flags.id == 0) return fail(Code::kInvalid, "give --id, a number from 1 on");
+  if (!metadata && flags.name.empty()) return fail(Code::kInvalid, "give --name");
+  return {};
+}
+
+Result<void> make_directory(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return fail(Code::kIo, "cannot make {}: {}", path, error.message());
+  return {};
+}
+
+Task<Result<ClusterId>> ask(rpc::Client& client, Address server) {
+  CO_TRY(answer,
+         co_await client.call<proto::MetadataStatusReply>(
+             server, rpc::Method::kMetadataStatus, proto::MetadataStatusRequest(), kAskLimit));
+  co_return ClusterId(answer.message.cluster());
+}
+
+Task<> ask_all(Env& env, Nursery& children, rpc::Client& client, std::vector<Address> servers,
+               ClusterId& cluster) {
+  children.spawn(client.run());
+  for (;;) {
+    for (const Address& server : servers) {
+      const auto answer = co_await ask(client, server);
+      if (answer) cluster = *answer;
+      if (cluster) co_return;
+      env.log().info("{} does not answer: {}", server.to_string(), answer.error());
+    }
+    co_await env.sleep(std::chrono::milliseconds(500));
+  }
+}
+
+}  // namespace
+
+void add_metadata_flags(CLI::App& command, ServerFlags& flags) {
+  add_common_flags(command, flags);
+  command.add_flag("--bootstrap", flags.bootstrap,
+                   "Found a new cluster, unless the directory belongs to one");
+  command.add_option("--id", flags.id, "Number of this metadata server, unique in the cluster");
+  command.add_option("--policy", flags.policy, "Policy of a new cluster: rs-k-m or rep-N");
+}
+
+void add_chunk_flags(CLI::App& command, ServerFlags& flags) {
+  add_common_flags(command, flags);
+  command.add_option("--zone", flags.zone, "Failure domain; empty: one of its own");
+}
+
+Result<ServerConfig> config_of(const ServerFlags& flags, bool metadata) {
+  if (!flags.config.empty()) return read_server_config(flags.config);
+  TRY_VOID(check(flags, metadata));
+  ServerConfig config;
+  config.id = NodeId(flags.id);
+  config.name = flags.name.empty() ? fmt::format("meta-{}", flags.id) : flags.name;
+  config.data_directory = flags.data;
+  config.zone = flags.zone;
+  TRY(listen, Address::parse(flags.listen));
+  config.listen = config.advertise = listen;
+  if (!flags.advertise.empty()) {
+    TRY(advertise, Address::parse(flags.advertise));
+    config.advertise = advertise;
+  }
+  for (const auto& text : flags.join) {
+    TRY(address, Address::parse(text));
+    config.seeds.push_back(address);
+  }
+  TRY(policy, placement::Policy::parse(flags.policy));
+  config.founding.policy = policy;
+  TRY_VOID(make_directory(flags.data));
+  return config;
+}
+
+Task<Result<void>> find_identity(Env& env, ServerConfig& config) {
+  if (config.cluster) co_return Result<void>();
+  CO_TRY(known, co_await nodes::known_cluster(env));
+  if (known) {
+    config.cluster = *known;
+    co_return Result<void>();
+  }
+  // A directory that was set aside as damaged still knows where the others are.
+  for (const auto& [node, address] : co_await nodes::read_peer_file(env))
+    if (node != config.id) config.seeds.push_back(address);
+  if (config.seeds.empty()) {
+    config.cluster = ClusterId(env.random().next() | 1);
+    const StoreId store(env.random().next() | 1);
+    config.bootstrap = nodes::Bootstrap{store, {{config.id, store}}};
+    env.log().info("founds cluster {:016x}", config.cluster.value);
+    co_return Result<void>();
+  }
+  rpc::Client client(env, {.cluster = {}, .node = {}, .store = {}, .credentials = {}});
+  co_await nursery(env, [&](Nursery& children) {
+    return ask_all(env, children, client, config.seeds, config.cluster);
+  });
+  env.log().info("joins cluster {:016x}", config.cluster.value);
+  co_return Result<void>();
+}
+
+}  // namespace dogfs::tool
