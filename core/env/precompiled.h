@@ -1,24 +1,6 @@
 #pragma once
-// Precompiled for every library and test that can see the seam: the standard library's common
-// headers and Asio's coroutines. Nothing of DogFS is in it, so it is rebuilt only with the
-// toolchain.
-
-#include <algorithm>
-#include <array>
-#include <chrono>
-#include <cstdint>
-#include <deque>
-#include <expected>
-#include <functional>
-#include <map>
-#include <memory>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <variant>
-#include <vector>
+// Precompiled for every library that can see the seam, never included: Asio's coroutines beside
+// what base has. Nothing of DogFS is in it, so it is rebuilt only with the toolchain.
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/as_tuple.hpp>
@@ -33,4 +15,5 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <fmt/format.h>
+
+#include "core/base/precompiled.h"
