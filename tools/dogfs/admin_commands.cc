@@ -1,5 +1,6 @@
 #include "tools/dogfs/admin_commands.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -31,16 +32,25 @@ struct Request {
   bool no_wait = false;
 };
 
+const char* role_of(const GroupView& view, const GroupMember& member) {
+  return member.node == view.leader ? "leader" : "follower";
+}
+
+// Entries that the member does not have yet.
+uint64_t lag_of(const GroupView& view, const GroupMember& member) {
+  return view.last.value - std::min(member.match, view.last).value;
+}
+
 json as_json(const GroupView& view, const GroupMember& member) {
   json row{{"id", member.node.value},
            {"name", member.name},
            {"store", fmt::format("{:016x}", member.store.value)},
            {"address", member.address},
-           {"role", member.node == view.leader ? "leader" : "follower"},
+           {"role", role_of(view, member)},
            {"part", member.part},
            {"heard", member.heard},
            {"match", member.match.value},
-           {"lag", view.last.value - std::min(member.match, view.last).value},
+           {"lag", lag_of(view, member)},
            {"progress", member.progress}};
   if (member.snapshot_bytes > 0)
     row["snapshot"] = {{"sent", member.snapshot_sent}, {"bytes", member.snapshot_bytes}};
@@ -69,8 +79,7 @@ void show(Output& output, const GroupView& view) {
     if (!member.heard) state += state.empty() ? "silent" : ", silent";
     output.line(fmt::format("{:<10} {:>4}  {:016x}  {:<21} {:<8} {:<8} {:>10} {:>8}  {}",
                             member.name, member.node, member.store.value, member.address,
-                            member.node == view.leader ? "leader" : "follower", member.part,
-                            member.match, view.last.value - std::min(member.match, view.last).value,
+                            role_of(view, member), member.part, member.match, lag_of(view, member),
                             state));
   }
 }
