@@ -19,6 +19,15 @@ class PoolFile final : public File {
     ++syncs_;
     return perform([file = file_] { return file->sync(); });
   }
+  Task<Result<void>> write_durably(uint64_t offset, Buffer bytes) override {
+    ++syncs_;
+    return perform([file = file_, offset, bytes = std::move(bytes)]() -> Result<void> {
+      TRY_VOID(file->write(offset, bytes));
+      auto synced = file->sync();
+      if (!synced) return fail(Code::kIo, "{}", synced.error().message);
+      return synced;
+    });
+  }
   Task<Result<void>> truncate(uint64_t size) override {
     return perform([file = file_, size] { return file->truncate(size); });
   }

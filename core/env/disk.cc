@@ -5,6 +5,13 @@
 #include "core/base/limits.h"
 
 namespace dogfs {
+
+Task<Result<void>> File::write_durably(uint64_t offset, Buffer bytes) {
+  CO_TRY_VOID(co_await write(offset, std::move(bytes)));
+  auto synced = co_await sync();
+  if (!synced) co_return fail(Code::kIo, "{}", synced.error().message);
+  co_return synced;
+}
 namespace {
 
 bool valid_part(std::string_view part) {

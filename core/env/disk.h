@@ -38,6 +38,9 @@ class File {
   virtual Task<Result<void>> write(uint64_t offset, Buffer bytes) = 0;
   // Makes the bytes and length of all completed writes durable (fdatasync).
   virtual Task<Result<void>> sync() = 0;
+  // write() and then sync(), in one go where the world can. kNoSpace is the write's, and then
+  // nothing was synced; a failed sync is kIo whatever its reason.
+  virtual Task<Result<void>> write_durably(uint64_t offset, Buffer bytes);
   virtual Task<Result<void>> truncate(uint64_t size) = 0;
   virtual Task<Result<uint64_t>> size() = 0;
 };

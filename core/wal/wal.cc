@@ -165,11 +165,10 @@ Task<Result<void>> Wal::write(std::shared_ptr<Batch> batch) {
                            .durable = durable_,
                            .payload_crc = crc32c(payload)};
   batch->frame.replace(0, kFrameHeaderBytes, encode_frame_header(header, identity(), end_));
-  CO_TRY_VOID(co_await write_frame(Buffer::take(std::move(batch->frame))));
   if (MUTANT("M5")) announce(*batch, {});
-  auto synced = required(co_await active_->sync());
-  if (!synced && MUTANT("M6")) synced = {};
-  CO_TRY_VOID(synced);
+  auto written = co_await active_->write_durably(end_, Buffer::take(std::move(batch->frame)));
+  if (!written && written.error().is(Code::kIo) && MUTANT("M6")) written = {};
+  CO_TRY_VOID(co_await cut_off_unless(written));
   end_ += size;
   durable_ = batch->last;
   marked_ = false;
@@ -179,8 +178,7 @@ Task<Result<void>> Wal::write(std::shared_ptr<Batch> batch) {
 }
 
 // What a full disk left of a frame is cut off again.
-Task<Result<void>> Wal::write_frame(Buffer frame) {
-  auto written = co_await active_->write(end_, std::move(frame));
+Task<Result<void>> Wal::cut_off_unless(Result<void> written) {
   if (written || !written.error().is(Code::kNoSpace)) co_return written;
   CO_TRY_VOID(required(co_await active_->truncate(end_)));
   co_return written;
@@ -216,8 +214,8 @@ Task<> Wal::mark_durable() {
   marked_ = true;
   if (end_ + kFrameHeaderBytes > options_.segment_bytes) co_return;
   const FrameHeader header{.first = durable_.next(), .durable = durable_};
-  const auto written =
-      co_await write_frame(Buffer::take(encode_frame_header(header, identity(), end_)));
+  auto marker = Buffer::take(encode_frame_header(header, identity(), end_));
+  const auto written = co_await cut_off_unless(co_await active_->write(end_, std::move(marker)));
   if (written)
     end_ += kFrameHeaderBytes;
   else if (!written.error().is(Code::kNoSpace))

@@ -67,7 +67,7 @@ class Wal {
   void keep_together(const std::vector<std::string>& records);
   Task<> write_next();
   Task<Result<void>> write(std::shared_ptr<Batch> batch);
-  Task<Result<void>> write_frame(Buffer frame);
+  Task<Result<void>> cut_off_unless(Result<void> written);
   Task<Result<void>> begin_segment();
   Task<Result<void>> fill_new_segment(uint64_t sequence);
   Task<> mark_durable();
