@@ -20,6 +20,8 @@ constexpr size_t kFixedHeadBytes = 48;
 constexpr size_t kCrcBytes = 4;
 constexpr size_t kTrailerBytes = 20;
 constexpr size_t kChunkBytes = limits::kSnapshotChunkBytes;
+// A long file is made durable bit by bit: one great sync at its end would hold up those of the log.
+constexpr uint64_t kSyncEveryBytes = 4 * limits::kMiB;
 constexpr std::string_view kUnfinished = "part";  // in place of the index
 
 Crc32c identity_crc(const SnapshotPlace& place, LogIndex index) {
@@ -93,7 +95,9 @@ Task<Result<void>> SnapshotWriter::write(std::string bytes) {
   const size_t length = bytes.size();
   CO_TRY_VOID(co_await file_->write(end_, Buffer::take(std::move(bytes))));
   end_ += length;
-  co_return Result<void>();
+  if (end_ - synced_ < kSyncEveryBytes) co_return Result<void>();
+  synced_ = end_;
+  co_return co_await file_->sync();
 }
 
 Task<Result<void>> SnapshotWriter::write_chunk() {

@@ -54,7 +54,8 @@ class SnapshotWriter {
   const SnapshotPlace place_;
   const LogIndex index_;
   std::unique_ptr<File> file_;
-  uint64_t end_ = 0;   // of the file
+  uint64_t end_ = 0;  // of the file
+  uint64_t synced_ = 0;
   uint64_t size_ = 0;  // of the state
   uint64_t chunks_ = 0;
   std::string pending_;  // less than a chunk
