@@ -6,9 +6,11 @@
 namespace dogfs {
 
 Buffer Buffer::copy(ByteView bytes) {
-  MutableBuffer out(bytes.size());
-  if (!bytes.empty()) std::memcpy(out.data(), bytes.data(), bytes.size());
-  return std::move(out).freeze();
+  if (bytes.empty()) return {};
+  auto owner = std::make_shared_for_overwrite<uint8_t[]>(bytes.size());
+  std::memcpy(owner.get(), bytes.data(), bytes.size());
+  const uint8_t* data = owner.get();
+  return Buffer(std::move(owner), data, bytes.size());
 }
 
 Buffer Buffer::take(std::string text) {

@@ -139,10 +139,11 @@ Task<> Connection::part(Outbox& outbox) {
 
 Task<> Connection::read(Outbox& outbox, Receiver& receiver) {
   while (!ending_) {
-    auto frame = co_await reader_.next();
-    if (!frame) {
-      end(std::move(frame).error());
-    } else if (auto ending = dispatch(std::move(*frame), outbox, receiver)) {
+    auto frame = reader_.next_read();
+    if (!frame) frame = co_await reader_.next();
+    if (!*frame) {
+      end(std::move(*frame).error());
+    } else if (auto ending = dispatch(*std::move(*frame), outbox, receiver)) {
       end(std::move(*ending));
     }
   }

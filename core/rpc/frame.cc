@@ -15,6 +15,21 @@ std::unexpected<Ending> refuse(Reason reason, fmt::format_string<Args...> text, 
   return std::unexpected(Ending{reason, fmt::format(text, std::forward<Args>(args)...)});
 }
 
+// Little-endian numbers, one behind the other.
+class HeaderWriter {
+ public:
+  explicit HeaderWriter(HeaderBytes& bytes) : at_(bytes.data()) {}
+  template <class Number>
+  HeaderWriter& number(Number value) {
+    for (size_t i = 0; i < sizeof(Number); ++i)
+      *at_++ = static_cast<uint8_t>(uint64_t{value} >> (8 * i));
+    return *this;
+  }
+
+ private:
+  uint8_t* at_;
+};
+
 struct BodyBounds {
   uint32_t message;
   uint32_t bulk;
@@ -98,14 +113,13 @@ uint64_t frame_cost(const FrameHeader& header) {
 uint32_t body_crc(ByteView message, ByteView bulk) { return crc32c(bulk, crc32c(message)); }
 
 HeaderBytes encode_header(const FrameHeader& header) {
-  Encoder out;
-  out.u32(kFrameMagic).u16(kFormatVersion).u8(static_cast<uint8_t>(header.type)).u8(0);
-  out.u64(header.call).u16(header.method).u16(header.code).u32(header.deadline_ms);
-  out.u32(header.message_bytes).u32(header.bulk_bytes).u32(header.body_crc);
-  CHECK(out.size() == kCheckedBytes);
-  out.u32(crc32c(as_bytes(out.bytes())));
   HeaderBytes bytes;
-  std::ranges::copy(as_bytes(out.bytes()), bytes.begin());
+  HeaderWriter out(bytes);
+  out.number(kFrameMagic).number(kFormatVersion);
+  out.number(static_cast<uint8_t>(header.type)).number(uint8_t{0});
+  out.number(header.call).number(header.method).number(header.code).number(header.deadline_ms);
+  out.number(header.message_bytes).number(header.bulk_bytes).number(header.body_crc);
+  out.number(crc32c(ByteView(bytes).first(kCheckedBytes)));
   return bytes;
 }
 

@@ -10,7 +10,7 @@
 namespace dogfs::rpc {
 namespace {
 
-constexpr size_t kReadAheadBytes = 16 * limits::kKiB;
+constexpr size_t kReadAheadBytes = 32 * limits::kKiB;  // many small frames in one read
 static_assert(kHeaderBytes <= kReadAheadBytes);
 
 }  // namespace
@@ -70,30 +70,57 @@ Task<std::expected<Buffer, Ending>> FrameReader::read_body(size_t bytes) {
   co_return std::move(body).freeze();
 }
 
+std::optional<Ending> FrameReader::take(const FrameHeader& header) {
+  const uint64_t cost = takes_credit(header.type) ? frame_cost(header) : 0;
+  if (cost > credit_)
+    return Ending{Reason::kProtocol, fmt::format("a {} frame of cost {}, with a credit of {}",
+                                                 frame_type_name(header.type), cost, credit_)};
+  credit_ -= cost;
+  begin_ += kHeaderBytes;
+  return std::nullopt;
+}
+
+std::expected<Frame, Ending> FrameReader::checked(const FrameHeader& header, Buffer message,
+                                                  Buffer bulk) {
+  if (body_crc(message.view(), bulk.view()) != header.body_crc)
+    return std::unexpected(Ending{
+        Reason::kCorrupt,
+        fmt::format("the checksum of a {} frame's body is wrong", frame_type_name(header.type))});
+  ++stats_.frames_received;
+  return Frame{header, std::move(message), std::move(bulk)};
+}
+
 Task<std::expected<Frame, Ending>> FrameReader::next() {
   within_frame_ = false;
   if (const auto filled = co_await fill(kHeaderBytes); !filled)
     co_return std::unexpected(filled.error());
   const auto header = decode_header(ByteView(ahead_).subspan(begin_, kHeaderBytes));
   if (!header) co_return std::unexpected(header.error());
-  const uint64_t cost = takes_credit(header->type) ? frame_cost(*header) : 0;
-  if (cost > credit_)
-    co_return std::unexpected(
-        Ending{Reason::kProtocol, fmt::format("a {} frame of cost {}, with a credit of {}",
-                                              frame_type_name(header->type), cost, credit_)});
-  credit_ -= cost;
-  begin_ += kHeaderBytes;
+  if (auto refused = take(*header)) co_return std::unexpected(std::move(*refused));
   within_frame_ = true;
   auto message = co_await read_body(header->message_bytes);
   if (!message) co_return std::unexpected(message.error());
   auto bulk = co_await read_body(header->bulk_bytes);
   if (!bulk) co_return std::unexpected(bulk.error());
-  if (body_crc(message->view(), bulk->view()) != header->body_crc)
-    co_return std::unexpected(Ending{
-        Reason::kCorrupt,
-        fmt::format("the checksum of a {} frame's body is wrong", frame_type_name(header->type))});
-  ++stats_.frames_received;
-  co_return Frame{*header, std::move(*message), std::move(*bulk)};
+  co_return checked(*header, std::move(*message), std::move(*bulk));
+}
+
+Buffer FrameReader::take_read(size_t bytes) {
+  if (bytes == 0) return {};
+  const ByteView view = ByteView(ahead_).subspan(begin_, bytes);
+  begin_ += bytes;
+  return Buffer::copy(view);
+}
+
+std::optional<std::expected<Frame, Ending>> FrameReader::next_read() {
+  if (end_ - begin_ < kHeaderBytes) return std::nullopt;
+  const auto header = decode_header(ByteView(ahead_).subspan(begin_, kHeaderBytes));
+  if (!header) return std::unexpected(header.error());
+  const size_t bytes = kHeaderBytes + size_t{header->message_bytes} + header->bulk_bytes;
+  if (end_ - begin_ < bytes) return std::nullopt;
+  if (auto refused = take(*header)) return std::unexpected(std::move(*refused));
+  Buffer message = take_read(header->message_bytes);
+  return checked(*header, std::move(message), take_read(header->bulk_bytes));
 }
 
 Task<> FrameReader::drain() {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <vector>
 
 #include "core/base/time.h"
@@ -23,6 +24,8 @@ class FrameReader {
 
   // The next frame, or why there is none: then the connection is over.
   Task<std::expected<Frame, Ending>> next();
+  // The same for a frame that is there already, whole; nothing when next() has to wait.
+  std::optional<std::expected<Frame, Ending>> next_read();
   // What the peer may still send. A frame that costs more is refused unread; none before a grant.
   uint64_t credit() const { return credit_; }
   void grant(uint64_t bytes) { credit_ += bytes; }
@@ -35,6 +38,10 @@ class FrameReader {
   Task<std::expected<size_t, Ending>> read_some(asio::mutable_buffer into);
   Task<std::expected<void, Ending>> fill(size_t bytes);
   Task<std::expected<Buffer, Ending>> read_body(size_t bytes);
+  // A header that was believed and stands at begin_ is paid for and used up.
+  std::optional<Ending> take(const FrameHeader& header);
+  Buffer take_read(size_t bytes);
+  std::expected<Frame, Ending> checked(const FrameHeader& header, Buffer message, Buffer bulk);
 
   Env& env_;
   Stream& stream_;

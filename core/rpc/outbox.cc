@@ -14,18 +14,29 @@ Outbox::Ticket Outbox::push(Outgoing frame) {
   frame.header.message_bytes = static_cast<uint32_t>(frame.message.size());
   frame.header.bulk_bytes = static_cast<uint32_t>(frame.bulk.size());
   bytes_ += frame_cost(frame.header);
-  frames_.emplace(++last_ticket_, std::move(frame));
+  frames_.emplace_back(std::move(frame));
+  ++size_;
   changed_.notify();
-  return last_ticket_;
+  return first_ticket_ + frames_.size() - 1;
 }
 
 bool Outbox::withdraw(Ticket ticket) {
-  const auto place = frames_.find(ticket);
-  if (place == frames_.end()) return false;
-  bytes_ -= frame_cost(place->second.header);
-  frames_.erase(place);
+  if (ticket < first_ticket_ || ticket - first_ticket_ >= frames_.size()) return false;
+  auto& place = frames_[ticket - first_ticket_];
+  if (!place) return false;
+  bytes_ -= frame_cost(place->header);
+  place.reset();
+  --size_;
+  drop_empty_front();
   changed_.notify();  // it may have been the one that had to wait for credit
   return true;
+}
+
+void Outbox::drop_empty_front() {
+  while (!frames_.empty() && !frames_.front()) {
+    frames_.pop_front();
+    ++first_ticket_;
+  }
 }
 
 bool Outbox::push_control(const FrameHeader& header) {
@@ -59,14 +70,16 @@ bool Outbox::grant(uint64_t bytes) {
 }
 
 void Outbox::clear() {
+  first_ticket_ += frames_.size();
   frames_.clear();
+  size_ = 0;
   bytes_ = 0;
 }
 
 bool Outbox::sendable() const {
   if (said_goodbye_) return false;
   if (goodbye_ || !control_.empty()) return true;
-  return !frames_.empty() && frame_cost(frames_.begin()->second.header) <= credit_;
+  return !frames_.empty() && frame_cost(frames_.front()->header) <= credit_;
 }
 
 std::optional<Outgoing> Outbox::take() {
@@ -80,8 +93,11 @@ std::optional<Outgoing> Outbox::take() {
     control_.pop_front();
     return frame;
   }
-  Outgoing frame = std::move(frames_.begin()->second);
-  frames_.erase(frames_.begin());
+  Outgoing frame = *std::move(frames_.front());
+  frames_.pop_front();
+  ++first_ticket_;
+  --size_;
+  drop_empty_front();
   const uint64_t cost = frame_cost(frame.header);
   bytes_ -= cost;
   credit_ -= cost;

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <optional>
 
 #include "core/base/buffer.h"
@@ -50,15 +49,19 @@ class Outbox {
   bool said_goodbye() const { return said_goodbye_; }
   Task<> wait() { return changed_.wait(); }
 
-  size_t size() const { return frames_.size(); }
+  size_t size() const { return size_; }
   uint64_t bytes() const { return bytes_; }  // cost of the waiting frames with a body
 
  private:
+  void drop_empty_front();
+
   Event changed_;
   std::deque<FrameHeader> control_;
   std::optional<Outgoing> goodbye_;
-  std::map<Ticket, Outgoing> frames_;
-  Ticket last_ticket_ = 0;
+  // By ticket, from first_ticket_ on; a withdrawn one leaves an empty place, never in front.
+  std::deque<std::optional<Outgoing>> frames_;
+  Ticket first_ticket_ = 1;
+  size_t size_ = 0;  // of frames_, without the empty places
   uint64_t bytes_ = 0;
   uint64_t credit_ = 0;
   uint64_t window_ = 0;

@@ -26,8 +26,25 @@ class Count {
 Server::Server(Env& env, Identity identity, Options options, ServerBounds bounds)
     : env_(env), identity_(std::move(identity)), options_(options), bounds_(bounds) {}
 
+Responder::~Responder() {
+  if (session_) (*this)(fail(Code::kUnknown, "the server gave it up"));
+}
+
+void Responder::operator()(Result<Reply> result) {
+  const auto session = std::exchange(session_, nullptr);
+  CHECK(session != nullptr, "call {} was answered already", call_);
+  if (*session != nullptr) (*session)->answer_directly(call_, std::move(result));
+}
+
 void Server::handle(Method method, Handler handler) {
+  CHECK(!direct_handlers_.contains(method), "{} twice", method_name(method));
   CHECK(handlers_.emplace(method, std::move(handler)).second, "{} twice", method_name(method));
+}
+
+void Server::handle_directly(Method method, DirectHandler handler) {
+  CHECK(!handlers_.contains(method), "{} twice", method_name(method));
+  CHECK(direct_handlers_.emplace(method, std::move(handler)).second, "{} twice",
+        method_name(method));
 }
 
 void Server::handle_one_way(Method method, OneWayHandler handler) {

@@ -7,6 +7,10 @@
 // What it holds of the request counts against the connection's window until it ends: a slow handler
 // slows its caller. A handler must not wait for another call of the same connection.
 //
+// A direct handler is a plain function for what is asked often: it does not wait, and answers now
+// or later through the Responder that it is given. Nothing cancels it: when its caller gave up, its
+// answer is dropped. Until it answers, or its deadline passes, the request counts as a running one.
+//
 // One-way messages of a connection are handled one after the other, in order.
 
 #include <functional>
@@ -27,6 +31,25 @@ namespace dogfs::rpc {
 using Handler = std::function<Task<Result<Reply>>(Call)>;
 using OneWayHandler = std::function<Task<>(Call)>;
 
+class Session;
+
+// Answers one call, once, from the node's thread, at any time: also when the connection or the
+// server is gone, and then nobody hears it. One that is dropped without an answer says kUnknown.
+class Responder {
+ public:
+  Responder(std::shared_ptr<Session*> session, uint64_t call)
+      : session_(std::move(session)), call_(call) {}
+  Responder(Responder&&) noexcept = default;
+  Responder& operator=(Responder&&) = delete;
+  ~Responder();
+  void operator()(Result<Reply> result);
+
+ private:
+  std::shared_ptr<Session*> session_;  // null when it has answered; points to null without session
+  uint64_t call_;
+};
+using DirectHandler = std::function<void(Call, Responder)>;
+
 struct ServerBounds {
   size_t connections = limits::kServerConnectionsMax;  // a further one is told: busy
   size_t calls = limits::kServerCallsMax;              // a further one gets kUnavailable
@@ -41,6 +64,7 @@ class Server {
 
   // Before serve(). A method that has no handler is answered with kUnsupported.
   void handle(Method method, Handler handler);
+  void handle_directly(Method method, DirectHandler handler);
   void handle_one_way(Method method, OneWayHandler handler);
   // f(Request, Call) -> Task<Result<Answer<Response>>>, protobufs both. Bytes that are no Request
   // are answered with kInvalid. f is copied for each call: capture only pointers.
@@ -79,6 +103,7 @@ class Server {
   size_t turned_away_ = 0;  // being told that they are too many
   size_t calls_ = 0;        // begun and not ended, of all connections
   std::map<Method, Handler> handlers_;
+  std::map<Method, DirectHandler> direct_handlers_;
   std::map<Method, OneWayHandler> one_way_handlers_;
 };
 

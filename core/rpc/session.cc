@@ -12,9 +12,14 @@ Session::Session(Server& server, Stream stream)
       server_(server),
       connection_(server.env_, std::move(stream), server.options_, server.stats_),
       outbox_(server.env_),
+      overdue_earlier_(server.env_),
+      self_(std::make_shared<Session*>(this)),
       one_way_came_(server.env_) {}
 
-Session::~Session() { server_.calls_ -= calls_.size(); }
+Session::~Session() {
+  *self_ = nullptr;
+  server_.calls_ -= calls();
+}
 
 Task<> Session::run() {
   auto greeted = co_await connection_.welcome(server_.identity_);
@@ -31,6 +36,7 @@ Task<> Session::run() {
 Task<> Session::serve(Nursery& children) {
   children_ = &children;
   children.spawn(run_one_ways());
+  children.spawn(end_overdue());
   const Ending ending = co_await connection_.run(outbox_, *this);
   children_ = nullptr;
   env_.log().info("rpc: the connection from {} (node {}) ended, {}", peer_.address.to_string(),
@@ -62,17 +68,19 @@ Call Session::make_call(Frame frame) const {
 std::optional<Ending> Session::request(Frame frame) {
   const uint64_t id = frame.header.call;
   const uint64_t cost = frame_cost(frame.header);
-  if (calls_.contains(id))
+  if (calls_.contains(id) || direct_.contains(id))
     return Ending{Reason::kProtocol, fmt::format("call {} is under way already", id)};
   if (outbox_.size() > 2 * limits::kCallsPerConnectionMax)
     return Ending{Reason::kProtocol, "requests are sent and their responses not read"};
-  const auto handler = server_.handlers_.find(static_cast<Method>(frame.header.method));
-  if (handler == server_.handlers_.end()) {
+  const auto method = static_cast<Method>(frame.header.method);
+  const auto handler = server_.handlers_.find(method);
+  const auto direct = server_.direct_handlers_.find(method);
+  if (handler == server_.handlers_.end() && direct == server_.direct_handlers_.end()) {
     respond(id, fail(Code::kUnsupported, "method {} is not served here", frame.header.method));
     connection_.consumed(cost);
     return std::nullopt;
   }
-  if (server_.calls_ >= server_.bounds_.calls || calls_.size() >= limits::kCallsPerConnectionMax) {
+  if (server_.calls_ >= server_.bounds_.calls || calls() >= limits::kCallsPerConnectionMax) {
     ++server_.stats_.calls_busy;
     respond(id, fail(Code::kUnavailable, "busy with {} calls", server_.calls_));
     connection_.consumed(cost);
@@ -80,11 +88,56 @@ std::optional<Ending> Session::request(Frame frame) {
   }
   ++server_.stats_.calls;
   ++server_.calls_;
+  if (direct != server_.direct_handlers_.end()) {
+    direct_request(direct->second, std::move(frame));
+    return std::nullopt;
+  }
   calls_.emplace(
       id, std::make_unique<Running>(env_, handler->second, make_call(std::move(frame)), cost));
   waiting_.push_back(id);
   start_waiting();
   return std::nullopt;
+}
+
+// Its answer may come before this returns.
+void Session::direct_request(const DirectHandler& handler, Frame frame) {
+  const uint64_t id = frame.header.call;
+  const uint64_t cost = frame_cost(frame.header);
+  Call call = make_call(std::move(frame));
+  direct_.emplace(id, Direct{cost, call.deadline});
+  if (call.deadline < next_look_) overdue_earlier_.notify();
+  if (has_room() && waiting_direct_.empty())
+    handler(std::move(call), Responder(self_, id));
+  else
+    waiting_direct_.push_back({id, handler, std::move(call)});
+}
+
+void Session::answer_directly(uint64_t id, Result<Reply> result) {
+  const auto place = direct_.find(id);
+  if (place == direct_.end()) return;
+  const uint64_t cost = place->second.cost;
+  direct_.erase(place);
+  --server_.calls_;
+  respond(id, std::move(result));
+  connection_.consumed(cost);
+}
+
+// One task watches the deadlines of all direct calls: most never come up, so nothing is kept in
+// their order.
+Task<> Session::end_overdue() {
+  for (;;) {
+    next_look_ = kNever;
+    std::vector<uint64_t> overdue;
+    for (const auto& [id, direct] : direct_) {
+      if (direct.deadline <= env_.now())
+        overdue.push_back(id);
+      else
+        next_look_ = std::min(next_look_, direct.deadline);
+    }
+    for (const uint64_t id : overdue)
+      answer_directly(id, fail(Code::kUnknown, "its time was over while it was executed"));
+    co_await overdue_earlier_.wait_until(next_look_);
+  }
 }
 
 std::optional<Ending> Session::one_way(Frame frame) {
@@ -101,6 +154,12 @@ std::optional<Ending> Session::one_way(Frame frame) {
 }
 
 std::optional<Ending> Session::cancel(uint64_t id) {
+  if (const auto direct = direct_.find(id); direct != direct_.end()) {
+    connection_.consumed(direct->second.cost);
+    direct_.erase(direct);
+    --server_.calls_;
+    return std::nullopt;
+  }
   const auto place = calls_.find(id);
   if (place == calls_.end()) return std::nullopt;  // it ended while the cancel was under way
   place->second->cancelled = true;
@@ -115,9 +174,13 @@ std::optional<Ending> Session::cancel(uint64_t id) {
 // Requests wait, holding their credit, while too many handlers run, or while the peer does not take
 // the responses that there are: so unsent responses stay bounded, too.
 void Session::start_waiting() {
+  while (!waiting_direct_.empty() && has_room()) {
+    WaitingDirect next = std::move(waiting_direct_.front());
+    waiting_direct_.pop_front();
+    if (direct_.contains(next.id)) next.handler(std::move(next.call), Responder(self_, next.id));
+  }
   while (children_ != nullptr && !waiting_.empty() &&
-         handlers_ < server_.bounds_.handlers_per_connection &&
-         outbox_.bytes() < server_.options_.window) {
+         handlers_ < server_.bounds_.handlers_per_connection && has_room()) {
     const uint64_t id = waiting_.front();
     waiting_.pop_front();
     ++handlers_;
