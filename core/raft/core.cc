@@ -95,7 +95,7 @@ void Core::on(Persisted persisted) {
 
 void Core::on(const Compact& compact) {
   if (compact.snapshot.last.index <= log_.snapshot().last.index) return;
-  log_.compact(compact.snapshot, options_.tail_entries);
+  output_.forgotten = log_.compact(compact.snapshot, options_.tail_entries);
   snapshot_changed_ = true;
 }
 

@@ -122,19 +122,22 @@ std::vector<Entry> Log::take_committed() {
   return entries;
 }
 
-void Log::compact(const SnapshotMeta& snapshot, uint64_t tail_entries) {
+std::deque<Entry> Log::compact(const SnapshotMeta& snapshot, uint64_t tail_entries) {
   CHECK(snapshot.last.index <= handed_out_, "snapshot at {} beyond what was handed out, {}",
         snapshot.last.index, handed_out_);
   snapshot_ = snapshot;
   const uint64_t index = snapshot.last.index.value;
   const LogIndex keep_after(index > tail_entries ? index - tail_entries : 0);
-  while (!entries_.empty() && entries_.front().index <= keep_after) {
-    base_ = entries_.front().position();
-    bytes_ -= entry_bytes(entries_.front());
-    entries_.pop_front();
-  }
+  const auto kept = std::ranges::upper_bound(entries_, keep_after, {}, &Entry::index);
+  if (kept != entries_.begin()) base_ = std::prev(kept)->position();
+  for (auto entry = entries_.begin(); entry != kept; ++entry) bytes_ -= entry_bytes(*entry);
+  std::deque<Entry> forgotten(std::make_move_iterator(kept),
+                              std::make_move_iterator(entries_.end()));
+  entries_.erase(kept, entries_.end());
+  std::swap(forgotten, entries_);
   std::erase_if(configurations_, [&](const InForce& c) { return c.from <= snapshot.last.index; });
   configurations_.insert(configurations_.begin(), {snapshot.last.index, snapshot.configuration});
+  return forgotten;
 }
 
 void Log::restore(const SnapshotMeta& snapshot) {

@@ -65,7 +65,8 @@ class Log {
 
   // A snapshot of the own state: forget the log up to it, less a tail. Nothing becomes durable by
   // it: until the snapshot's record is, a restart reads the entries back, as far as they reached.
-  void compact(const SnapshotMeta& snapshot, uint64_t tail_entries);
+  // What is forgotten is returned: letting go of it may take long.
+  std::deque<Entry> compact(const SnapshotMeta& snapshot, uint64_t tail_entries);
   // A snapshot from elsewhere takes the place of the whole log.
   void restore(const SnapshotMeta& snapshot);
 

@@ -2,6 +2,7 @@
 // What a Raft core wants done after a step. Core.h says in which order and with which promises the
 // host performs it; every field may be empty.
 
+#include <deque>
 #include <optional>
 #include <vector>
 
@@ -90,6 +91,9 @@ struct Output {
   // Stream the newest snapshot to these members, out of band; then step(SnapshotSent). At most one
   // per member is unanswered at a time.
   std::vector<SnapshotOffer> snapshots_to_send;
+  // What Compact took out of the log. There may be a great many: destroy them where that may take
+  // time.
+  std::optional<std::deque<Entry>> forgotten;
 };
 
 }  // namespace dogfs::raft

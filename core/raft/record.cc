@@ -218,11 +218,23 @@ Result<> Replay::add(const RecordBody& body) {
   return add_hard_state(std::get<HardState>(body));
 }
 
+bool Replay::adrift() const {
+  return !state_.entries.empty() &&
+         state_.entries.front().index != state_.snapshot.last.index.next();
+}
+
+Recovered Replay::take() && {
+  // No snapshot leads up to them: of a log that a leader's snapshot took the place of.
+  if (adrift()) state_.entries.clear();
+  return std::move(state_);
+}
+
 Result<> Replay::add_hard_state(const HardState& hard_state) {
   const HardState& before = state_.hard_state;
-  if (hard_state.term < before.term) {
-    return fail(Code::kCorrupt, "raft log goes back from term {} to {}", before.term,
-                hard_state.term);
+  const Term reached = state_.entries.empty() ? Term() : state_.entries.back().term;
+  if (hard_state.term < std::max(before.term, reached)) {
+    return fail(Code::kCorrupt, "raft log goes back from term {} to {}",
+                std::max(before.term, reached), hard_state.term);
   }
   if (hard_state.term == before.term && before.voted_for &&
       hard_state.voted_for != before.voted_for) {
@@ -235,27 +247,35 @@ Result<> Replay::add_hard_state(const HardState& hard_state) {
 
 Result<> Replay::add_entries(const std::vector<Entry>& entries) {
   const LogIndex first = entries.front().index;
-  if (first <= state_.snapshot.last.index || first > last().index.next()) {
+  auto& held = state_.entries;
+  const bool begins = !std::exchange(any_entries_, true);
+  const bool floats = first > state_.snapshot.last.index.next() &&
+                      (begins || (!held.empty() && first < held.front().index));
+  if (first <= state_.snapshot.last.index || (!floats && first > last().index.next())) {
     return fail(Code::kCorrupt, "raft log continues at entry {} after snapshot {} and entry {}",
                 first, state_.snapshot.last.index, last().index);
   }
+  if (!held.empty() && first < held.front().index) held.clear();
   // Of an image, entries are written again that are there already. What follows them stays: it may
   // be acknowledged, and a crash may have kept the image's next record out of the log.
   const auto place = [&](const Entry& entry) {
-    return entry.index.value - state_.snapshot.last.index.value - 1;
+    return entry.index.value - (held.empty() ? first : held.front().index).value;
   };
   const auto changed = std::ranges::find_if_not(entries, [&](const Entry& entry) {
-    return place(entry) < state_.entries.size() &&
-           state_.entries[place(entry)].position() == entry.position();
+    return place(entry) < held.size() && held[place(entry)].position() == entry.position();
   });
   if (changed == entries.end()) return {};
-  if (place(*changed) < state_.entries.size()) state_.entries.resize(place(*changed));
+  if (place(*changed) < held.size()) held.resize(place(*changed));
+  // The hard state that belongs to the first entries may have been forgotten before them.
+  const bool forgotten = !state_.hard_state.term && (floats || adrift());
+  const Term term_max = forgotten ? Term(limits::kRaftTermMax) : state_.hard_state.term;
   for (const Entry& entry : std::ranges::subrange(changed, entries.end())) {
-    if (!is_valid_entry(entry, last(), state_.hard_state.term)) {
+    const LogPosition before = floats && held.empty() ? LogPosition{first.prev(), Term()} : last();
+    if (!is_valid_entry(entry, before, term_max)) {
       return fail(Code::kCorrupt, "raft log entry {}@{} cannot follow {} in term {}", entry.index,
-                  entry.term, last(), state_.hard_state.term);
+                  entry.term, before, state_.hard_state.term);
     }
-    state_.entries.push_back(entry);
+    held.push_back(entry);
   }
   return {};
 }
@@ -269,14 +289,13 @@ Result<> Replay::add_snapshot(const SnapshotMeta& snapshot) {
     return fail(Code::kCorrupt, "raft snapshot {} is beyond term {}", snapshot.last,
                 state_.hard_state.term);
   }
-  auto& entries = state_.entries;
-  const uint64_t covered =
-      std::min<uint64_t>(snapshot.last.index.value - before.index.value, entries.size());
-  const auto end = entries.begin() + static_cast<ptrdiff_t>(covered);
-  const bool held =
-      snapshot.last == before || (covered > 0 && entries[covered - 1].position() == snapshot.last);
   // A log that does not contain the snapshot's position diverged from it: all of it goes.
-  entries.erase(entries.begin(), held ? end : entries.end());
+  auto& entries = state_.entries;
+  const auto behind = std::ranges::upper_bound(entries, snapshot.last.index, {}, &Entry::index);
+  const bool held = behind != entries.begin() ? std::prev(behind)->position() == snapshot.last
+                    : adrift()                ? entries.front().term >= snapshot.last.term
+                                              : snapshot.last == before;
+  entries.erase(entries.begin(), held ? behind : entries.end());
   state_.snapshot = snapshot;
   return {};
 }

@@ -43,14 +43,15 @@ Result<Configuration> decode_configuration(ByteView bytes);
 std::string encode_snapshot_meta(const SnapshotMeta& snapshot);
 Result<SnapshotMeta> decode_snapshot_meta(ByteView bytes);
 
-// Reads one group's records back, oldest first. A log may have lost its oldest records if an
-// image (Core::image) was written after them.
+// Reads one group's records back, oldest first. A log may have lost its oldest records once a hard
+// state and a snapshot record written later stand for them: what it still has from before those may
+// begin at any entry, and must reach the snapshot's or goes.
 class Replay {
  public:
   // kCorrupt when the record cannot follow those before it (a gap, a term that goes backwards, a
   // second vote): the log is damaged, and this member must not vote with it.
   Result<> add(const RecordBody& body);
-  Recovered take() && { return std::move(state_); }
+  Recovered take() &&;
   const Recovered& state() const { return state_; }
 
  private:
@@ -58,8 +59,11 @@ class Replay {
   Result<> add_entries(const std::vector<Entry>& entries);
   Result<> add_snapshot(const SnapshotMeta& snapshot);
   LogPosition last() const;
+  // Entries that begin beyond the snapshot, since those between were forgotten.
+  bool adrift() const;
 
   Recovered state_;
+  bool any_entries_ = false;
 };
 
 }  // namespace dogfs::raft

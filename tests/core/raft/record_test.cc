@@ -119,6 +119,38 @@ TEST_CASE("replay rewrites from the first entry that changed, and forgets what a
   CHECK_EQ(replayed_terms({hard, snapshot(3, 1), entries(4, {1}), snapshot(3, 1)}), "3@1: 1");
 }
 
+TEST_CASE("a log whose beginning was forgotten reaches its snapshot, or its entries go") {
+  const HardState hard{Term(9), {}};
+  const auto whole = [](const std::vector<RecordBody>& bodies) {
+    Replay replay;
+    for (const RecordBody& body : bodies) REQUIRE(replay.add(body).has_value());
+    const Recovered recovered = std::move(replay).take();
+    std::string text = fmt::format("{}:", recovered.snapshot.last);
+    for (const Entry& entry : recovered.entries)
+      text += fmt::format(" {}@{}", entry.index, entry.term);
+    return text;
+  };
+  // Entries from 5 on were kept when a snapshot at 4, 5 or 6 let go of what lay before.
+  CHECK_EQ(whole({entries(5, {1, 1}), entries(7, {2}), hard, snapshot(5, 1)}), "5@1: 6@1 7@2");
+  CHECK_EQ(whole({hard, entries(5, {1, 1}), hard, snapshot(4, 1)}), "4@1: 5@1 6@1");
+  CHECK_EQ(whole({entries(5, {1, 1}), hard, snapshot(6, 1), entries(7, {2})}), "6@1: 7@2");
+  CHECK_EQ(whole({entries(8, {1, 1}), entries(7, {2}), entries(8, {2}), hard, snapshot(7, 2)}),
+           "7@2: 8@2");
+  // An older snapshot's record is between them.
+  CHECK_EQ(whole({entries(5, {1, 1}), hard, snapshot(3, 1), entries(7, {1}), hard, snapshot(6, 1)}),
+           "6@1: 7@1");
+  CHECK_EQ(whole({hard, snapshot(2, 1), entries(5, {1, 1}), hard, snapshot(5, 1)}), "5@1: 6@1");
+  // Entries from before a leader's snapshot took the place of the whole log.
+  CHECK_EQ(whole({entries(8, {1, 1}), hard, snapshot(5, 2)}), "5@2:");
+  CHECK_EQ(whole({entries(6, {1, 1}), hard, snapshot(5, 2)}), "5@2:");
+  CHECK_EQ(whole({entries(8, {2, 2}), hard, snapshot(5, 2)}), "5@2:");
+  CHECK_EQ(whole({entries(8, {2, 2}), hard, snapshot(5, 2), entries(6, {3})}), "5@2: 6@3");
+  CHECK_EQ(whole({entries(5, {1, 1, 1}), hard, snapshot(6, 2), entries(7, {3})}), "6@2: 7@3");
+  // Nothing that was not forgotten may be missing.
+  CHECK_EQ(replayed_terms({hard, snapshot(2, 1), entries(3, {1}), entries(5, {1})}), "corrupt");
+  CHECK_EQ(replayed_terms({entries(5, {3}), HardState{Term(2), {}}}), "corrupt");
+}
+
 TEST_CASE("an image that a crash cut short takes no acknowledged entry away") {
   const HardState hard{Term(9), {}};
   const std::vector<RecordBody> log = {hard, entries(1, {1, 1, 1, 2})};
@@ -130,7 +162,7 @@ TEST_CASE("an image that a crash cut short takes no acknowledged entry away") {
 
 TEST_CASE("replay refuses what cannot follow: the log is damaged") {
   const HardState hard{Term(9), {}};
-  CHECK_EQ(replayed_terms({hard, entries(2, {1})}), "corrupt");     // a gap
+  CHECK_EQ(replayed_terms({hard, entries(1, {1}), entries(3, {1})}), "corrupt");  // a gap
   CHECK_EQ(replayed_terms({hard, entries(1, {2, 1})}), "corrupt");  // a term goes down
   CHECK_EQ(replayed_terms({hard, entries(1, {2}), entries(2, {1})}), "corrupt");
   CHECK_EQ(replayed_terms({entries(1, {1})}), "corrupt");  // beyond the own term
