@@ -438,6 +438,16 @@ std::string encode_command(const metadata::Command& command) {
   return out.SerializeAsString();
 }
 
+std::string stamped_command(std::string_view bytes, WallTime wall) {
+  Command stamp;
+  stamp.set_wall(wall.nanoseconds);
+  std::string out;
+  out.reserve(bytes.size() + stamp.ByteSizeLong());
+  out += bytes;
+  stamp.AppendToString(&out);
+  return out;
+}
+
 Result<metadata::Command> decode_command(std::string_view bytes) {
   TRY(message, parsed<Command>(bytes, "command"));
   if (message.format() != kCommandFormat) {

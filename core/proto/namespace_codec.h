@@ -19,6 +19,9 @@ namespace dogfs::proto {
 
 std::string encode_command(const metadata::Command& command);
 Result<metadata::Command> decode_command(std::string_view bytes);
+// The command of these bytes, with another wall time: a field that stands twice counts as it stands
+// last, so nothing is taken apart. The bytes must decode.
+std::string stamped_command(std::string_view bytes, WallTime wall);
 
 std::string encode_response(const metadata::Response& response);
 Result<metadata::Response> decode_response(std::string_view bytes);

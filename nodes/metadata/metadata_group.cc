@@ -9,6 +9,10 @@ Task<Result<Committed>> MetadataGroup::execute(metadata::Command command) {
   return host_.propose(Buffer::take(proto::encode_command(command)));
 }
 
+void MetadataGroup::execute(std::string_view command, RaftHost::ProposalThen then) {
+  host_.propose(Buffer::take(proto::stamped_command(command, env_.wall_now())), std::move(then));
+}
+
 Task<Result<metadata::Reply>> MetadataGroup::propose(metadata::Operation operation) {
   metadata::Command command;
   command.operation = std::move(operation);

@@ -23,6 +23,8 @@ class MetadataGroup {
 
   // The bytes of a Response and the index at which it was given. Errors as RaftHost::propose.
   Task<Result<Committed>> execute(metadata::Command command);
+  // The same for the bytes of a command that was checked, without a coroutine: as the host's.
+  void execute(std::string_view command, RaftHost::ProposalThen then);
   // An operation of the leader itself. The operation's own refusal is an error here, too.
   Task<Result<metadata::Reply>> propose(metadata::Operation operation);
 

@@ -9,10 +9,10 @@
 namespace dogfs::nodes {
 namespace {
 
-rpc::Reply answer(LogIndex index, std::string body) {
+rpc::Reply answer(LogIndex index, std::string_view body) {
   proto::MetadataReply reply;
   reply.set_index(index.value);
-  reply.set_body(std::move(body));
+  reply.set_body(body.data(), body.size());
   return {rpc::serialize(reply), {}};
 }
 
@@ -48,8 +48,12 @@ void MetadataService::register_with(rpc::Server& server) {
                           Task<Result<rpc::Reply>> (MetadataService::*handler)(Call)) {
     server.handle(method, [this, handler](Call call) { return (this->*handler)(std::move(call)); });
   };
-  handle(Method::kMetadataExecute, &MetadataService::execute);
-  handle(Method::kMetadataQuery, &MetadataService::query);
+  server.handle_directly(Method::kMetadataExecute, [this](Call call, rpc::Responder respond) {
+    execute(std::move(call), std::move(respond));
+  });
+  server.handle_directly(Method::kMetadataQuery, [this](Call call, rpc::Responder respond) {
+    query(std::move(call), std::move(respond));
+  });
   handle(Method::kMetadataStatus, &MetadataService::status);
   handle(Method::kMetadataExport, &MetadataService::export_rows);
   handle(Method::kRegisterNode, &MetadataService::register_node);
@@ -66,30 +70,41 @@ rpc::Reply MetadataService::redirect() const {
   return plain(reply);
 }
 
-Task<Result<rpc::Reply>> MetadataService::execute(rpc::Call call) {
-  CO_TRY(command, proto::decode_command(call.message.text()));
-  const bool registration = std::holds_alternative<metadata::RegisterClient>(command.operation);
-  if (metadata::leader_operation(command.operation) && !registration)
-    co_return fail(Code::kDenied, "only the leader itself proposes {}",
-                   metadata::operation_name(command.operation));
-  if (!parts_.group.leading()) co_return redirect();
-  parts_.expiry.heard(command);
-  auto committed = co_await parts_.group.execute(std::move(command));
-  if (!committed && committed.error().is(Code::kNotLeader)) co_return redirect();
-  if (!committed) co_return fail(committed.error());
-  co_return answer(committed->index, std::string(committed->reply.text()));
+void MetadataService::execute(rpc::Call call, rpc::Responder respond) {
+  const auto command = proto::decode_command(call.message.text());
+  if (!command) return respond(fail(command.error()));
+  const bool registration = std::holds_alternative<metadata::RegisterClient>(command->operation);
+  if (metadata::leader_operation(command->operation) && !registration)
+    return respond(fail(Code::kDenied, "only the leader itself proposes {}",
+                        metadata::operation_name(command->operation)));
+  if (!parts_.group.leading()) return respond(redirect());
+  parts_.expiry.heard(*command);
+  parts_.group.execute(call.message.text(),
+                       [this, respond = std::move(respond)](Result<Committed> committed) mutable {
+                         if (committed)
+                           return respond(answer(committed->index, committed->reply.text()));
+                         if (committed.error().is(Code::kNotLeader)) return respond(redirect());
+                         respond(fail(std::move(committed).error()));
+                       });
 }
 
-Task<Result<rpc::Reply>> MetadataService::query(rpc::Call call) {
-  CO_TRY(question, proto::decode_query(call.message.text()));
-  if (!parts_.group.leading()) co_return redirect();
-  auto safe = co_await parts_.group.host().read_barrier();
-  if (!safe && safe.error().is(Code::kNotLeader)) co_return redirect();
-  if (!safe) co_return fail(safe.error());
-  // The state may have moved on since; it holds at least what was acknowledged before the call.
-  const LogIndex index = parts_.group.host().applied();
-  co_return answer(index, proto::encode_answer(parts_.group.state().answer(
-                              question.query, question.asker ? &*question.asker : nullptr)));
+void MetadataService::query(rpc::Call call, rpc::Responder respond) {
+  auto asked = proto::decode_query(call.message.text());
+  if (!asked) return respond(fail(asked.error()));
+  if (!parts_.group.leading()) return respond(redirect());
+  parts_.group.host().read_barrier([this, question = *std::move(asked),
+                                    respond = std::move(respond)](Result<LogIndex> safe) mutable {
+    if (safe) {
+      // The state may have moved on since; it holds at least what was acknowledged before the
+      // call.
+      const LogIndex index = parts_.group.host().applied();
+      return respond(
+          answer(index, proto::encode_answer(parts_.group.state().answer(
+                            question.query, question.asker ? &*question.asker : nullptr))));
+    }
+    if (safe.error().is(Code::kNotLeader)) return respond(redirect());
+    respond(fail(std::move(safe).error()));
+  });
 }
 
 Task<Result<rpc::Reply>> MetadataService::export_rows(rpc::Call call) {

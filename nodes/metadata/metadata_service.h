@@ -33,8 +33,8 @@ class MetadataService {
   void register_with(rpc::Server& server);
 
  private:
-  Task<Result<rpc::Reply>> execute(rpc::Call call);
-  Task<Result<rpc::Reply>> query(rpc::Call call);
+  void execute(rpc::Call call, rpc::Responder respond);
+  void query(rpc::Call call, rpc::Responder respond);
   Task<Result<rpc::Reply>> status(rpc::Call call);
   Task<Result<rpc::Reply>> export_rows(rpc::Call call);
   Task<Result<rpc::Reply>> register_node(rpc::Call call);

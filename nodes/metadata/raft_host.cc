@@ -25,6 +25,7 @@ Task<Result<void>> RaftHost::run() {
 
 Task<> RaftHost::drive(Nursery& children) {
   children.spawn(tick_loop());
+  children.spawn(request_loop());
   children.spawn(persist_loop());
   children.spawn(snapshot_loop());
   children.spawn(send_snapshots_loop());
@@ -49,29 +50,40 @@ Task<> RaftHost::persist_loop() {
   }
 }
 
-// Takes everything that waits as one batch: one sync covers it (group commit). With a new snapshot
-// among it the batch is the image of the core, which stands for all requests issued so far. Nothing
-// is issued between the two, so no request that is older than the image can follow it in the log.
+// Takes everything that waits as one batch: one sync covers it (group commit). A new snapshot's
+// record stands for the log before it, together with a hard state, which is written with it.
 Task<Result<void>> RaftHost::persist_waiting() {
   auto requests = std::exchange(to_persist_, {});
   const raft::PersistNumber last = requests.back().number;
-  const bool compacted = std::any_of(requests.begin(), requests.end(), [](const auto& request) {
-    return request.snapshot.has_value();
-  });
-  if (compacted) requests = {core_->image()};
   const LogIndex snapshot = core_->log().snapshot().last.index;
+  bool compacted = false;
+  LogIndex highest;
   std::vector<std::string> records;
-  for (const auto& request : requests)
+  for (auto& request : requests) {
+    if (request.hard_state) hard_state_ = *request.hard_state;
+    if (request.snapshot) request.hard_state = hard_state_;
+    compacted = compacted || request.snapshot;
+    if (!request.entries.empty()) highest = std::max(highest, request.entries.back().index);
     for (auto& record : raft::encode_records(core_->options().group, request))
       records.push_back(std::move(record));
+  }
   // Planted bug M5: the log is told durable before it is.
   if (MUTANT("M5")) step(raft::Persisted{last});
   CO_TRY(first, co_await make_durable(std::move(records)));
+  if (highest) written_.push_back({highest, first});
   step(raft::Persisted{last});
-  if (!compacted) co_return Result<void>();
+  if (compacted) co_return co_await forget_before(snapshot, first);
+  co_return Result<void>();
+}
+
+// The snapshot's record is durable, at or behind `record`. Entries after the snapshot stay where
+// they were written.
+Task<Result<void>> RaftHost::forget_before(LogIndex snapshot, Lsn record) {
+  while (!written_.empty() && written_.front().last <= snapshot) written_.pop_front();
+  const Lsn keep_from = written_.empty() ? record : std::min(written_.front().first, record);
+  parts_.wal.release(core_->options().group, keep_from);
   // The log does not name what is older than this snapshot any more; it may name a newer one soon.
-  parts_.wal.release(core_->options().group, first);
-  co_return co_await wal::remove_snapshots_below(env_, parts_.snapshots, snapshot);
+  return wal::remove_snapshots_below(env_, parts_.snapshots, snapshot);
 }
 
 // A full disk is waited out without leading; every other failure of the log is final.
@@ -103,13 +115,9 @@ Task<Result<Lsn>> RaftHost::make_durable(std::vector<std::string> records) {
 }
 
 Task<Result<Committed>> RaftHost::propose(Buffer command) {
-  if (failure_) co_return fail(Code::kUnavailable, "the server failed: {}", failure_->message);
-  const raft::ProposalId id(next_id_++);
   const auto outcome = std::make_shared<Outcome<Committed>>(env_);
-  proposed_.emplace(id, outcome);
-  raft::Propose propose;
-  propose.proposals.push_back({id, std::move(command)});
-  step(std::move(propose));
+  propose(std::move(command),
+          [outcome](Result<Committed> result) { outcome->settle(std::move(result)); });
   co_await outcome->done.wait();
   co_return std::move(*outcome->result);
 }
@@ -118,20 +126,47 @@ Task<Result<Committed>> RaftHost::change_membership(raft::Membership wanted) {
   if (failure_) co_return fail(Code::kUnavailable, "the server failed: {}", failure_->message);
   const raft::ProposalId id(next_id_++);
   const auto outcome = std::make_shared<Outcome<Committed>>(env_);
-  proposed_.emplace(id, outcome);
+  proposed_.push_back(
+      {id, [outcome](Result<Committed> result) { outcome->settle(std::move(result)); }});
   step(raft::ChangeMembership{id, std::move(wanted)});
   co_await outcome->done.wait();
   co_return std::move(*outcome->result);
 }
 
+void RaftHost::propose(Buffer command, ProposalThen then) {
+  if (failure_) return then(fail(Code::kUnavailable, "the server failed: {}", failure_->message));
+  const raft::ProposalId id(next_id_++);
+  to_propose_.proposals.push_back({id, std::move(command)});
+  proposed_.push_back({id, std::move(then)});
+  requests_wanted_.notify();
+}
+
 Task<Result<LogIndex>> RaftHost::read_barrier() {
-  if (failure_) co_return fail(Code::kUnavailable, "the server failed: {}", failure_->message);
-  const raft::ReadId id(next_id_++);
   const auto outcome = std::make_shared<Outcome<LogIndex>>(env_);
-  reads_.emplace(id, outcome);
-  step(raft::ReadIndex{id});
+  read_barrier([outcome](Result<LogIndex> result) { outcome->settle(std::move(result)); });
   co_await outcome->done.wait();
   co_return std::move(*outcome->result);
+}
+
+void RaftHost::read_barrier(ReadThen then) {
+  if (failure_) return then(fail(Code::kUnavailable, "the server failed: {}", failure_->message));
+  to_read_.push_back(std::move(then));
+  requests_wanted_.notify();
+}
+
+Task<> RaftHost::request_loop() {
+  for (;;) {
+    while (to_propose_.proposals.empty() && to_read_.empty()) co_await requests_wanted_.wait();
+    step_requests();
+  }
+}
+
+void RaftHost::step_requests() {
+  if (!to_propose_.proposals.empty()) step(std::exchange(to_propose_, {}));
+  if (to_read_.empty() || failure_) return;
+  const raft::ReadId id(next_id_++);
+  reads_.emplace(id, std::exchange(to_read_, {}));
+  step(raft::ReadIndex{id});
 }
 
 void RaftHost::receive(raft::Message message) {
@@ -152,20 +187,12 @@ void RaftHost::perform(raft::Output output) {
   }
   if (!output.messages.empty()) parts_.peers.send(output.messages);
   if (output.role_change && leading()) give_up_overwritten();
-  for (const auto& accepted : output.accepted) {
-    const auto found = proposed_.find(accepted.id);
-    CHECK(found != proposed_.end());
-    const bool fresh =
-        accepted_
-            .try_emplace(accepted.position.index, accepted.position.term, std::move(found->second))
-            .second;
-    CHECK(fresh, "two proposals wait for index {}", accepted.position.index);
-    proposed_.erase(found);
-  }
-  settle_refusals(output);
+  settle_proposed(output);
+  settle_refused_reads(output);
   if (output.restore) restore(*output.restore);
   for (const auto& entry : output.committed) apply(entry);
   settle_reads(output.reads);
+  if (output.forgotten) forgotten_ = std::move(*output.forgotten);
   for (auto& offer : output.snapshots_to_send) {
     snapshots_to_send_.push_back(std::move(offer));
     send_wanted_.notify();
@@ -196,43 +223,55 @@ void RaftHost::apply(const raft::Entry& entry) {
     parts_.observer->applied(group, core_->self(), applied_, parts_.state.digest());
   settle_proposal(entry, std::move(reply));
   log_bytes_ += raft::entry_bytes(entry);
-  if (log_bytes_ >= options_.snapshot_after_bytes) snapshot_wanted_.notify();
+  if (snapshot_is_due()) snapshot_wanted_.notify();
 }
 
 // Proposals of an earlier term that are not in the log with which this server leads now. Another
 // server's log may still hold them, so only "unknown" is true; and nothing would settle them here,
 // for the indexes at which they stood are given out anew.
 void RaftHost::give_up_overwritten() {
-  while (!accepted_.empty()) {
-    const auto last = std::prev(accepted_.end());
-    if (core_->log().holds({last->first, last->second.term})) return;
-    last->second.outcome->settle(fail(Code::kUnknown, "another leader took over"));
-    accepted_.erase(last);
+  while (!accepted_.empty() && !core_->log().holds(accepted_.back().position)) {
+    accepted_.back().then(fail(Code::kUnknown, "another leader took over"));
+    accepted_.pop_back();
   }
+}
+
+// The proposals of this step are among those that wait; both stand in the order of their ids.
+void RaftHost::settle_proposed(const raft::Output& output) {
+  auto accepted = output.accepted.begin();
+  auto refused = output.refused.begin();
+  if (accepted == output.accepted.end() && refused == output.refused.end()) return;
+  for (Proposed& proposed : std::exchange(proposed_, {})) {
+    if (accepted != output.accepted.end() && accepted->id == proposed.id) {
+      CHECK(accepted_.empty() || accepted_.back().position.index < accepted->position.index,
+            "two proposals wait for index {}", accepted->position.index);
+      accepted_.push_back({accepted++->position, std::move(proposed.then)});
+    } else if (refused != output.refused.end() && refused->id == proposed.id) {
+      proposed.then(fail(error_of(refused->reason, refused->leader)));
+      ++refused;
+    } else {
+      proposed_.push_back(std::move(proposed));
+    }
+  }
+  CHECK(accepted == output.accepted.end() && refused == output.refused.end(),
+        "the core answered proposals that nobody waits for");
 }
 
 void RaftHost::settle_proposal(const raft::Entry& entry, Buffer reply) {
-  const auto found = accepted_.find(entry.index);
-  if (found == accepted_.end()) return;
-  const AcceptedProposal accepted = std::move(found->second);
-  accepted_.erase(found);
-  if (accepted.term == entry.term)
-    accepted.outcome->settle(Committed{entry.index, std::move(reply)});
+  if (accepted_.empty() || accepted_.front().position.index != entry.index) return;
+  AcceptedProposal accepted = std::move(accepted_.front());
+  accepted_.pop_front();
+  if (accepted.position.term == entry.term)
+    accepted.then(Committed{entry.index, std::move(reply)});
   else
-    accepted.outcome->settle(fail(Code::kUnavailable, "another leader took over; retry"));
+    accepted.then(fail(Code::kUnavailable, "another leader took over; retry"));
 }
 
-void RaftHost::settle_refusals(const raft::Output& output) {
-  for (const auto& refused : output.refused) {
-    const auto found = proposed_.find(refused.id);
-    CHECK(found != proposed_.end());
-    found->second->settle(fail(error_of(refused.reason, refused.leader)));
-    proposed_.erase(found);
-  }
+void RaftHost::settle_refused_reads(const raft::Output& output) {
   for (const auto& refused : output.refused_reads) {
     const auto found = reads_.find(refused.id);
     CHECK(found != reads_.end());
-    found->second->settle(fail(error_of(refused.reason, refused.leader)));
+    for (ReadThen& then : found->second) then(fail(error_of(refused.reason, refused.leader)));
     reads_.erase(found);
   }
 }
@@ -244,7 +283,7 @@ void RaftHost::settle_reads(const std::vector<raft::ReadReady>& reads) {
     CHECK(found != reads_.end());
     // Committed entries are applied as they are handed out, so a confirmed index is always here.
     CHECK(ready.index <= applied_, "read at {}, applied {}", ready.index, applied_);
-    found->second->settle(ready.index);
+    for (ReadThen& then : found->second) then(ready.index);
     reads_.erase(found);
   }
 }
@@ -279,11 +318,14 @@ void RaftHost::fail_with(Error error) {
   failed_.set();
   // Nobody will ever settle these: whether they took place is not known here.
   const auto unknown = fail(Code::kUnknown, "the server failed: {}", error.message);
-  for (auto& [index, accepted] : std::exchange(accepted_, {})) accepted.outcome->settle(unknown);
-  for (auto& [id, outcome] : std::exchange(reads_, {}))
-    outcome->settle(fail(Code::kUnavailable, "the server failed: {}", error.message));
-  if (const auto arrival = std::exchange(arrival_, nullptr))
-    arrival->next.settle(fail(Code::kUnavailable, "the server failed: {}", error.message));
+  for (auto& accepted : std::exchange(accepted_, {})) accepted.then(unknown);
+  const auto unavailable = fail(Code::kUnavailable, "the server failed: {}", error.message);
+  to_propose_ = {};
+  for (auto& proposed : std::exchange(proposed_, {})) proposed.then(unavailable);
+  for (auto& then : std::exchange(to_read_, {})) then(unavailable);
+  for (auto& [id, thens] : std::exchange(reads_, {}))
+    for (ReadThen& then : thens) then(unavailable);
+  if (const auto arrival = std::exchange(arrival_, nullptr)) arrival->next.settle(unavailable);
 }
 
 }  // namespace dogfs::nodes

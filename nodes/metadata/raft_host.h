@@ -6,12 +6,15 @@
 //
 // Owned by a node, one per group; the log, the snapshots, the peers and the state outlive it. One
 // thread. Every step of the core and what follows from it in memory happens at once, without
-// waiting; only the disk and snapshot transfer wait, in tasks of run().
+// waiting; only the disk and snapshot transfer wait, in tasks of run(). What is proposed and asked
+// within one turn of the event loop goes into one step, and so into one append for each follower,
+// one sync and one round of the leadership check.
 //
 // After a failed write or sync, or an entry that this build cannot read, run() ends with the error
 // and the node must stop: what it had acknowledged is safe, what it had not is unknown.
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -37,8 +40,12 @@ Error error_of(raft::Refusal reason, const raft::Member& leader);
 
 struct RaftHostOptions {
   raft::Options raft;
-  Duration tick = std::chrono::milliseconds(50);
-  uint64_t snapshot_after_bytes = 16 * limits::kMiB;  // of log since the last one
+  // With the core's ten to twenty ticks: a leader is missed after 200 to 400 ms of silence, ten
+  // heartbeats or more. Nothing that a heartbeat waits for takes as long: not the disk, nor a turn
+  // of the event loop.
+  Duration tick = std::chrono::milliseconds(20);
+  // Of log since the last snapshot, at least; a large state asks for more.
+  uint64_t snapshot_after_bytes = 16 * limits::kMiB;
 };
 
 // What the host uses and does not own.
@@ -71,6 +78,10 @@ class RaftHost {
   // surely not applied. kUnknown: it may be applied, or have been. Waits as long as that takes;
   // whoever has a deadline cancels, and then the outcome is unknown.
   Task<Result<Committed>> propose(Buffer command);
+  // The same without a coroutine: `then` is called with the outcome, later, from within a step. It
+  // must not wait nor call this host. A host that is destroyed drops it.
+  using ProposalThen = std::move_only_function<void(Result<Committed>)>;
+  void propose(Buffer command, ProposalThen then);
 
   // Begins another membership (core/raft/membership.h); the answer comes when the first entry of
   // the change is committed, the rest follows by itself. As propose, and kPrecondition, kExists:
@@ -80,6 +91,8 @@ class RaftHost {
   // When this returns, the state holds everything that was acknowledged before the call, up to the
   // index given. kNotLeader, kUnavailable.
   Task<Result<LogIndex>> read_barrier();
+  using ReadThen = std::move_only_function<void(Result<LogIndex>)>;
+  void read_barrier(ReadThen then);
 
   // A message of this group from the network.
   void receive(raft::Message message);
@@ -115,11 +128,13 @@ class RaftHost {
     std::optional<Result<T>> result;
     Event done;
   };
-  using ProposalOutcome = std::shared_ptr<Outcome<Committed>>;
-  using ReadOutcome = std::shared_ptr<Outcome<LogIndex>>;
+  struct Proposed {
+    raft::ProposalId id;
+    ProposalThen then;
+  };
   struct AcceptedProposal {
-    Term term{};
-    ProposalOutcome outcome;
+    raft::LogPosition position;
+    ProposalThen then;
   };
   struct Incoming;
   // A piece of a snapshot that arrived, and what its sender is told.
@@ -132,26 +147,35 @@ class RaftHost {
   Task<Result<void>> load_newest_snapshot();
   Task<> drive(Nursery& children);
   Task<> tick_loop();
+  Task<> request_loop();
   Task<> persist_loop();
   Task<> snapshot_loop();
   Task<> send_snapshots_loop();
   Task<Result<void>> send_snapshot(raft::SnapshotOffer offer);
+  template <class T>
+  Task<> let_go(T unwanted);
+  bool snapshot_is_due() const;
   Task<Result<void>> write_snapshot();
+  Task<Result<void>> write_pieces(std::shared_ptr<ReplicatedState::Frozen> frozen, LogIndex index,
+                                  std::string head);
   // The position of the first of the records.
   Task<Result<wal::Lsn>> make_durable(std::vector<std::string> records);
   Task<Result<void>> persist_waiting();
+  Task<Result<void>> forget_before(LogIndex snapshot, wal::Lsn record);
   Task<> take_piece();
   Task<Result<uint64_t>> write_piece(RaftPeers::Piece piece);
   Task<Result<void>> begin_incoming(RaftPeers::Piece piece);
   Task<Result<void>> install();
 
+  void step_requests();
   void step(raft::Input input);
   void perform(raft::Output output);
   void restore(const raft::SnapshotMeta& snapshot);
   void apply(const raft::Entry& entry);
   void give_up_overwritten();
   void settle_proposal(const raft::Entry& entry, Buffer reply);
-  void settle_refusals(const raft::Output& output);
+  void settle_proposed(const raft::Output& output);
+  void settle_refused_reads(const raft::Output& output);
   void settle_reads(const std::vector<raft::ReadReady>& reads);
   void fail_with(Error error);
 
@@ -161,21 +185,34 @@ class RaftHost {
   std::optional<raft::Core> core_;
   LogIndex applied_;
 
+  // The batches in the log that hold entries, with the highest of each: which of them go when a
+  // snapshot stands for it.
+  struct Written {
+    LogIndex last;
+    wal::Lsn first;
+  };
+  std::deque<Written> written_;
+  raft::HardState hard_state_;  // the last one given to the log
   std::deque<raft::PersistRequest> to_persist_;
   Event persist_wanted_;
   std::deque<raft::SnapshotOffer> snapshots_to_send_;
   Event send_wanted_;
   Sending sending_;
-  uint64_t log_bytes_ = 0;  // applied since the last snapshot
+  uint64_t log_bytes_ = 0;             // applied since the last snapshot
+  uint64_t snapshot_bytes_ = 0;        // size of that
+  std::deque<raft::Entry> forgotten_;  // of the log, by the latest step
   Event snapshot_wanted_;
   std::shared_ptr<Arrival> arrival_;                        // a piece that snapshot_loop() takes
   std::unique_ptr<Incoming> incoming_;                      // a snapshot being received
   std::unique_ptr<ReplicatedState::Restoring> installing_;  // complete, for Output::restore
 
   uint64_t next_id_ = 1;
-  std::map<raft::ProposalId, ProposalOutcome> proposed_;  // within one step
-  std::map<LogIndex, AcceptedProposal> accepted_;
-  std::map<raft::ReadId, ReadOutcome> reads_;
+  raft::Propose to_propose_;               // in the next step
+  std::vector<Proposed> proposed_;         // who waits for them, in their order
+  std::vector<ReadThen> to_read_;          // in the next step
+  Event requests_wanted_;                  // one of both is not empty
+  std::deque<AcceptedProposal> accepted_;  // by index
+  std::map<raft::ReadId, std::vector<ReadThen>> reads_;
   Event role_changed_;
   Event failed_;
   std::optional<Error> failure_;

@@ -4,6 +4,7 @@
 // SnapshotMeta.
 #include "core/base/check.h"
 #include "core/base/coding.h"
+#include "core/env/compute.h"
 #include "core/env/nursery.h"
 #include "core/raft/record.h"
 #include "nodes/metadata/raft_host.h"
@@ -14,9 +15,17 @@ namespace {
 constexpr size_t kPieceBytes = limits::kSnapshotChunkBytes;
 constexpr int kSendAttempts = 8;
 
-Buffer framed(const std::string& piece) {
+constexpr uint64_t kLogShare = 4;
+
+// How many times as long as it worked on a piece the writer of a snapshot rests.
+constexpr int kPausesPerPiece = 2;
+
+// The next piece of a state with its length in front; nothing behind the last.
+std::optional<Buffer> framed_piece(ReplicatedState::Frozen& frozen) {
+  const auto piece = frozen.next_piece(kPieceBytes);
+  if (!piece) return std::nullopt;
   Encoder out;
-  out.text(piece);
+  out.text(*piece);
   return Buffer::take(std::move(out).take());
 }
 
@@ -69,9 +78,13 @@ RaftHost::RaftHost(Env& env, RaftHostOptions options, const RaftHostParts& parts
       persist_wanted_(env),
       send_wanted_(env),
       snapshot_wanted_(env),
+      requests_wanted_(env),
       role_changed_(env),
       failed_(env) {
   core_.emplace(options_.raft, std::move(recovered), env.random().fork("raft"));
+  hard_state_ = core_->hard_state();
+  // Where in the log the recovered entries stand is not known: all of it is kept for them.
+  if (core_->last().index) written_.push_back({core_->last().index, wal::Lsn(1)});
 }
 
 RaftHost::~RaftHost() = default;
@@ -85,6 +98,7 @@ Task<Result<void>> RaftHost::load_newest_snapshot() {
   if (head != meta)
     co_return fail(Code::kCorrupt, "the snapshot at {} is not the one that the log names",
                    applied_);
+  snapshot_bytes_ = file->size();
   const auto restoring = parts_.state.begin_restore();
   CO_TRY_VOID(co_await feed(*file, *restoring));
   co_return restoring->finish();
@@ -97,7 +111,7 @@ Task<> RaftHost::snapshot_loop() {
   for (;;) {
     if (arrival_) {
       co_await take_piece();
-    } else if (log_bytes_ < options_.snapshot_after_bytes) {
+    } else if (!snapshot_is_due()) {
       co_await snapshot_wanted_.wait();
     } else if (auto written = co_await write_snapshot(); !written) {
       // The log goes on growing; the next attempt comes after as much again.
@@ -109,24 +123,50 @@ Task<> RaftHost::snapshot_loop() {
   }
 }
 
+// After as much log as was asked for; of a large state, a part of its size: it is not written over
+// and over for the sake of little news.
+bool RaftHost::snapshot_is_due() const {
+  return log_bytes_ >= std::max(options_.snapshot_after_bytes, snapshot_bytes_ / kLogShare);
+}
+
 Task<Result<void>> RaftHost::write_snapshot() {
   incoming_ = nullptr;  // its unfinished file is written over; the sender begins again
   const raft::SnapshotMeta meta = core_->snapshot_meta(applied_);
-  const auto frozen = parts_.state.freeze();
   log_bytes_ = 0;
-  CO_TRY(writer, co_await wal::SnapshotWriter::begin(env_, parts_.snapshots, meta.last.index,
-                                                     raft::encode_snapshot_meta(meta)));
-  Result<void> written;
-  for (auto piece = frozen->next_piece(kPieceBytes); piece && written;
-       piece = frozen->next_piece(kPieceBytes))
-    written = co_await writer->append(framed(*piece));
-  if (written) written = co_await writer->publish();
-  if (!written) {
-    co_await writer->discard();
-    co_return written;
-  }
+  CO_TRY_VOID(co_await write_pieces(parts_.state.freeze(), meta.last.index,
+                                    raft::encode_snapshot_meta(meta)));
   step(raft::Compact{meta});
+  co_await let_go(std::exchange(forgotten_, {}));
   co_return Result<void>();
+}
+
+// What has a great many parts is destroyed off the event loop.
+template <class T>
+Task<> RaftHost::let_go(T unwanted) {
+  co_await offload(env_, 0, [gone = std::make_shared<T>(std::move(unwanted))]() mutable {
+    gone.reset();
+    return true;
+  });
+}
+
+Task<Result<void>> RaftHost::write_pieces(std::shared_ptr<ReplicatedState::Frozen> frozen,
+                                          LogIndex index, std::string head) {
+  CO_TRY(writer,
+         co_await wal::SnapshotWriter::begin(env_, parts_.snapshots, index, std::move(head)));
+  Result<void> written;
+  while (written) {
+    const Instant begun = env_.now();
+    auto piece = co_await offload(env_, kPieceBytes, [frozen] { return framed_piece(*frozen); });
+    if (!piece) break;
+    written = co_await writer->append(std::move(*piece));
+    // Commits come first: they share disk and processors with this.
+    co_await env_.sleep((env_.now() - begun) * kPausesPerPiece);
+  }
+  co_await let_go(std::move(frozen));
+  if (written) written = co_await writer->publish();
+  if (written) snapshot_bytes_ = writer->size();
+  if (!written) co_await writer->discard();
+  co_return written;
 }
 
 Task<> RaftHost::send_snapshots_loop() {
@@ -247,14 +287,14 @@ void RaftHost::restore(const raft::SnapshotMeta& snapshot) {
     return fail_with(restored.error().in("snapshot"));
   applied_ = snapshot.last.index;
   log_bytes_ = 0;
+  snapshot_bytes_ = incoming_->file_bytes;
   env_.log().info("group {}: restored the snapshot at {}", core_->options().group, snapshot.last);
   if (parts_.observer != nullptr)
     parts_.observer->applied(core_->options().group, core_->self(), applied_,
                              parts_.state.digest());
-  while (!accepted_.empty() && accepted_.begin()->first <= applied_) {
-    accepted_.begin()->second.outcome->settle(
-        fail(Code::kUnknown, "a snapshot took the place of the log entry"));
-    accepted_.erase(accepted_.begin());
+  while (!accepted_.empty() && accepted_.front().position.index <= applied_) {
+    accepted_.front().then(fail(Code::kUnknown, "a snapshot took the place of the log entry"));
+    accepted_.pop_front();
   }
 }
 

@@ -43,7 +43,7 @@ struct RaftServerOptions {
   std::vector<MetadataPeer> peers;  // metadata servers that are known beforehand, this one, too
   std::vector<Address> seeds;       // further ones, to ask for the group
   std::optional<Bootstrap> bootstrap;
-  Duration tick = std::chrono::milliseconds(50);
+  Duration tick = RaftHostOptions().tick;
   uint64_t snapshot_after_bytes = 16 * limits::kMiB;
   uint64_t tail_entries = 1024;  // kept behind a snapshot for slow followers
   metadata::RaftObserver* observer = nullptr;

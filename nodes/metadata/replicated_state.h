@@ -25,7 +25,8 @@ class ReplicatedState {
   // Equal on members that applied the same entries.
   virtual uint64_t digest() const = 0;
 
-  // The state as it is now, unmoved by what is applied later.
+  // The state as it is now, unmoved by what is applied later. Used by one thread at a time, not
+  // always the same, also beside the state's own thread; and it may outlive the state.
   class Frozen {
    public:
     virtual ~Frozen() = default;
