@@ -14,6 +14,10 @@ namespace {
 // may name a leader of long ago, and two of them may name each other.
 constexpr int kRedirectsMax = 3;
 
+// A pause takes up to so great a part of the time waited so far: the search slows down as fast as
+// any doubling would, and finds a new leader at most that much later than it could.
+constexpr int kPauseShare = 4;
+
 bool worth_another_try(Code code) {
   return code == Code::kUnavailable || code == Code::kUnknown || code == Code::kNotLeader ||
          code == Code::kDeadline || code == Code::kClosed;
@@ -23,9 +27,9 @@ bool worth_another_try(Code code) {
 
 // The search for an answer to one request.
 struct MetadataCalls::Search {
+  Instant begun;
   Instant deadline;
   Instant refused_deadline;
-  Duration backoff;
   size_t next_server = 0;
   size_t tried = 0;  // servers, since the last pause
   int redirects = 0;
@@ -46,9 +50,9 @@ MetadataCalls::MetadataCalls(Env& env, rpc::Client& rpc, MetadataCallOptions opt
 
 Task<Result<MetadataAnswer>> MetadataCalls::ask(rpc::Method method, Buffer message,
                                                 Duration limit) {
-  Search search{.deadline = env_.now() + limit,
+  Search search{.begun = env_.now(),
+                .deadline = env_.now() + limit,
                 .refused_deadline = env_.now() + std::min(limit, options_.refused_limit),
-                .backoff = options_.backoff_min,
                 .next_server = first_server_,
                 .redirect = leader_};
   do {
@@ -126,10 +130,12 @@ void MetadataCalls::redirected(Search& search, std::string_view address) {
 }
 
 Task<> MetadataCalls::pause(Search& search) {
-  const auto half = static_cast<uint64_t>(search.backoff.count()) / 2;
+  const Duration waited = env_.now() - search.begun;
+  const Duration most =
+      std::clamp(waited / kPauseShare, options_.backoff_min, options_.backoff_max);
+  const auto half = static_cast<uint64_t>(most.count()) / 2;
   const Instant until = env_.now() + Duration(env_.random().between(half, 2 * half));
   co_await env_.sleep_until(std::min(until, search.end()));
-  search.backoff = std::min(search.backoff * 2, options_.backoff_max);
   search.tried = 0;
   search.silent.reset();
 }

@@ -33,7 +33,8 @@ struct MetadataCallOptions {
   Duration attempt_limit = 2s;   // one request to one server
   // A request ends after so long if all servers have refused the connection, each time.
   Duration refused_limit = Duration::max();
-  Duration backoff_min = 50ms;  // when all servers were tried in vain; doubles, with jitter
+  // When all servers were tried in vain: a part of the time waited so far, with jitter.
+  Duration backoff_min = 20ms;
   Duration backoff_max = 1s;
 };
 
