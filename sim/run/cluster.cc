@@ -86,6 +86,7 @@ void Cluster::add_metadata(uint32_t number) {
   options.expiry.lease_silence = shape_.lease_silence;
   options.raft.node = NodeId(number);
   options.raft.cluster = kCluster;
+  options.raft.tick = shape_.tick;
   if (shape_.snapshot_after_bytes > 0)
     options.raft.snapshot_after_bytes = shape_.snapshot_after_bytes;
   options.raft.tail_entries = shape_.log_tail.value_or(options.raft.tail_entries);

@@ -142,6 +142,10 @@ class Run {
     judge_expiry(shadow);
     check_availability_under_load(history);
     check_write_gap(history);
+    if (const uint64_t won = watch_.safety().elections();
+        won > scenario_.expect.elections_max.value_or(UINT64_MAX))
+      violations_.add(Oracle::kLiveness, "{} elections were won, {} expected at most", won,
+                      *scenario_.expect.elections_max);
     for (const std::string& name : cluster_.unexplained_ends())
       violations_.add(Oracle::kCrash, "{} ended, and its disk gave it no reason", name);
     if (MUTANT("CANARY")) violations_.add(Oracle::kCanary, "the canary sings");

@@ -33,6 +33,7 @@ struct ClusterShape {
   uint32_t removal_step = 512;  // entries of a removed tree that one log entry takes apart
   Duration deletion_grace = 600s;
   Duration operation_limit = 10s;  // of clients
+  Duration tick = 50ms;  // of Raft; elections take ten to twenty. Staged faults count on this one
   Duration latency_max = 500us;
   Duration connection_timeout = 20s;  // that a sender retransmits into silence
   int32_t drift_ppm_max = 0;
@@ -100,6 +101,7 @@ struct Expectation {
   bool durable = true;
   uint64_t operations_min = 0;            // that are done
   std::optional<Duration> write_gap_max;  // between changes that are done, under load
+  std::optional<uint64_t> elections_max;  // won, that of the new cluster included
   Duration heals_within = 60s;            // every kind of operation works again
 };
 

@@ -61,6 +61,7 @@ ClusterShape read_cluster(const json& from) {
   if (from.contains("snapshot_after"))
     shape.snapshot_after_bytes = size_of(from.at("snapshot_after"));
   if (from.contains("log_tail")) shape.log_tail = from.at("log_tail").get<uint64_t>();
+  read_duration(from, "tick", shape.tick);
   read_duration(from, "latency_max", shape.latency_max);
   read_duration(from, "session_silence", shape.session_silence);
   read_duration(from, "lease_silence", shape.lease_silence);
@@ -168,6 +169,8 @@ Expectation read_expectation(const json& from) {
   read_number(from, "durable", expect.durable);
   read_number(from, "operations_min", expect.operations_min);
   if (from.contains("write_gap_max")) expect.write_gap_max = duration_of(from.at("write_gap_max"));
+  if (from.contains("elections_max"))
+    expect.elections_max = from.at("elections_max").get<uint64_t>();
   read_duration(from, "heals_within", expect.heals_within);
   return expect;
 }

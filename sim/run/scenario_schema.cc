@@ -118,6 +118,7 @@ static constexpr std::string_view kSchema = R"schema({
           "maximum": 1000000000,
           "description": "a whole number of entries"
         },
+        "tick": {"$ref": "#/definitions/duration"},
         "latency_max": {"$ref": "#/definitions/duration"},
         "session_silence": {"$ref": "#/definitions/duration"},
         "lease_silence": {"$ref": "#/definitions/duration"},
@@ -367,6 +368,7 @@ static constexpr std::string_view kSchema = R"schema({
         "durable": {"type": "boolean", "description": "true or false"},
         "operations_min": {"$ref": "#/definitions/count"},
         "write_gap_max": {"$ref": "#/definitions/duration"},
+        "elections_max": {"$ref": "#/definitions/count"},
         "heals_within": {"$ref": "#/definitions/duration"}
       }
     }

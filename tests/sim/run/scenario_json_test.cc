@@ -139,7 +139,7 @@ TEST_CASE("the schema in scenarios/ is the one that is checked") {
 
 TEST_CASE("every scenario of the tree is sound") {
   int files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator("scenarios")) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator("scenarios")) {
     if (entry.path().extension() != ".json" || entry.path().filename() == "schema.json") continue;
     const auto scenario = parse_scenario(contents(entry.path()), entry.path().string());
     CHECK_MESSAGE(scenario, (scenario ? "" : scenario.error().message));
