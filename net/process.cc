@@ -1,5 +1,6 @@
 #include "net/process.h"
 
+#include <algorithm>
 #include <random>
 
 #include <boost/asio/io_context.hpp>
@@ -101,11 +102,13 @@ void Process::schedule(OperationRef op) {
 
 void Process::drain() {
   drain_posted_ = false;  // what these make ready comes after the reactor was looked at
+  const Instant begun = clock_->now();
   loop_.set_running(this);
   running_now_.swap(ready_);
   for (const OperationRef op : running_now_) fire(op);
   running_now_.clear();
   loop_.set_running(nullptr);
+  longest_turn_ = std::max(longest_turn_, clock_->now() - begun);
 }
 
 }  // namespace dogfs::net

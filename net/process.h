@@ -44,6 +44,9 @@ class Process final : public Operations, private ExecutorTarget {
   void start(Task<> main, std::move_only_function<void()> done = {});
   // Of its files and directories so far.
   uint64_t syncs() const;
+  // The longest time for which this process kept the loop from everything else, since this was
+  // asked last.
+  Duration take_longest_turn() { return std::exchange(longest_turn_, Duration()); }
   // Never from a handler of this process.
   void kill();
 
@@ -67,6 +70,7 @@ class Process final : public Operations, private ExecutorTarget {
   std::vector<OperationRef> ready_;
   std::vector<OperationRef> running_now_;  // empty between drains; keeps its memory
   bool drain_posted_ = false;
+  Duration longest_turn_{};
   std::shared_ptr<RootDirectory> root_;
   std::unique_ptr<LineLog> log_;
   std::unique_ptr<SteadyClock> clock_;

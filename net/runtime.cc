@@ -30,7 +30,7 @@ Task<> supervise(Env& env, Event& stop, Task<> main) {
 }  // namespace
 
 struct Runtime::Signals {
-  Signals(asio::io_context& io, Env& env) : set(io), stop(env) {
+  Signals(asio::io_context& io, Env& env) : set(io), reports(io), stop(env) {
     for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
       struct sigaction now{};
       if (sigaction(signal, nullptr, &now) == 0 && now.sa_handler != SIG_IGN) set.add(signal);
@@ -47,19 +47,28 @@ struct Runtime::Signals {
     });
   }
 
+  void report_to(Runtime& runtime) {
+    reports.async_wait([this, &runtime](error_code error, int) {
+      if (error) return;
+      runtime.report_(*runtime.process_);
+      report_to(runtime);
+    });
+  }
+
   asio::signal_set set;
+  asio::signal_set reports;
   Event stop;
   int first = 0;
 };
 
 Result<std::unique_ptr<Runtime>> Runtime::make(Options options) {
-  auto runtime = std::unique_ptr<Runtime>(new Runtime(options.loop));
+  auto runtime = std::unique_ptr<Runtime>(new Runtime(options));
   TRY(process, Process::make(runtime->loop_, std::move(options.process)));
   runtime->process_ = std::move(process);
   return runtime;
 }
 
-Runtime::Runtime(const Loop::Options& options) : loop_(options) {}
+Runtime::Runtime(Options& options) : loop_(options.loop), report_(std::move(options.report)) {}
 
 // The members' order is the rule: the process dies (its gates shut, its frames destroyed), then the
 // reactor, and the pools are joined last.
@@ -70,6 +79,10 @@ Runtime::~Runtime() {
 int Runtime::run(Task<> main) {
   signals_ = std::make_unique<Signals>(loop_.io(), env());
   signals_->wait();
+  if (report_) {
+    signals_->reports.add(SIGUSR1);
+    signals_->report_to(*this);
+  }
   process_->start(supervise(env(), signals_->stop, std::move(main)), [this] { loop_.stop(); });
   loop_.run();
   return signals_->first;

@@ -8,8 +8,10 @@
 //   return signal == 0 ? 0 : 128 + signal;
 //
 // SIGINT, SIGTERM or SIGHUP cancels main, whose nurseries then end in order; a second one ends the
-// program at once. One that is ignored when it begins (nohup) stays ignored.
+// program at once. One that is ignored when it begins (nohup) stays ignored. SIGUSR1 asks for a
+// report.
 
+#include <functional>
 #include <memory>
 
 #include "net/loop.h"
@@ -22,6 +24,8 @@ class Runtime {
   struct Options {
     ProcessOptions process;
     Loop::Options loop;
+    // Called on SIGUSR1, from the loop; without it that signal ends the program.
+    std::move_only_function<void(Process&)> report;
   };
   static Result<std::unique_ptr<Runtime>> make(Options options);
   ~Runtime();
@@ -29,7 +33,7 @@ class Runtime {
   Runtime& operator=(const Runtime&) = delete;
 
   Env& env() { return process_->env(); }
-  const Process& process() const { return *process_; }
+  Process& process() { return *process_; }
   // Runs main until it has ended, by itself or because it was asked to stop. Returns the signal
   // that asked, or 0. Called once.
   int run(Task<> main);
@@ -37,9 +41,10 @@ class Runtime {
  private:
   struct Signals;
 
-  explicit Runtime(const Loop::Options& options);
+  explicit Runtime(Options& options);
 
   Loop loop_;
+  std::move_only_function<void(Process&)> report_;
   std::unique_ptr<Process> process_;
   std::unique_ptr<Signals> signals_;
 };

@@ -51,6 +51,58 @@ TEST_CASE("a benchmark reports both systems and leaves nothing behind") {
   CHECK_EQ(processes_about(place), 0);
 }
 
+TEST_CASE("the benchmark of metadata reports every operation beside the null log") {
+  const TemporaryDirectory scratch;
+  const std::string place = scratch / "place";
+  const Outcome bench = run(scratch, {"bench", "meta", "--dir", place, "--seconds", "0.1",
+                                      "--in-flight", "1,8", "--json"});
+  CAPTURE(bench.err);
+  CHECK_EQ(bench.exit_code, 0);
+  const auto lines = bench.lines();
+  REQUIRE_EQ(lines.size(), 12);
+  for (const auto& line : lines) {
+    for (const char* key : {"per_second", "p50_us", "p99_us", "p999_us"}) CHECK(line.at(key) > 0);
+    for (const char* key : {"client_cpu_us_per_op", "server_cpu_us_per_op"})
+      CHECK(line.contains(key));
+    if (line.at("system") != "dogfs") continue;
+    const bool reads = line.at("operation") == "stat" || line.at("operation") == "list";
+    // Three servers sync; in groups, when many operations are under way.
+    if (!reads) CHECK(line.at("syncs_per_op") > (line.at("in_flight") == 1 ? 1.0 : 0.1));
+  }
+  CHECK(!fs::exists(place));
+  CHECK_EQ(processes_about(place), 0);
+}
+
+TEST_CASE("the benchmark of failover kills leaders and sees writes succeed again") {
+  const TemporaryDirectory scratch;
+  const std::string place = scratch / "place";
+  const Outcome bench =
+      run(scratch, {"bench", "failover", "--dir", place, "--rounds", "2", "--json"});
+  CAPTURE(bench.err);
+  CHECK_EQ(bench.exit_code, 0);
+  const auto lines = bench.lines();
+  REQUIRE_EQ(lines.size(), 3);
+  for (size_t i = 0; i < 2; ++i) CHECK(lines[i].at("first_write_ms") > 0);
+  CHECK(lines[2].at("first_write_ms_median") > 0);
+  CHECK(!fs::exists(place));
+  CHECK_EQ(processes_about(place), 0);
+}
+
+TEST_CASE("the benchmark of growth creates files and restarts a server") {
+  const TemporaryDirectory scratch;
+  const std::string place = scratch / "place";
+  const Outcome bench =
+      run(scratch, {"bench", "growth", "--dir", place, "--files", "2000", "--json"});
+  CAPTURE(bench.err);
+  CHECK_EQ(bench.exit_code, 0);
+  const auto lines = bench.lines();
+  REQUIRE_EQ(lines.size(), 2);
+  CHECK_EQ(lines[0].at("files"), 2000);
+  CHECK(lines[0].at("longest_turn_us") > 0);
+  CHECK(lines[1].at("caught_up_seconds") > 0);
+  CHECK(!fs::exists(place));
+}
+
 TEST_CASE("a benchmark that is interrupted leaves nothing behind") {
   const TemporaryDirectory scratch;
   const std::string place = scratch / "place";

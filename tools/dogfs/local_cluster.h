@@ -53,7 +53,8 @@ class LocalCluster {
   // kNotFound, naming those there are.
   Result<LocalNode> find(std::string_view name) const;
   ServerProcess process(const LocalNode& node) const;
-  // {"syncs"}: what the server used until it last ended in order.
+  // {"report", "syncs", "longest_turn_us"}: what the server had used when it was asked last
+  // (SIGUSR1), or ended in order.
   std::filesystem::path usage_file(const LocalNode& node) const;
 
   // Starts one server. The first start of a metadata server bootstraps it.

@@ -1,10 +1,12 @@
 #include "tools/dogfs/server_commands.h"
 
+#include <chrono>
 #include <memory>
 #include <string>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "net/runtime.h"
 #include "tools/dogfs/output.h"
@@ -30,22 +32,37 @@ Task<> run_chunk(Env& env, ServerConfig config, Result<void>& ended) {
 
 using RunServer = Task<> (*)(Env&, ServerConfig, Result<void>&);
 
-Result<void> write_usage(const std::string& file, const net::Process& process) {
-  if (file.empty()) return {};
-  return replace_file(file, nlohmann::json{{"syncs", process.syncs()}}.dump() + '\n');
-}
+// Writes what the server has used so far to a file, when it is asked and when it ends.
+class UsageFile {
+ public:
+  explicit UsageFile(std::string path) : path_(std::move(path)) {}
+  void write(net::Process& process) {
+    if (path_.empty()) return;
+    const std::chrono::duration<double, std::micro> turn = process.take_longest_turn();
+    const nlohmann::json usage{{"report", fmt::format("{}.{}", ::getpid(), ++reports_)},
+                               {"syncs", process.syncs()},
+                               {"longest_turn_us", turn.count()}};
+    if (const auto written = replace_file(path_, usage.dump() + '\n'); !written)
+      process.env().log().warning("{}", written.error());
+  }
+
+ private:
+  const std::string path_;
+  uint64_t reports_ = 0;
+};
 
 // The exit code: 128 and the signal that ended it. An error when it failed by itself.
 Result<int> serve(const ServerConfig& config, RunServer run) {
   net::Runtime::Options options;
   options.process.name = config.name;
   options.process.data_directory = config.data_directory;
+  UsageFile usage(config.usage_file);
+  options.report = [&usage](net::Process& process) { usage.write(process); };
   TRY(runtime, net::Runtime::make(std::move(options)));
   Result<void> ended;
   const int signal = runtime->run(run(runtime->env(), config, ended));
   runtime->env().log().info("ended{}", signal == 0 ? "" : " as asked");
-  if (const auto written = write_usage(config.usage_file, runtime->process()); !written)
-    runtime->env().log().warning("{}", written.error());
+  usage.write(runtime->process());
   if (signal == 0 && !ended) return fail(ended.error().in(config.name));
   return signal == 0 ? kFailed : kSignalled + signal;
 }

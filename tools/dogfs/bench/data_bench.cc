@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <optional>
@@ -18,63 +17,20 @@
 #include "tools/dogfs/bench/null_system.h"
 #include "tools/dogfs/bench/pattern.h"
 #include "tools/dogfs/bench/process_usage.h"
+#include "tools/dogfs/bench/workplace.h"
 #include "tools/dogfs/client_session.h"
 #include "tools/dogfs/cluster_control.h"
 #include "tools/dogfs/cluster_target.h"
 #include "tools/dogfs/held_signals.h"
 #include "tools/dogfs/output.h"
-#include "tools/dogfs/system_error.h"
 
 namespace dogfs::tool {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr uint32_t kDataShards = 4;
 constexpr uint32_t kShards = 6;
-
-// The directory of one run, removed with everything in it.
-class Workplace {
- public:
-  static Result<Workplace> make(const fs::path& wanted) {
-    std::error_code error;
-    if (!wanted.empty()) {
-      if (fs::exists(wanted, error))
-        return fail(Code::kExists, "{} is there already; name a new directory", wanted.string());
-      fs::create_directories(wanted, error);
-      if (error) return fail_errno(error.value(), wanted.string());
-      return Workplace(wanted);
-    }
-    std::string name = (fs::temp_directory_path(error) / "dogfs-bench.XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) return fail_errno(errno, name);
-    return Workplace(name);
-  }
-  Workplace(Workplace&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  Workplace& operator=(Workplace&&) = delete;
-  ~Workplace() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  explicit Workplace(fs::path path) : path_(std::move(path)) {}
-  fs::path path_;
-};
-
-class Up {
- public:
-  explicit Up(const LocalCluster& cluster) : cluster_(cluster) {}
-  Up(const Up&) = delete;
-  Up& operator=(const Up&) = delete;
-  ~Up() {
-    (void)bring_down(cluster_, [](const LocalNode&, const std::string&) {});
-  }
-
- private:
-  const LocalCluster& cluster_;
-};
 
 // What one transfer took.
 struct Measure {

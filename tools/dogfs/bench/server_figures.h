@@ -1,0 +1,26 @@
+#pragma once
+// What the servers of a local cluster have used so far: CPU time as the kernel counts it, and what
+// they write to their usage files when SIGUSR1 asks for it (tools/dogfs/server_commands.cc).
+
+#include <cstdint>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "core/base/error.h"
+#include "tools/dogfs/local_cluster.h"
+
+namespace dogfs::tool {
+
+struct ServerFigures {
+  double cpu_us = 0;
+  uint64_t syncs = 0;
+  double longest_turn_us = 0;  // of any server's event loop, since figures were asked for last
+};
+
+// Of the cluster's metadata servers together. kDeadline when one does not answer.
+Result<ServerFigures> metadata_figures(const LocalCluster& cluster);
+// CPU time only, of any processes.
+double cpu_us_of(const std::vector<pid_t>& pids);
+
+}  // namespace dogfs::tool
