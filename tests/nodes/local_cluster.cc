@@ -1,6 +1,7 @@
 #include "tests/nodes/local_cluster.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/env/nursery.h"
 
@@ -94,7 +95,10 @@ uint64_t LocalCluster::shards_on_disks() {
 std::string pattern(size_t size, uint64_t seed) {
   Random random(seed);
   std::string bytes(size, '\0');
-  for (char& byte : bytes) byte = static_cast<char>(random.next() >> 56);
+  for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
+    const uint64_t word = random.next();
+    std::memcpy(&bytes[at], &word, std::min(sizeof word, size - at));
+  }
   return bytes;
 }
 
