@@ -32,10 +32,9 @@ Task<Result<void>> move_files(Env& env, std::string from, std::string to) {
 
 Task<Result<std::optional<chunk::StoreIdentity>>> read_identity(Env& env, ClusterId cluster,
                                                                 NodeId node) {
-  auto read = co_await read_identity_file(env, kIdentityFile);
-  if (!read && read.error().is(Code::kNotFound)) co_return std::nullopt;
-  if (!read) co_return fail(read.error());
-  const chunk::StoreIdentity identity = *read;
+  CO_TRY(known, co_await known_identity(env));
+  if (!known) co_return std::nullopt;
+  const chunk::StoreIdentity identity = *known;
   if (identity.cluster != cluster)
     co_return fail(Code::kPrecondition, "this data directory belongs to cluster {:x}, not to {:x}",
                    identity.cluster.value, cluster.value);
@@ -47,11 +46,11 @@ Task<Result<std::optional<chunk::StoreIdentity>>> read_identity(Env& env, Cluste
   co_return identity;
 }
 
-Task<Result<std::optional<ClusterId>>> known_cluster(Env& env) {
+Task<Result<std::optional<chunk::StoreIdentity>>> known_identity(Env& env) {
   const auto read = co_await read_identity_file(env, kIdentityFile);
   if (!read && read.error().is(Code::kNotFound)) co_return std::nullopt;
   if (!read) co_return fail(read.error());
-  co_return read->cluster;
+  co_return *read;
 }
 
 Task<Result<void>> write_identity(Env& env, chunk::StoreIdentity identity) {

@@ -16,12 +16,16 @@
 
 namespace dogfs::nodes {
 
+// Of a metadata server's data directory.
+inline constexpr const char* kWalDirectory = "wal";
+inline constexpr const char* kSnapshotDirectory = "snapshots";
+
 // Nothing for a blank directory. kPrecondition when it belongs to another cluster or node;
 // kCorrupt, kUnsupported, kIo.
 Task<Result<std::optional<chunk::StoreIdentity>>> read_identity(Env& env, ClusterId cluster,
                                                                 NodeId node);
-// The cluster that the directory belongs to, or nothing.
-Task<Result<std::optional<ClusterId>>> known_cluster(Env& env);
+// Whoever the directory belongs to, or nothing.
+Task<Result<std::optional<chunk::StoreIdentity>>> known_identity(Env& env);
 // Durable when it returns.
 Task<Result<void>> write_identity(Env& env, chunk::StoreIdentity identity);
 

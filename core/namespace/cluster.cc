@@ -1,5 +1,7 @@
 #include "core/namespace/cluster.h"
 
+#include <algorithm>
+
 #include "core/base/limits.h"
 #include "core/namespace/directories.h"
 
@@ -11,7 +13,6 @@ using placement::Node;
 using placement::NodeKind;
 using placement::NodeState;
 
-constexpr uint32_t kClusterVersion = 1;
 // Ids below are given by configuration (metadata servers need theirs before there is a cluster to
 // ask), ids from here on by the cluster.
 constexpr uint32_t kFirstAssignedNode = 1024;
@@ -27,6 +28,7 @@ Node node_of(const RegisterNode& operation, NodeId id, NodeState state) {
           .capacity_bytes = operation.capacity_bytes,
           .used_bytes = operation.used_bytes,
           .state = state,
+          .newest_version = operation.newest_version,
           .changed = {}};
 }
 
@@ -93,7 +95,17 @@ Response add_node(Tables& tables, const RegisterNode& operation, const Node* rep
   return write_node(tables, node_of(operation, id, NodeState::kLive));
 }
 
+// Who does not say it is of the first.
+bool understands(uint32_t newest, uint32_t version) { return std::max(newest, 1u) >= version; }
+
 }  // namespace
+
+Result<> check_understands(const Node& node, uint32_t version) {
+  if (understands(node.newest_version, version)) return {};
+  return fail(Code::kPrecondition,
+              "{} runs a build for cluster version {}: upgrade it, or declare it gone, first",
+              node.name, std::max(node.newest_version, 1u));
+}
 
 Result<> check_sizes(const CreateCluster& operation) {
   if (!operation.cluster) return fail(Code::kInvalid, "a cluster id of 0 means none");
@@ -122,6 +134,7 @@ Result<> check_sizes(const CreateCluster& operation) {
 
 Response apply(Tables& tables, const EntryContext& entry, const CreateCluster& operation) {
   TRY_VOID(check_sizes(operation));
+  if (operation.version == 0) return fail(Code::kInvalid, "cluster versions begin at 1");
   if (tables.created()) {
     const ClusterId cluster = tables.settings().settings.cluster;
     if (cluster == operation.cluster) return Done{};
@@ -129,7 +142,7 @@ Response apply(Tables& tables, const EntryContext& entry, const CreateCluster& o
   }
   tables.put(SettingsRow{.settings = {.cluster = operation.cluster,
                                       .incarnation = Incarnation(1),
-                                      .cluster_version = kClusterVersion,
+                                      .cluster_version = operation.version,
                                       .policy = operation.policy,
                                       .block_bytes = operation.block_bytes,
                                       .cell_bytes = operation.cell_bytes,
@@ -140,9 +153,29 @@ Response apply(Tables& tables, const EntryContext& entry, const CreateCluster& o
   return Done{};
 }
 
+Response apply(Tables& tables, const EntryContext&, const SetClusterVersion& operation) {
+  SettingsRow row = tables.settings();
+  if (operation.version <= row.settings.cluster_version) return Done{};
+  for (const auto& [id, node] : tables.map().nodes()) {
+    if (node.kind != NodeKind::kChunk || node.state == NodeState::kGone) continue;
+    TRY_VOID(check_understands(node, operation.version));
+  }
+  row.settings.cluster_version = operation.version;
+  tables.put(row);
+  return Done{};
+}
+
 Response apply(Tables& tables, const EntryContext&, const RegisterNode& operation) {
   const NodeId checked_as = operation.node ? operation.node : NodeId(kFirstAssignedNode);
   TRY_VOID(placement::validate_node(node_of(operation, checked_as, NodeState::kLive)));
+  const uint32_t version = tables.settings().settings.cluster_version;
+  // A metadata server that does not understand it stops at the entry that says so.
+  const bool unsaid = operation.newest_version == 0 && operation.kind == NodeKind::kMetadata;
+  if (!unsaid && !understands(operation.newest_version, version)) {
+    return fail(Code::kUnsupported,
+                "{} runs a build for cluster version {}, this cluster is at {}; upgrade it first",
+                operation.name, std::max(operation.newest_version, 1u), version);
+  }
   const Node* same_name = tables.map().find(operation.name);
   const Node* known = operation.node ? tables.map().find(operation.node) : same_name;
   if (same_name != nullptr && known != same_name) {

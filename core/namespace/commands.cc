@@ -6,12 +6,14 @@ namespace dogfs::metadata {
 
 std::string_view operation_name(const Operation& operation) {
   static constexpr std::array<std::string_view, std::variant_size_v<Operation>> kNames{
-      "create_cluster",  "register_node",  "set_node_state", "set_node_space", "register_client",
-      "expire_session",  "make_directory", "rename",         "remove",         "start_upload",
-      "allocate_blocks", "commit_blocks",  "publish",        "abandon_upload", "renew_lease",
-      "expire_lease",    "remove_step",    "order_deletion", "ack_deleted",    "put_inline",
-      "set_attributes",  "copy",           "truncate",       "concatenate",    "set_quota",
-      "set_trash",       "advance_trash",  "begin_import",   "import_rows",    "finish_import"};
+      "create_cluster",  "register_node",  "set_node_state",    "set_node_space",
+      "register_client", "expire_session", "make_directory",    "rename",
+      "remove",          "start_upload",   "allocate_blocks",   "commit_blocks",
+      "publish",         "abandon_upload", "renew_lease",       "expire_lease",
+      "remove_step",     "order_deletion", "ack_deleted",       "put_inline",
+      "set_attributes",  "copy",           "truncate",          "concatenate",
+      "set_quota",       "set_trash",      "advance_trash",     "begin_import",
+      "import_rows",     "finish_import",  "raise_incarnation", "set_cluster_version"};
   return kNames[operation.index()];
 }
 
@@ -47,6 +49,8 @@ bool leader_operation(const Operation& operation) {
     bool operator()(const RemoveStep&) { return true; }
     bool operator()(const OrderDeletion&) { return true; }
     bool operator()(const AckDeleted&) { return true; }
+    bool operator()(const RaiseIncarnation&) { return true; }
+    bool operator()(const SetClusterVersion&) { return true; }
   };
   return std::visit(Visitor(), operation);
 }

@@ -78,6 +78,9 @@ struct Asker {
 
 // --- Cluster ---------------------------------------------------------------------------------
 
+// The highest version of commands in this file (cluster_version.h).
+inline constexpr uint32_t kLatestClusterVersion = 2;
+
 // The first entry of a new cluster. kExists when it is one already with another id.
 struct CreateCluster {
   ClusterId cluster;
@@ -86,7 +89,15 @@ struct CreateCluster {
   uint32_t cell_bytes = 0;  // unit of striping; never changes in the life of a cluster
   // Files up to this length live in their inode; 0: none but empty ones.
   uint32_t inline_bytes = 0;
+  uint32_t version = kLatestClusterVersion;  // the newest that the founder's build understands
   bool operator==(const CreateCluster&) const = default;
+};
+
+// Allows the commands of the version from here on. kPrecondition when a chunk server that is not
+// gone does not understand it; done when the cluster is there already.
+struct SetClusterVersion {
+  uint32_t version = 0;
+  bool operator==(const SetClusterVersion&) const = default;
 };
 
 // A server announces itself: at its first start (id 0: the cluster chooses one) and whenever its
@@ -102,6 +113,8 @@ struct RegisterNode {
   uint32_t disks = 1;
   uint64_t capacity_bytes = 0;
   uint64_t used_bytes = 0;
+  // Cluster version that its build understands; 0: not said, as a leader does of others.
+  uint32_t newest_version = kLatestClusterVersion;
   bool operator==(const RegisterNode&) const = default;
 };
 
@@ -301,6 +314,12 @@ struct FinishImport {
   bool operator==(const FinishImport&) const = default;
 };
 
+// The first entry after a forced recovery (nodes/metadata/forced_recovery.h): no id given from here
+// on was ever given by what was lost. Twice, it raises twice.
+struct RaiseIncarnation {
+  bool operator==(const RaiseIncarnation&) const = default;
+};
+
 // Of a directory. What it holds already may be more; then it can hold no more.
 struct SetQuota {
   std::string path;
@@ -380,7 +399,8 @@ using Operation =
                  ExpireSession, MakeDirectory, Rename, Remove, StartUpload, AllocateBlocks,
                  CommitBlocks, Publish, AbandonUpload, RenewLease, ExpireLease, RemoveStep,
                  OrderDeletion, AckDeleted, PutInline, SetAttributes, Copy, Truncate, Concatenate,
-                 SetQuota, SetTrash, AdvanceTrash, BeginImport, ImportRows, FinishImport>;
+                 SetQuota, SetTrash, AdvanceTrash, BeginImport, ImportRows, FinishImport,
+                 RaiseIncarnation, SetClusterVersion>;
 
 // "make_directory", for errors, traces and metrics.
 std::string_view operation_name(const Operation& operation);

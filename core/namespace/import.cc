@@ -42,6 +42,20 @@ Result<> check_id(const Tables& tables, uint64_t id) {
   return fail(Code::kInvalid, "id {:x} is not of an incarnation before {}", id, current);
 }
 
+// Ids given from here on have never been given, neither here nor, up to `before` and below
+// `next_node`, elsewhere.
+Result<> raise_incarnation(SettingsRow& row, Incarnation before, uint32_t next_node) {
+  const uint32_t incarnation = uint32_t{std::max(row.settings.incarnation, before).value} + 1;
+  if (incarnation >= 1u << kIncarnationBits) {
+    return fail(Code::kTooLarge, "there is no incarnation after {}", incarnation - 1);
+  }
+  row.settings.incarnation = Incarnation(static_cast<uint16_t>(incarnation));
+  row.next_client = std::max(row.next_client, uint64_t{incarnation} << kClientIncarnationShift);
+  const uint32_t room = UINT32_MAX - kNodesSkipped;
+  row.next_node = std::min(std::max(row.next_node, next_node), room) + kNodesSkipped;
+  return {};
+}
+
 Result<> check_row(const Tables& tables, const ImportedRow& row) {
   const auto parsed = key::parse(row.key);
   if (!parsed || !is_exported(*parsed, row.value)) {
@@ -78,7 +92,8 @@ bool is_exported(const key::Parsed& key, std::string_view value) {
 Result<> check_not_importing(const Tables& tables, const Operation& operation) {
   if (!tables.settings().importing) return {};
   if (is_any<BeginImport, ImportRows, FinishImport, CreateCluster, RegisterNode, SetNodeState,
-             SetNodeSpace, RegisterClient, ExpireSession>(operation)) {
+             SetNodeSpace, RegisterClient, ExpireSession, RaiseIncarnation, SetClusterVersion>(
+          operation)) {
     return {};
   }
   return fail(Code::kUnavailable, "an import is under way; try later");
@@ -99,17 +114,12 @@ Response apply(Tables& tables, const EntryContext& entry, const BeginImport& ope
     return fail(Code::kPrecondition,
                 "the cluster holds files or directories; import into a new one");
   }
-  const uint32_t incarnation =
-      uint32_t{std::max(settings.incarnation, operation.incarnation).value} + 1;
-  if (incarnation >= 1u << kIncarnationBits) {
-    return fail(Code::kTooLarge, "there is no incarnation after {}", incarnation - 1);
-  }
   TRY_VOID(check_sizes({.cluster = operation.cluster,
                         .policy = operation.policy,
                         .block_bytes = operation.block_bytes,
                         .cell_bytes = operation.cell_bytes,
                         .inline_bytes = operation.inline_bytes}));
-  settings.incarnation = Incarnation(static_cast<uint16_t>(incarnation));
+  TRY_VOID(raise_incarnation(row, operation.incarnation, operation.next_node));
   settings.policy = operation.policy;
   settings.block_bytes = operation.block_bytes;
   settings.cell_bytes = operation.cell_bytes;
@@ -118,9 +128,13 @@ Response apply(Tables& tables, const EntryContext& entry, const BeginImport& ope
   row.trash_clock = operation.trash_clock;
   row.importing = true;
   row.imported = 0;
-  row.next_client = std::max(row.next_client, uint64_t{incarnation} << kClientIncarnationShift);
-  const uint32_t room = UINT32_MAX - kNodesSkipped;
-  row.next_node = std::max(row.next_node, std::min(operation.next_node, room)) + kNodesSkipped;
+  tables.put(row);
+  return Done{};
+}
+
+Response apply(Tables& tables, const EntryContext&, const RaiseIncarnation&) {
+  SettingsRow row = tables.settings();
+  TRY_VOID(raise_incarnation(row, row.settings.incarnation, row.next_node));
   tables.put(row);
   return Done{};
 }

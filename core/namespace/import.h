@@ -19,5 +19,6 @@ Result<> check_not_importing(const Tables& tables, const Operation& operation);
 Response apply(Tables& tables, const EntryContext& entry, const BeginImport& operation);
 Response apply(Tables& tables, const EntryContext& entry, const ImportRows& operation);
 Response apply(Tables& tables, const EntryContext& entry, const FinishImport& operation);
+Response apply(Tables& tables, const EntryContext& entry, const RaiseIncarnation& operation);
 
 }  // namespace dogfs::metadata

@@ -3,6 +3,7 @@
 #include "core/base/check.h"
 #include "core/base/digest.h"
 #include "core/namespace/cluster.h"
+#include "core/namespace/cluster_version.h"
 #include "core/namespace/contents.h"
 #include "core/namespace/directories.h"
 #include "core/namespace/files.h"
@@ -41,12 +42,14 @@ Response respond(Tables& tables, LogIndex index, const Command& command) {
   if (!tables.created() && !create) {
     return fail(Code::kUnavailable, "the cluster is not created yet");
   }
+  const uint32_t version = tables.created() ? tables.settings().settings.cluster_version : 0;
   const EntryContext entry{.index = index,
                            .wall = command.wall,
                            .client = command.client,
                            .asker = command.asker ? &*command.asker : nullptr};
   if (!leader_operation(command.operation)) {
     return apply_once(tables, command, [&]() -> Response {
+      TRY_VOID(check_version(command, version));
       TRY_VOID(check_not_importing(tables, command.operation));
       return execute(tables, entry, command.operation);
     });
@@ -55,6 +58,7 @@ Response respond(Tables& tables, LogIndex index, const Command& command) {
     return fail(Code::kInvalid, "{} is not an operation of a session",
                 operation_name(command.operation));
   }
+  TRY_VOID(check_version(command, version));
   TRY_VOID(check_not_importing(tables, command.operation));
   return execute(tables, entry, command.operation);
 }

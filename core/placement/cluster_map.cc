@@ -9,7 +9,8 @@
 namespace dogfs::placement {
 namespace {
 
-constexpr uint8_t kNodeFormat = 1;
+constexpr uint8_t kNodeFormat = 2;
+constexpr uint8_t kNodeFormatWithoutVersion = 1;
 constexpr size_t kTextBytesMax = 255;
 
 bool printable(std::string_view text) {
@@ -146,13 +147,14 @@ std::string encode_node(const Node& node) {
   out.u8(kNodeFormat).id(node.id).u8(static_cast<uint8_t>(node.kind)).text(node.name);
   out.id(node.store).text(node.address).text(node.zone).u32(node.disks);
   out.u64(node.capacity_bytes).u64(node.used_bytes);
-  out.u8(static_cast<uint8_t>(node.state)).id(node.changed);
+  out.u8(static_cast<uint8_t>(node.state)).u32(node.newest_version).id(node.changed);
   return std::move(out).take();
 }
 
 Result<Node> decode_node(std::string_view bytes) {
   Decoder in(bytes);
-  if (const uint8_t format = in.u8(); in.ok() && format != kNodeFormat) {
+  const uint8_t format = in.u8();
+  if (in.ok() && format != kNodeFormat && format != kNodeFormatWithoutVersion) {
     return fail(Code::kUnsupported, "node row has format {}, this build knows {}", format,
                 kNodeFormat);
   }
@@ -167,6 +169,7 @@ Result<Node> decode_node(std::string_view bytes) {
   node.capacity_bytes = in.u64();
   node.used_bytes = in.u64();
   node.state = static_cast<NodeState>(in.u8());
+  if (format != kNodeFormatWithoutVersion) node.newest_version = in.u32();
   node.changed = in.id<MapVersion>();
   if (!in.at_end())
     return fail(Code::kCorrupt, "node row of {} bytes is cut or too long", bytes.size());

@@ -44,7 +44,8 @@ struct Node {
   uint64_t capacity_bytes = 0;
   uint64_t used_bytes = 0;
   NodeState state = NodeState::kLive;
-  MapVersion changed;  // the version that last touched this node
+  uint32_t newest_version = 0;  // cluster version that its build understands; 0: never said
+  MapVersion changed;           // the version that last touched this node
 
   uint64_t free_bytes() const {
     return capacity_bytes > used_bytes ? capacity_bytes - used_bytes : 0;

@@ -29,6 +29,7 @@ placement::Node to_node(const MapNode& row) {
   node.capacity_bytes = row.capacity_bytes();
   node.used_bytes = row.used_bytes();
   node.state = static_cast<placement::NodeState>(row.state());
+  node.newest_version = row.newest_version();
   node.changed = MapVersion(row.changed());
   return node;
 }
@@ -50,6 +51,7 @@ void encode(const placement::MapChanges& changes, MapChanges& out) {
     row.set_capacity_bytes(node.capacity_bytes);
     row.set_used_bytes(node.used_bytes);
     row.set_state(static_cast<uint32_t>(node.state));
+    row.set_newest_version(node.newest_version);
     row.set_changed(node.changed.value);
   }
 }
@@ -87,6 +89,7 @@ Result<metadata::RegisterNode> decode(const RegisterRequest& request) {
   node.disks = static_cast<uint32_t>(request.disks_size());
   node.capacity_bytes = sum.capacity_bytes;
   node.used_bytes = sum.used_bytes;
+  node.newest_version = request.newest_version();
   return node;
 }
 

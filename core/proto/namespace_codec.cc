@@ -1,5 +1,6 @@
 #include "core/proto/namespace_codec.h"
 
+#include "core/namespace/cluster_version.h"
 #include "core/proto/namespace.pb.h"
 #include "core/proto/namespace_fields.h"
 
@@ -20,6 +21,7 @@ class OperationWriter {
     to.set_block_bytes(op.block_bytes);
     to.set_cell_bytes(op.cell_bytes);
     to.set_inline_bytes(op.inline_bytes);
+    to.set_version(op.version);
   }
   void operator()(const metadata::RegisterNode& op) {
     auto& to = *out_.mutable_register_node();
@@ -32,6 +34,7 @@ class OperationWriter {
     to.set_disks(op.disks);
     to.set_capacity_bytes(op.capacity_bytes);
     to.set_used_bytes(op.used_bytes);
+    to.set_newest_version(op.newest_version);
   }
   void operator()(const metadata::SetNodeState& op) {
     auto& to = *out_.mutable_set_node_state();
@@ -44,6 +47,10 @@ class OperationWriter {
     to.set_node(op.node.value);
     to.set_capacity_bytes(op.capacity_bytes);
     to.set_used_bytes(op.used_bytes);
+  }
+  void operator()(const metadata::RaiseIncarnation&) { out_.mutable_raise_incarnation(); }
+  void operator()(const metadata::SetClusterVersion& op) {
+    out_.mutable_set_cluster_version()->set_version(op.version);
   }
   void operator()(const metadata::RegisterClient&) { out_.mutable_register_client(); }
   void operator()(const metadata::ExpireSession& op) {
@@ -204,7 +211,8 @@ Operation read(const CreateCluster& from) {
                                  .policy = policy,
                                  .block_bytes = from.block_bytes(),
                                  .cell_bytes = from.cell_bytes(),
-                                 .inline_bytes = from.inline_bytes()};
+                                 .inline_bytes = from.inline_bytes(),
+                                 .version = from.version()};
 }
 
 Operation read(const RegisterNode& from) {
@@ -218,7 +226,8 @@ Operation read(const RegisterNode& from) {
                                 .zone = from.zone(),
                                 .disks = from.disks(),
                                 .capacity_bytes = from.capacity_bytes(),
-                                .used_bytes = from.used_bytes()};
+                                .used_bytes = from.used_bytes(),
+                                .newest_version = from.newest_version()};
 }
 
 Operation read(const SetNodeState& from) {
@@ -419,6 +428,9 @@ Operation read_operation(const Command& from) {
       TRY(operation, read(from.set_attributes()));
       return operation;
     }
+    case Command::kRaiseIncarnation: return metadata::RaiseIncarnation{};
+    case Command::kSetClusterVersion:
+      return metadata::SetClusterVersion{.version = from.set_cluster_version().version()};
     case Command::OPERATION_NOT_SET: break;
   }
   return fail(Code::kUnsupported, "a command that this build does not know");
@@ -465,6 +477,8 @@ Result<metadata::Command> decode_command(std::string_view bytes) {
     TRY(asker, read(message.asker()));
     command.asker = std::move(asker);
   }
+  if (metadata::version_of(command) > metadata::newest_cluster_version())
+    return fail(Code::kUnsupported, "a command that this build does not know");
   return command;
 }
 

@@ -23,6 +23,7 @@ std::string_view method_name(Method method) {
     case Method::kJoinGroup: return "join_group";
     case Method::kChangeGroup: return "change_group";
     case Method::kTransferLeadership: return "transfer_leadership";
+    case Method::kRaiseVersion: return "raise_version";
   }
   return "";
 }

@@ -34,6 +34,7 @@ enum class Method : uint16_t {
   kJoinGroup = 410,  // a metadata server asks to be admitted
   kChangeGroup = 411,
   kTransferLeadership = 412,
+  kRaiseVersion = 413,
 };
 
 // "shard_read"; "method 999" has none and gives "".

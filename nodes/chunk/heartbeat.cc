@@ -4,6 +4,7 @@
 #include "core/chunk/store.h"
 #include "core/env/disk.h"
 #include "core/env/nursery.h"
+#include "core/namespace/cluster_version.h"
 #include "core/proto/cluster.pb.h"
 #include "core/proto/cluster_codec.h"
 #include "core/rpc/message_codec.h"
@@ -43,6 +44,7 @@ Task<Result<NodeId>> register_node(Env& env, MetadataCalls& metadata, Registrati
   request.set_store(registration.store.value);
   request.set_address(registration.address.to_string());
   request.set_zone(registration.zone);
+  request.set_newest_version(metadata::newest_cluster_version());
   describe_disk(co_await env.disk().space(), *request.add_disks());
   for (;;) {
     auto answer =

@@ -69,15 +69,21 @@ Task<Result<std::optional<Buffer>>> FileWriter::read_small() {
 
 Task<Result<PutResult>> FileWriter::put_inline(std::string path, Buffer content) {
   const uint64_t bytes = content.size();
-  CO_TRY(stored, co_await parts_.session.execute(metadata::PutInline{
-                     .path = std::move(path),
-                     .policy = options_.policy,
-                     .content = std::string(content.text()),
-                     .condition = condition(),
-                     .version = options_.version.value_or(metadata::FileVersion()),
-                     .attributes = options_.attributes}));
+  auto stored = co_await parts_.session.execute(
+      metadata::PutInline{.path = path,
+                          .policy = options_.policy,
+                          .content = std::string(content.text()),
+                          .condition = condition(),
+                          .version = options_.version.value_or(metadata::FileVersion()),
+                          .attributes = options_.attributes});
+  // A cluster that is being upgraded does not know inline files yet.
+  if (!stored && stored.error().is(Code::kUnsupported)) {
+    carried_ = std::move(content);
+    co_return co_await upload(std::move(path));
+  }
+  if (!stored) co_return fail(std::move(stored).error());
   if (options_.progress) options_.progress(bytes);
-  co_return PutResult{.bytes = bytes, .position = stored.position};
+  co_return PutResult{.bytes = bytes, .position = stored->position};
 }
 
 Task<Result<PutResult>> FileWriter::upload(std::string path) {

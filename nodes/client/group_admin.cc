@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/namespace/cluster_version.h"
 #include "core/proto/metadata.pb.h"
 
 namespace dogfs::nodes {
@@ -128,6 +129,14 @@ Task<Result<std::vector<std::string>>> GroupAdmin::transfer(std::string to, bool
   request.set_dry_run(dry_run);
   co_return plan_in<proto::TransferLeadershipReply>(
       co_await calls_.ask(rpc::Method::kTransferLeadership, rpc::serialize(request), kChangeLimit));
+}
+
+Task<Result<std::vector<std::string>>> GroupAdmin::upgrade(bool dry_run) {
+  proto::RaiseVersionRequest request;
+  request.set_dry_run(dry_run);
+  request.set_version(metadata::newest_cluster_version());
+  co_return plan_in<proto::RaiseVersionReply>(
+      co_await calls_.ask(rpc::Method::kRaiseVersion, rpc::serialize(request), kChangeLimit));
 }
 
 }  // namespace dogfs::nodes

@@ -64,6 +64,9 @@ class GroupAdmin {
   Task<Result<std::vector<std::string>>> change(Change change);
   // `to`: name or id. Done when it returns. Errors as change.
   Task<Result<std::vector<std::string>>> transfer(std::string to, bool dry_run);
+  // Raises the cluster version to the newest that this build understands. kPrecondition: a server
+  // does not understand it.
+  Task<Result<std::vector<std::string>>> upgrade(bool dry_run);
 
  private:
   Task<Result<GroupMember>> server_at(Address address);

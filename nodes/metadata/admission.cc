@@ -1,5 +1,6 @@
 #include "nodes/metadata/admission.h"
 
+#include "core/namespace/cluster_version.h"
 #include "core/proto/metadata.pb.h"
 #include "core/rpc/message_codec.h"
 
@@ -21,7 +22,7 @@ Task<> Admission::run() {
   for (;;) {
     co_await env_.sleep(kLookEvery);
     co_await note_addresses();
-    if (calls_ && raft_.host().started() && (is_blank() || has_moved())) co_await ask();
+    if (calls_ && raft_.host().started() && (is_blank() || has_news())) co_await ask();
   }
 }
 
@@ -29,12 +30,14 @@ Task<> Admission::run() {
 // itself.
 bool Admission::is_blank() const { return raft_.host().core().configuration().empty(); }
 
-bool Admission::has_moved() const {
+// The map does not know where this server is, or which build it runs now.
+bool Admission::has_news() const {
   const raft::Core& core = raft_.host().core();
   const placement::Node* known = state_.cluster_map().find(core.self().node);
   return known != nullptr && known->store == core.self().store &&
-         known->address != self_.address.to_string() && bool(core.leader()) &&
-         core.role() != raft::Role::kLeader;
+         (known->address != self_.address.to_string() ||
+          known->newest_version != metadata::newest_cluster_version()) &&
+         bool(core.leader()) && core.role() != raft::Role::kLeader;
 }
 
 Task<> Admission::ask() {
@@ -45,6 +48,7 @@ Task<> Admission::ask() {
   request.mutable_self()->set_store(member.store.value);
   request.mutable_self()->set_name(self_.name);
   request.mutable_self()->set_address(self_.address.to_string());
+  request.mutable_self()->set_newest_version(metadata::newest_cluster_version());
   auto answer = co_await calls_->ask(rpc::Method::kJoinGroup, rpc::serialize(request), kAskLimit);
   proto::JoinGroupReply reply;
   Result<void> parsed = answer ? rpc::parse(answer->body, reply) : fail(answer.error());

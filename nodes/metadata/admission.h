@@ -33,7 +33,7 @@ class Admission {
 
  private:
   bool is_blank() const;
-  bool has_moved() const;
+  bool has_news() const;
   Task<> ask();
   Task<> note_addresses();
 

@@ -2,19 +2,18 @@
 
 #include <algorithm>
 
+#include "core/namespace/cluster.h"
+#include "core/namespace/cluster_version.h"
 #include "core/proto/metadata.pb.h"
+#include "nodes/metadata/leader_replies.h"
 
 namespace dogfs::nodes {
 namespace {
 
 constexpr Duration kTransferLimit = 3s;
 
-template <class Message>
-rpc::Reply answer(LogIndex index, const Message& body) {
-  proto::MetadataReply reply;
-  reply.set_index(index.value);
-  reply.set_body(body.SerializeAsString());
-  return {rpc::serialize(reply), {}};
+rpc::Reply answer(LogIndex index, const google::protobuf::MessageLite& body) {
+  return leader_reply(index, body.SerializeAsString());
 }
 
 raft::Member member_of(const proto::GroupMember& row) {
@@ -32,16 +31,11 @@ void GroupService::register_with(rpc::Server& server) {
   server.handle(Method::kChangeGroup, [this](Call call) { return change(std::move(call)); });
   server.handle(Method::kTransferLeadership,
                 [this](Call call) { return transfer(std::move(call)); });
+  server.handle(Method::kRaiseVersion,
+                [this](Call call) { return raise_version(std::move(call)); });
 }
 
-rpc::Reply GroupService::redirect() const {
-  const NodeId leader = core().leader().node;
-  proto::MetadataReply reply;
-  reply.mutable_redirect()->set_leader(leader.value);
-  const Address& address = peers_.address(leader);
-  if (!address.host.empty()) reply.mutable_redirect()->set_address(address.to_string());
-  return {rpc::serialize(reply), {}};
-}
+rpc::Reply GroupService::redirect() const { return redirection(core(), peers_); }
 
 std::string GroupService::name(const raft::Member& member) const {
   const placement::Node* node = group_.state().cluster_map().find(member.node);
@@ -86,7 +80,8 @@ Task<Result<rpc::Reply>> GroupService::join(rpc::Call call) {
 Task<Result<void>> GroupService::record(proto::GroupMember member) {
   const placement::Node* known = group_.state().cluster_map().find(NodeId(member.node()));
   if (known != nullptr && known->store.value == member.store() &&
-      known->address == member.address() && known->name == member.name())
+      known->address == member.address() && known->name == member.name() &&
+      known->newest_version == member.newest_version())
     co_return Result<void>();
   metadata::RegisterNode node;
   node.node = NodeId(member.node());
@@ -94,6 +89,7 @@ Task<Result<void>> GroupService::record(proto::GroupMember member) {
   node.name = member.name();
   node.store = StoreId(member.store());
   node.address = member.address();
+  node.newest_version = member.newest_version();
   CO_TRY_VOID(co_await group_.propose(std::move(node)));
   co_return Result<void>();
 }
@@ -214,6 +210,47 @@ Task<Result<rpc::Reply>> GroupService::transfer(rpc::Call call) {
   if (group_.leading())
     co_return fail(Code::kUnavailable, "it did not take over within {} ms", to_ms(kTransferLimit));
   co_return answer(group_.host().applied(), reply);
+}
+
+// --- The cluster's version ---
+
+Task<Result<rpc::Reply>> GroupService::raise_version(rpc::Call call) {
+  proto::RaiseVersionRequest request;
+  CO_TRY_VOID(rpc::parse(call.message, request));
+  if (!group_.leading()) co_return redirect();
+  CO_TRY_VOID(co_await group_.host().read_barrier());
+  const uint32_t now = group_.state().settings().cluster_version;
+  const uint32_t wanted = request.version();
+  proto::RaiseVersionReply reply;
+  if (now >= wanted) {
+    reply.add_plan(fmt::format("the cluster is at version {} already", now));
+    co_return answer(group_.host().applied(), reply);
+  }
+  CO_TRY_VOID(check_builds(wanted));
+  reply.add_plan(fmt::format("version {} becomes {}: all servers understand it", now, wanted));
+  reply.add_plan("from then on older builds cannot take part any more");
+  if (!request.dry_run())
+    CO_TRY_VOID(co_await group_.propose(metadata::SetClusterVersion{.version = wanted}));
+  co_return answer(group_.host().applied(), reply);
+}
+
+// Of the servers that read the log, and of all chunk servers that may come back.
+Result<void> GroupService::check_builds(uint32_t version) const {
+  const placement::ClusterMap& map = group_.state().cluster_map();
+  if (metadata::newest_cluster_version() < version)
+    return fail(Code::kPrecondition,
+                "{}, which leads, runs a build for cluster version {}: upgrade it first",
+                name(core().self()), metadata::newest_cluster_version());
+  for (const auto& member : core().configuration().members()) {
+    if (member == core().self()) continue;
+    const placement::Node* node = map.find(member.node);
+    if (node == nullptr) return fail(Code::kPrecondition, "{} is not known yet", name(member));
+    TRY_VOID(metadata::check_understands(*node, version));
+  }
+  for (const auto& [id, node] : map.nodes())
+    if (node.kind == placement::NodeKind::kChunk && node.state != placement::NodeState::kGone)
+      TRY_VOID(metadata::check_understands(node, version));
+  return {};
 }
 
 }  // namespace dogfs::nodes

@@ -28,12 +28,14 @@ class GroupService {
   Task<Result<rpc::Reply>> join(rpc::Call call);
   Task<Result<rpc::Reply>> change(rpc::Call call);
   Task<Result<rpc::Reply>> transfer(rpc::Call call);
+  Task<Result<rpc::Reply>> raise_version(rpc::Call call);
 
   // Records where the member is, unless the cluster map says so already.
   Task<Result<void>> record(proto::GroupMember member);
   Task<Result<void>> admit(raft::Member member);
   Result<raft::Membership> with_replacement(const raft::Member& member) const;
   Result<void> check(const raft::Membership& wanted) const;
+  Result<void> check_builds(uint32_t version) const;
   std::vector<std::string> plan(const raft::Membership& wanted) const;
 
   const raft::Core& core() const { return group_.host().core(); }

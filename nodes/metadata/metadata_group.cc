@@ -1,12 +1,18 @@
 #include "nodes/metadata/metadata_group.h"
 
+#include "core/namespace/cluster_version.h"
 #include "core/proto/namespace_codec.h"
 
 namespace dogfs::nodes {
 
+Result<void> MetadataGroup::check_version(const metadata::Command& command) const {
+  return metadata::check_version(command, state().settings().cluster_version);
+}
+
 Task<Result<Committed>> MetadataGroup::execute(metadata::Command command) {
+  CO_TRY_VOID(check_version(command));
   command.wall = env_.wall_now();
-  return host_.propose(Buffer::take(proto::encode_command(command)));
+  co_return co_await host_.propose(Buffer::take(proto::encode_command(command)));
 }
 
 void MetadataGroup::execute(std::string_view command, RaftHost::ProposalThen then) {

@@ -21,6 +21,9 @@ class MetadataGroup {
   // The state as it is now, for ever.
   metadata::Snapshot freeze() { return state_.freeze_rows(); }
 
+  // kUnsupported when the cluster's version does not allow the command: it must not reach the log,
+  // for a server that does not know it would stop there.
+  Result<void> check_version(const metadata::Command& command) const;
   // The bytes of a Response and the index at which it was given. Errors as RaftHost::propose.
   Task<Result<Committed>> execute(metadata::Command command);
   // The same for the bytes of a command that was checked, without a coroutine: as the host's.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/env/nursery.h"
+#include "core/namespace/cluster_version.h"
 #include "core/rpc/server.h"
 #include "nodes/metadata/group_service.h"
 #include "nodes/metadata/metadata_service.h"
@@ -104,7 +105,8 @@ std::vector<metadata::Operation> MetadataNode::missing() const {
   if (!state.settings().cluster) {
     operations.push_back(metadata::CreateCluster{
         options_.raft.cluster, options_.founding.policy, options_.founding.block_bytes,
-        options_.founding.cell_bytes, options_.founding.inline_bytes});
+        options_.founding.cell_bytes, options_.founding.inline_bytes,
+        metadata::newest_cluster_version()});
     return operations;
   }
   // What a server said of itself when it joined stands; this one knows only its own address better.
@@ -112,9 +114,7 @@ std::vector<metadata::Operation> MetadataNode::missing() const {
   for (const auto& member : core.configuration().members()) {
     const bool own = member == core.self();
     const placement::Node* known = state.cluster_map().find(member.node);
-    if (known != nullptr &&
-        !(own && (known->store != member.store || known->address != self().address.to_string())))
-      continue;
+    if (known != nullptr && !(own && is_news(*known))) continue;
     const auto& peers = options_.raft.peers;
     const auto peer = std::ranges::find(peers, member.node, &MetadataPeer::node);
     if (peer == peers.end() && !own) continue;
@@ -124,9 +124,17 @@ std::vector<metadata::Operation> MetadataNode::missing() const {
     node.name = own ? self().name : peer->name;
     node.store = member.store;
     node.address = own ? self().address.to_string() : peer->address.to_string();
+    node.newest_version = own ? metadata::newest_cluster_version() : 0;
     operations.push_back(std::move(node));
   }
   return operations;
+}
+
+// The map's row of this server says what is not so any more.
+bool MetadataNode::is_news(const placement::Node& known) const {
+  return known.store != parts_->group.host().core().self().store ||
+         known.address != self().address.to_string() ||
+         known.newest_version != metadata::newest_cluster_version();
 }
 
 Admission::Self MetadataNode::self() const {

@@ -58,6 +58,7 @@ class MetadataNode {
   std::vector<Address> seeds() const;
   Task<> learn_addresses();
   std::vector<metadata::Operation> missing() const;
+  bool is_news(const placement::Node& known) const;
 
   Env& env_;
   const MetadataNodeOptions options_;

@@ -5,21 +5,10 @@
 #include "core/proto/cluster_codec.h"
 #include "core/proto/metadata.pb.h"
 #include "core/proto/namespace_codec.h"
+#include "nodes/metadata/leader_replies.h"
 
 namespace dogfs::nodes {
 namespace {
-
-rpc::Reply answer(LogIndex index, std::string_view body) {
-  proto::MetadataReply reply;
-  reply.set_index(index.value);
-  reply.set_body(body.data(), body.size());
-  return {rpc::serialize(reply), {}};
-}
-
-template <class Message>
-rpc::Reply plain(const Message& message) {
-  return {rpc::serialize(message), {}};
-}
 
 // A change of capacity or use that is worth a log entry: an eighth of what is free, since placement
 // weighs servers by that.
@@ -62,12 +51,7 @@ void MetadataService::register_with(rpc::Server& server) {
 }
 
 rpc::Reply MetadataService::redirect() const {
-  const NodeId leader = parts_.group.host().core().leader().node;
-  proto::MetadataReply reply;
-  reply.mutable_redirect()->set_leader(leader.value);
-  const Address address = parts_.peers.address(leader);
-  if (!address.host.empty()) reply.mutable_redirect()->set_address(address.to_string());
-  return plain(reply);
+  return redirection(parts_.group.host().core(), parts_.peers);
 }
 
 void MetadataService::execute(rpc::Call call, rpc::Responder respond) {
@@ -78,11 +62,13 @@ void MetadataService::execute(rpc::Call call, rpc::Responder respond) {
     return respond(fail(Code::kDenied, "only the leader itself proposes {}",
                         metadata::operation_name(command->operation)));
   if (!parts_.group.leading()) return respond(redirect());
+  if (auto allowed = parts_.group.check_version(*command); !allowed)
+    return respond(fail(std::move(allowed).error()));
   parts_.expiry.heard(*command);
   parts_.group.execute(call.message.text(),
                        [this, respond = std::move(respond)](Result<Committed> committed) mutable {
                          if (committed)
-                           return respond(answer(committed->index, committed->reply.text()));
+                           return respond(leader_reply(committed->index, committed->reply.text()));
                          if (committed.error().is(Code::kNotLeader)) return respond(redirect());
                          respond(fail(std::move(committed).error()));
                        });
@@ -99,8 +85,8 @@ void MetadataService::query(rpc::Call call, rpc::Responder respond) {
       // call.
       const LogIndex index = parts_.group.host().applied();
       return respond(
-          answer(index, proto::encode_answer(parts_.group.state().answer(
-                            question.query, question.asker ? &*question.asker : nullptr))));
+          leader_reply(index, proto::encode_answer(parts_.group.state().answer(
+                                  question.query, question.asker ? &*question.asker : nullptr))));
     }
     if (safe.error().is(Code::kNotLeader)) return respond(redirect());
     respond(fail(std::move(safe).error()));
@@ -114,7 +100,7 @@ Task<Result<rpc::Reply>> MetadataService::export_rows(rpc::Call call) {
   if (!safe && safe.error().is(Code::kNotLeader)) co_return redirect();
   if (!safe) co_return fail(safe.error());
   CO_TRY(part, parts_.exports.part(question));
-  co_return answer(parts_.group.host().applied(), proto::encode_export_part(part));
+  co_return leader_reply(parts_.group.host().applied(), proto::encode_export_part(part));
 }
 
 Task<Result<rpc::Reply>> MetadataService::status(rpc::Call) {
@@ -137,7 +123,7 @@ Task<Result<rpc::Reply>> MetadataService::status(rpc::Call) {
     reply.set_address(self->address);
   }
   for (const auto& member : core.configuration().members()) describe(member, *reply.add_members());
-  co_return plain(reply);
+  co_return rpc::Reply{rpc::serialize(reply), {}};
 }
 
 void MetadataService::describe(const raft::Member& member, proto::MemberStatus& row) const {
@@ -177,7 +163,7 @@ Task<Result<rpc::Reply>> MetadataService::register_node(rpc::Call call) {
   proto::RegisterReply reply;
   reply.set_node(registered.node.value);
   reply.set_map_version(registered.version.value);
-  co_return answer(parts_.group.host().applied(), reply.SerializeAsString());
+  co_return leader_reply(parts_.group.host().applied(), reply.SerializeAsString());
 }
 
 Task<Result<rpc::Reply>> MetadataService::heartbeat(rpc::Call call) {
@@ -208,7 +194,7 @@ Task<Result<rpc::Reply>> MetadataService::heartbeat(rpc::Call call) {
   const auto& map = parts_.group.state().cluster_map();
   if (map.version() != MapVersion(request.map_version()))
     proto::encode(map.changes_since(MapVersion(request.map_version())), *reply.mutable_map());
-  co_return answer(parts_.group.host().applied(), reply.SerializeAsString());
+  co_return leader_reply(parts_.group.host().applied(), reply.SerializeAsString());
 }
 
 Task<Result<rpc::Reply>> MetadataService::shard_report(rpc::Call call) {
@@ -219,7 +205,7 @@ Task<Result<rpc::Reply>> MetadataService::shard_report(rpc::Call call) {
   proto::ShardReportReply reply;
   for (const auto& shard : request.shards())
     if (!is_known(NodeId(request.node()), shard)) reply.set_unknown(reply.unknown() + 1);
-  co_return answer(parts_.group.host().applied(), reply.SerializeAsString());
+  co_return leader_reply(parts_.group.host().applied(), reply.SerializeAsString());
 }
 
 // Whether the block's row names this server for this shard. One that no row names may be an orphan;

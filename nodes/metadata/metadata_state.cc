@@ -1,9 +1,17 @@
 #include "nodes/metadata/metadata_state.h"
 
+#include "core/namespace/cluster_version.h"
 #include "core/proto/namespace_codec.h"
 
 namespace dogfs::nodes {
 namespace {
+
+// Entries of a later version would be taken for others, or not known at all.
+Result<void> check_understood(const metadata::ClusterSettings& settings) {
+  if (settings.cluster_version <= metadata::newest_cluster_version()) return {};
+  return fail(Code::kUnsupported, "the cluster is at version {}, this build understands {}",
+              settings.cluster_version, metadata::newest_cluster_version());
+}
 
 class FrozenMetadata final : public ReplicatedState::Frozen {
  public:
@@ -19,20 +27,26 @@ class FrozenMetadata final : public ReplicatedState::Frozen {
 
 class RestoringMetadata final : public ReplicatedState::Restoring {
  public:
-  explicit RestoringMetadata(metadata::StateMachine::Restore restore)
-      : restore_(std::move(restore)) {}
+  RestoringMetadata(metadata::StateMachine::Restore restore, const metadata::StateMachine& machine)
+      : restore_(std::move(restore)), machine_(machine) {}
   Result<void> add(std::string_view piece) override { return restore_.add(piece); }
-  Result<void> finish() override { return restore_.finish(); }
+  Result<void> finish() override {
+    TRY_VOID(restore_.finish());
+    return check_understood(machine_.settings());
+  }
 
  private:
   metadata::StateMachine::Restore restore_;
+  const metadata::StateMachine& machine_;
 };
 
 }  // namespace
 
 Result<Buffer> MetadataState::apply(LogIndex index, const Buffer& command) {
   TRY(decoded, proto::decode_command(command.text()));
-  return Buffer::take(proto::encode_response(machine_.apply(index, decoded)));
+  const metadata::Response response = machine_.apply(index, decoded);
+  TRY_VOID(check_understood(machine_.settings()));
+  return Buffer::take(proto::encode_response(response));
 }
 
 std::unique_ptr<ReplicatedState::Frozen> MetadataState::freeze() {
@@ -40,7 +54,7 @@ std::unique_ptr<ReplicatedState::Frozen> MetadataState::freeze() {
 }
 
 std::unique_ptr<ReplicatedState::Restoring> MetadataState::begin_restore() {
-  return std::make_unique<RestoringMetadata>(machine_.begin_restore());
+  return std::make_unique<RestoringMetadata>(machine_.begin_restore(), machine_);
 }
 
 }  // namespace dogfs::nodes

@@ -11,9 +11,6 @@
 
 namespace dogfs::nodes {
 namespace {
-constexpr const char* kWalDirectory = "wal";
-constexpr const char* kSnapshotDirectory = "snapshots";
-
 std::map<NodeId, Address> addresses_of(const std::vector<MetadataPeer>& peers) {
   std::map<NodeId, Address> addresses;
   for (const auto& peer : peers) addresses[peer.node] = peer.address;

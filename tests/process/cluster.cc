@@ -11,10 +11,10 @@ namespace dogfs::test {
 
 namespace fs = std::filesystem;
 
-Cluster::Cluster(const Arguments& shape) {
+Cluster::Cluster(const Arguments& shape, const std::string& program) {
   Arguments arguments{"up"};
   arguments.insert(arguments.end(), shape.begin(), shape.end());
-  const Outcome started = control(arguments);
+  const Outcome started = control(arguments, program);
   INFO(started.out, started.err);
   REQUIRE_EQ(started.exit_code, 0);
 }
@@ -29,11 +29,13 @@ Outcome Cluster::dogfs(const Arguments& arguments, RunOptions options) const {
   return run(scratch_, arguments, options);
 }
 
-Outcome Cluster::control(const Arguments& arguments) const {
+Outcome Cluster::control(const Arguments& arguments, const std::string& program) const {
   Arguments all{"cluster"};
   all.insert(all.end(), arguments.begin(), arguments.end());
   all.insert(all.end(), {"--dir", directory()});
-  return run(scratch_, all);
+  RunOptions options;
+  options.program = program;
+  return run(scratch_, all, options);
 }
 
 void Cluster::up() const {

@@ -12,7 +12,8 @@ namespace dogfs::test {
 
 class Cluster {
  public:
-  explicit Cluster(const Arguments& shape = {});
+  // `program`: of the servers and of what `control` runs, until another is given there.
+  explicit Cluster(const Arguments& shape = {}, const std::string& program = DOGFS_PROGRAM);
   ~Cluster();
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
@@ -22,7 +23,7 @@ class Cluster {
   // A file command against this cluster.
   Outcome dogfs(const Arguments& arguments, RunOptions options = {}) const;
   // `cluster VERB ARGUMENTS --dir ...`
-  Outcome control(const Arguments& arguments) const;
+  Outcome control(const Arguments& arguments, const std::string& program = DOGFS_PROGRAM) const;
 
   void up() const;
   void kill(const std::string& node) const;

@@ -69,7 +69,7 @@ Running::Running(const TemporaryDirectory& scratch, const Arguments& arguments,
   posix_spawn_file_actions_addopen(&files, 1, output.c_str(), create, 0600);
   posix_spawn_file_actions_addopen(&files, 2, (name_ + ".err").c_str(), create, 0600);
   for (const int fd : options.closed) posix_spawn_file_actions_addclose(&files, fd);
-  Arguments all{DOGFS_PROGRAM};
+  Arguments all{options.program};
   all.insert(all.end(), arguments.begin(), arguments.end());
   const auto environment = environment_of(scratch.path(), options.environment);
   // As from a terminal, whatever these tests were started from ignores.
@@ -79,8 +79,8 @@ Running::Running(const TemporaryDirectory& scratch, const Arguments& arguments,
   sigfillset(&every);
   posix_spawnattr_setsigdefault(&attributes, &every);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-  const int error = posix_spawn(&pid_, DOGFS_PROGRAM, &files, &attributes, pointers(all).data(),
-                                pointers(environment).data());
+  const int error = posix_spawn(&pid_, options.program.c_str(), &files, &attributes,
+                                pointers(all).data(), pointers(environment).data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
   REQUIRE(error == 0);

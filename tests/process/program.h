@@ -1,6 +1,7 @@
 #pragma once
 // Runs the real `dogfs` program, as a person or a script does, and tells what came of it.
-// DOGFS_PROGRAM, defined by the build, is the program under test.
+// DOGFS_PROGRAM, defined by the build, is the program under test; DOGFS_PREVIOUS is the same as a
+// build that knows no cluster version but the first.
 
 #include <chrono>
 #include <filesystem>
@@ -27,10 +28,11 @@ struct Outcome {
 };
 
 struct RunOptions {
-  std::string input;               // on standard input
-  std::string environment;         // one more variable, as in "A=b"
-  std::string output;              // standard output goes into this file instead
-  std::vector<int> closed;         // standard streams that it is started without
+  std::string input;        // on standard input
+  std::string environment;  // one more variable, as in "A=b"
+  std::string output;       // standard output goes into this file instead
+  std::vector<int> closed;  // standard streams that it is started without
+  std::string program = DOGFS_PROGRAM;
   std::chrono::seconds limit{60};  // then it is killed
 };
 

@@ -116,7 +116,9 @@ function(dogfs_program name folder)
   add_executable(${name} ${sources})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   dogfs_link(${name} PRIVATE ${arg_LINK})
-  target_precompile_headers(${name} PRIVATE ${CMAKE_SOURCE_DIR}/${folder}/precompiled.h)
+  if(EXISTS ${CMAKE_SOURCE_DIR}/${folder}/precompiled.h)
+    target_precompile_headers(${name} PRIVATE ${CMAKE_SOURCE_DIR}/${folder}/precompiled.h)
+  endif()
 endfunction()
 
 # dogfs_test: one doctest program per folder of tests/, run by ctest under its own name. What it

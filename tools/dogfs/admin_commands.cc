@@ -12,6 +12,7 @@
 #include "tools/dogfs/client_session.h"
 #include "tools/dogfs/cluster_target.h"
 #include "tools/dogfs/output.h"
+#include "tools/dogfs/recover_command.h"
 
 namespace dogfs::tool {
 namespace {
@@ -134,6 +135,12 @@ Task<Result<void>> transfer(Env&, GroupAdmin& admin, Output& output, Request req
   co_return Result<void>();
 }
 
+Task<Result<void>> upgrade(Env&, GroupAdmin& admin, Output& output, Request request) {
+  CO_TRY(plan, co_await admin.upgrade(request.dry_run));
+  show_plan(output, plan, request.dry_run);
+  co_return Result<void>();
+}
+
 using Perform = Task<Result<void>> (*)(Env&, GroupAdmin&, Output&, Request);
 
 Task<> run_beside(Nursery& children, GroupAdmin& admin, Task<Result<void>> body,
@@ -215,6 +222,10 @@ void add_admin_commands(CLI::App& admin, Output& output) {
       add(admin, output, "transfer", "Hand leadership to another metadata server", transfer);
   add_member(lead, "Name or id of the one that is to lead");
   add_dry_run(lead, false);
+  const Command raise = add(admin, output, "upgrade",
+                            "Allow what came with this build, when all servers run it", upgrade);
+  add_dry_run(raise, false);
+  add_recover_command(admin, output);
 }
 
 }  // namespace dogfs::tool

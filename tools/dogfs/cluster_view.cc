@@ -20,9 +20,11 @@ Task<Result<std::vector<nodes::MetadataServer>>> ask_servers(nodes::Client& clie
 
 void show_table(Output& output, const LocalCluster& cluster, const ClusterView& view) {
   const auto mib = [](uint64_t bytes) { return bytes / limits::kMiB; };
-  output.line(fmt::format("cluster  {:016x}, policy {}, blocks of {} MiB, in {}",
+  const std::string version =
+      view.status ? fmt::format(", version {}", view.status->settings.cluster_version) : "";
+  output.line(fmt::format("cluster  {:016x}, policy {}, blocks of {} MiB{}, in {}",
                           cluster.cluster().value, cluster.policy(), mib(cluster.block_bytes()),
-                          cluster.directory().string()));
+                          version, cluster.directory().string()));
   if (const NodeView* leader = view.leader())
     output.line(fmt::format("leader   {}, term {}", leader->node.name, leader->metadata->term));
   else
@@ -53,6 +55,7 @@ json cluster_line(const LocalCluster& cluster, const ClusterView& view) {
             {"whole", view.whole()}};
   const NodeView* leader = view.leader();
   line["leader"] = leader == nullptr ? json() : json(leader->node.name);
+  line["version"] = view.status ? json(view.status->settings.cluster_version) : json();
   line["term"] = leader == nullptr ? json() : json(leader->metadata->term.value);
   const auto count = [&](const char* key, uint64_t metadata::Counters::* counter) {
     line[key] = view.status ? json(view.status->counters.*counter) : json();

@@ -107,9 +107,9 @@ Result<ServerConfig> config_of(const ServerFlags& flags, bool metadata) {
 
 Task<Result<void>> find_identity(Env& env, ServerConfig& config) {
   if (config.cluster) co_return Result<void>();
-  CO_TRY(known, co_await nodes::known_cluster(env));
+  CO_TRY(known, co_await nodes::known_identity(env));
   if (known) {
-    config.cluster = *known;
+    config.cluster = known->cluster;
     co_return Result<void>();
   }
   // A directory that was set aside as damaged still knows where the others are.

@@ -18,6 +18,7 @@ placement::Node some_node() {
   node.capacity_bytes = 1000;
   node.used_bytes = 10;
   node.state = placement::NodeState::kSuspect;
+  node.newest_version = 7;
   node.changed = MapVersion(9);
   return node;
 }

@@ -54,6 +54,7 @@ placement::Node node(Random& random) {
           .capacity_bytes = number(random),
           .used_bytes = number(random),
           .state = static_cast<placement::NodeState>(random.between(1, 5)),
+          .newest_version = small(random),
           .changed = MapVersion(number(random))};
 }
 
@@ -165,7 +166,9 @@ Operation newer_operation(size_t kind, Random& random) {
     case 27: return begin_import(random);
     case 28:
       return metadata::ImportRows{.rows = {{text(random), text(random)}, {text(random), ""}}};
-    default: return metadata::FinishImport{.rows = number(random)};
+    case 29: return metadata::FinishImport{.rows = number(random)};
+    case 30: return metadata::RaiseIncarnation{};
+    default: return metadata::SetClusterVersion{.version = small(random)};
   }
 }
 
@@ -178,7 +181,8 @@ Operation operation(size_t kind, Random& random) {
                                      .policy = policy(random),
                                      .block_bytes = number(random),
                                      .cell_bytes = small(random),
-                                     .inline_bytes = small(random)};
+                                     .inline_bytes = small(random),
+                                     .version = small(random)};
     case 1: {
       const auto n = node(random);
       return metadata::RegisterNode{.node = n.id,
@@ -189,7 +193,8 @@ Operation operation(size_t kind, Random& random) {
                                     .zone = text(random),
                                     .disks = n.disks,
                                     .capacity_bytes = n.capacity_bytes,
-                                    .used_bytes = n.used_bytes};
+                                    .used_bytes = n.used_bytes,
+                                    .newest_version = small(random)};
     }
     case 2:
       return metadata::SetNodeState{

@@ -1,0 +1,48 @@
+#include "core/namespace/cluster_version.h"
+
+#include <algorithm>
+
+namespace dogfs::metadata {
+namespace {
+
+constexpr uint32_t kFirst = 1;
+constexpr uint32_t kSecond = 2;
+
+// What an old kind of operation may say since.
+struct FieldVersion {
+  uint32_t operator()(const Remove& op) const { return op.forever ? kSecond : kFirst; }
+  uint32_t operator()(const Publish& op) const {
+    const bool plain = op.version == FileVersion() && op.attributes == InodeAttributes() &&
+                       op.condition != PublishCondition::kIfVersion;
+    return plain ? kFirst : kSecond;
+  }
+  uint32_t operator()(const PutInline&) const { return kSecond; }
+  uint32_t operator()(const SetAttributes&) const { return kSecond; }
+  uint32_t operator()(const Copy&) const { return kSecond; }
+  uint32_t operator()(const Truncate&) const { return kSecond; }
+  uint32_t operator()(const Concatenate&) const { return kSecond; }
+  uint32_t operator()(const SetQuota&) const { return kSecond; }
+  uint32_t operator()(const SetTrash&) const { return kSecond; }
+  uint32_t operator()(const AdvanceTrash&) const { return kSecond; }
+  uint32_t operator()(const BeginImport&) const { return kSecond; }
+  uint32_t operator()(const ImportRows&) const { return kSecond; }
+  uint32_t operator()(const FinishImport&) const { return kSecond; }
+  uint32_t operator()(const auto&) const { return kFirst; }
+};
+
+}  // namespace
+
+uint32_t version_of(const Command& command) {
+  return std::max(std::visit(FieldVersion(), command.operation), command.asker ? kSecond : kFirst);
+}
+
+Result<> check_version(const Command& command, uint32_t cluster_version) {
+  const uint32_t needed = version_of(command);
+  if (needed <= std::max(cluster_version, kFirst)) return {};
+  return fail(Code::kUnsupported,
+              "{} needs cluster version {}, this cluster is at {}; when all servers run a build "
+              "that knows it: dogfs admin upgrade",
+              operation_name(command.operation), needed, cluster_version);
+}
+
+}  // namespace dogfs::metadata
