@@ -270,6 +270,52 @@ void check_signals(const Cluster& cluster) {
   }
 }
 
+// What a file or directory carries, from the command that sets it to the one that shows it.
+void check_inodes(const Cluster& cluster) {
+  const auto must = [&](const Arguments& arguments) {
+    const Outcome outcome = cluster.dogfs(arguments);
+    CAPTURE(outcome.err);
+    CHECK_EQ(outcome.exit_code, 0);
+  };
+  CHECK_EQ(cluster.put("/carried", "0123456789").exit_code, 0);
+  must({"chmod", "0640", "/carried"});
+  must({"chown", "ada:staff", "/carried"});
+  must({"label", "/carried", "tag:colour=red", "header:content-type=a/b", "xattr:x=a=b"});
+  must({"label", "/carried", "tag:colour"});
+  must({"truncate", "/carried", "4"});
+  const auto row = cluster.dogfs({"stat", "/carried", "--json"}).lines().at(0);
+  CHECK_EQ(row.at("mode"), "0640");
+  CHECK_EQ(row.at("owner"), "ada");
+  CHECK_EQ(row.at("group"), "staff");
+  CHECK_EQ(row.at("headers").at("content-type"), "a/b");
+  CHECK_EQ(row.at("xattrs").at("x"), "a=b");
+  CHECK_FALSE(row.contains("tags"));
+  CHECK_EQ(cluster.put("/more", "abc").exit_code, 0);
+  must({"concat", "/carried", "/more"});
+  CHECK_EQ(cluster.get("/carried"), "0123abc");
+
+  must({"mkdir", "/limited"});
+  must({"quota", "/limited", "--bytes", "1KiB", "--entries", "5"});
+  CHECK_EQ(cluster.put("/limited/small", std::string(1000, 'x')).exit_code, 0);
+  CHECK_EQ(cluster.dogfs({"du", "/limited", "--json"}).lines().at(0).at("quota_bytes"), 1024);
+  must({"trash", "3600"});
+  must({"rm", "/carried"});
+  CHECK_EQ(cluster.dogfs({"ls", "/.trash", "--json"}).lines().size(), 1u);
+  must({"trash", "0"});
+  check_refusals(cluster, {{{"chmod", "999", "/limited"}, 2, "octal"},
+                           {{"chmod", "0777x", "/limited"}, 2, "octal"},
+                           {{"chmod", "0600", "/none"}, 3, "/none"},
+                           {{"label", "/limited", "colour=red"}, 2, "KIND:NAME=VALUE"},
+                           {{"label", "/limited", "hue:colour=red"}, 2, "no kind of label"},
+                           {{"truncate", "/limited/small", "2KiB"}, 2, "1000"},
+                           {{"truncate", "/limited/small", "-1"}, 2, ""},
+                           {{"quota", "/limited", "--bytes", "many"}, 2, "many"},
+                           {{"trash", "soon"}, 2, "soon"}});
+  const Outcome over = cluster.put("/limited/more", std::string(100, 'x'));
+  CHECK_EQ(over.exit_code, 6);
+  CHECK(over.err.find("quota") != std::string::npos);
+}
+
 }  // namespace
 
 TEST_CASE("files go in and come out, and every mistake has its own answer") {
@@ -278,6 +324,7 @@ TEST_CASE("files go in and come out, and every mistake has its own answer") {
   check_destinations(cluster);
   check_errors(cluster);
   check_without_bytes_moved(cluster);
+  check_inodes(cluster);
   check_json(cluster);
   check_names(cluster);
   check_streams(cluster);

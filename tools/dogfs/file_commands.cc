@@ -15,6 +15,7 @@
 #include "tools/dogfs/client_session.h"
 #include "tools/dogfs/cluster_target.h"
 #include "tools/dogfs/destination.h"
+#include "tools/dogfs/inode_commands.h"
 #include "tools/dogfs/output.h"
 #include "tools/dogfs/policy_option.h"
 
@@ -155,11 +156,14 @@ Task<Result<void>> show_use(nodes::Client& client, Output& output, Request reque
   CO_TRY(found, co_await client.use(request.path));
   const auto& [use, quota] = found.use;
   json row{{"path", request.path}, {"bytes", use.bytes}, {"entries", use.entries}};
+  const auto of = [](const std::optional<uint64_t>& most) {
+    return most ? fmt::format(" of {}", *most) : "";
+  };
   if (quota.bytes) row["quota_bytes"] = *quota.bytes;
   if (quota.entries) row["quota_entries"] = *quota.entries;
   output.object(row);
-  output.line(fmt::format("{:>14} bytes  {:>10} entries  {}", use.bytes, use.entries,
-                          printable(request.path)));
+  output.line(fmt::format("{:>14}{} bytes  {:>10}{} entries  {}", use.bytes, of(quota.bytes),
+                          use.entries, of(quota.entries), printable(request.path)));
   co_return Result<void>();
 }
 
@@ -229,6 +233,8 @@ void add_file_commands(CLI::App& app, Output& output) {
   rm.app->add_option("PATH", rm.request->path)->required();
   rm.app->add_flag("-r,--recursive", rm.request->recursive, "A directory with all that is in it");
   rm.app->add_flag("--forever", rm.request->forever, "Not into the trash, if there is one");
+
+  add_inode_commands(app, output);
 }
 
 }  // namespace dogfs::tool
