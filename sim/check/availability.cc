@@ -51,6 +51,22 @@ class Calm {
 
 }  // namespace
 
+void check_stability(const std::vector<Disturbance>& disturbances,
+                     const std::vector<Instant>& elections, const StabilityRules& rules,
+                     Violations& violations) {
+  for (const Instant election : elections) {
+    if (election < rules.from || election > rules.until) continue;
+    Disturbance last{.when = rules.from};
+    for (const Disturbance& disturbance : disturbances)
+      if (disturbance.when <= election) last = disturbance;
+    if (last.well && election - last.when > rules.settled_within)
+      violations.add(Oracle::kLiveness,
+                     "a leader was replaced at {} ms, {} ms after anything had happened to the "
+                     "metadata servers",
+                     to_ms(election.time_since_epoch()), to_ms(election - last.when));
+  }
+}
+
 Duration check_availability(const std::vector<Disturbance>& disturbances, const History& history,
                             const AvailabilityRules& rules, Violations& violations) {
   const auto answered = answers(history, rules.client);

@@ -18,6 +18,16 @@ struct Disturbance {
   bool well = true;  // from now on a majority is
 };
 
+// A leader that a majority hears stays: kLiveness for each election between two disturbances that
+// came later than `settled_within` after the first.
+struct StabilityRules {
+  Instant from{}, until{};
+  Duration settled_within{};
+};
+void check_stability(const std::vector<Disturbance>& disturbances,
+                     const std::vector<Instant>& elections, const StabilityRules& rules,
+                     Violations& violations);
+
 struct AvailabilityRules {
   uint32_t client = 0;  // whose operations count: one that asks all the time, and no fault touches
   Instant from{}, until{};

@@ -36,6 +36,12 @@ class ExpiryJudge {
   // The leader of a term has put an entry of that term into its log.
   void appended(raft::LogPosition position, Instant when);
   bool knows(raft::LogPosition position) const;
+  // When somebody was first seen to lead, of each term.
+  std::vector<Instant> elections() const {
+    std::vector<Instant> times;
+    for (const auto& [term, when] : elections_) times.push_back(when);
+    return times;
+  }
 
   // kExpiry for each end that came too early. `ledger` gives the terms.
   void judge(const std::vector<std::optional<raft::Entry>>& ledger,

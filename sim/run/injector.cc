@@ -262,6 +262,7 @@ Injector::End Injector::begin_trap(const Fault& fault, Host& host, uint64_t numb
     add(injected_, power ? "power_loss" : "kill", 1);
     add(injected_, power ? "power_loss_in_disk_operation" : "kill_in_disk_operation", 1);
     power ? host.power_off() : host.crash();
+    note_disturbance();
     world_.after(down, [this, number] { finish(number); });
     return true;
   });

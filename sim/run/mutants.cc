@@ -2,8 +2,10 @@
 
 namespace dogfs::sim {
 
-const std::vector<Mutant>& mutants() {
-  static const std::vector<Mutant> kMutants = {
+namespace {
+
+std::vector<Mutant> first_mutants() {
+  return {
       {"M1",
        "a vote is given before it is durable",
        {Oracle::kElectionSafety, Oracle::kCommittedLedger, Oracle::kLogMatching},
@@ -42,6 +44,15 @@ const std::vector<Mutant>& mutants() {
        "sessions are left out of snapshots",
        {Oracle::kStateDigest, Oracle::kExactlyOnce, Oracle::kInvariants},
        "snapshots_restored"},
+      {"M16",
+       "terms rise on every timeout: no pre-vote, no check of the quorum",
+       {Oracle::kLiveness},
+       "partition_one_way"},
+  };
+}
+
+std::vector<Mutant> later_mutants() {
+  return {
       {"M17",
        "a put is acknowledged with k shards, or a shard before it is synced",
        {Oracle::kDurability},
@@ -70,6 +81,18 @@ const std::vector<Mutant>& mutants() {
        "lost_disk"},
       {"M46", "leases and sessions expire by the wall clock", {Oracle::kExpiry}, "wall_clock"},
   };
+}
+
+std::vector<Mutant> all_mutants() {
+  std::vector<Mutant> all = first_mutants();
+  for (const Mutant& mutant : later_mutants()) all.push_back(mutant);
+  return all;
+}
+
+}  // namespace
+
+const std::vector<Mutant>& mutants() {
+  static const std::vector<Mutant> kMutants = all_mutants();
   return kMutants;
 }
 

@@ -141,6 +141,7 @@ class Run {
       check_durability(history, load_.final_reads(), violations_);
     judge_expiry(shadow);
     check_availability_under_load(history);
+    check_leader_stays();
     check_write_gap(history);
     if (const uint64_t won = watch_.safety().elections();
         won > scenario_.expect.elections_max.value_or(UINT64_MAX))
@@ -176,6 +177,15 @@ class Run {
                                                .until = std::min(load_ends(), world_.now()),
                                                .answered_within = kAnsweredWithin},
                                               violations_);
+  }
+
+  void check_leader_stays() {
+    if (!load_.is_set_up()) return;
+    check_stability(injector_.disturbances(), watch_.expiry().elections(),
+                    {.from = load_started_,
+                     .until = std::min(load_ends(), world_.now()),
+                     .settled_within = kAnsweredWithin},
+                    violations_);
   }
 
   // What a reader must find now, compared with what the checker found.

@@ -62,5 +62,20 @@ TEST_CASE("answers to others, and failures without an answer, count for nothing"
   CHECK_EQ(breaches({}, history), 1);
 }
 
+uint64_t replaced(const std::vector<Disturbance>& disturbances, std::vector<Instant> elections) {
+  Violations violations;
+  check_stability(disturbances, elections,
+                  {.from = Instant(0s), .until = Instant(60s), .settled_within = 8s}, violations);
+  return violations.count(Oracle::kLiveness);
+}
+
+TEST_CASE("a leader is replaced after something happened to the servers, not out of the blue") {
+  CHECK_EQ(replaced({{Instant(20s), true}}, {Instant(1s), Instant(21s), Instant(28s)}), 0);
+  CHECK_EQ(replaced({{Instant(20s), true}}, {Instant(10s)}), 1);
+  CHECK_EQ(replaced({{Instant(20s), true}}, {Instant(29s), Instant(35s)}), 2);
+  CHECK_EQ(replaced({{Instant(20s), false}}, {Instant(29s)}), 0);
+  CHECK_EQ(replaced({{Instant(20s), false}}, {Instant(61s)}), 0);
+}
+
 }  // namespace
 }  // namespace dogfs::sim
