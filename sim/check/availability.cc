@@ -74,6 +74,7 @@ Duration check_availability(const std::vector<Disturbance>& disturbances, const 
   Instant from = rules.from;
   bool well = true;
   for (const Disturbance& disturbance : disturbances) {
+    if (disturbance.by_hand && disturbance.well == well) continue;
     if (well) calm.judge(from, disturbance.when);
     from = disturbance.when;
     well = disturbance.well;

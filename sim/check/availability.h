@@ -16,6 +16,8 @@ namespace dogfs::sim {
 struct Disturbance {
   Instant when{};
   bool well = true;  // from now on a majority is
+  // An operator's doing: leadership may move, but answers go on.
+  bool by_hand = false;
 };
 
 // A leader that a majority hears stays: kLiveness for each election between two disturbances that

@@ -187,6 +187,8 @@ Host* Cluster::find(const std::string& name) const {
 
 void Cluster::excuse(const Host& host) { excused_.insert(host.name()); }
 
+bool Cluster::is_given_up(const Host& host) const { return blank_.contains(host.name()); }
+
 bool Cluster::is_excused(const Host& host) const { return excused_.contains(host.name()); }
 
 void Cluster::give_up(const Host& host) { blank_.insert(host.name()); }

@@ -47,6 +47,8 @@ class Cluster {
   Host* leader() const;
   Host* find(const std::string& name) const;
   nodes::ClientOptions client_options() const;
+  // Where the metadata servers are, in the order of metadata().
+  std::vector<Address> metadata_addresses() const;
 
   // Servers that ended by themselves.
   uint64_t ends() const { return ends_; }
@@ -59,6 +61,7 @@ class Cluster {
   // This server stays broken to the end: nobody waits for it.
   void excuse(const Host& host);
   bool is_excused(const Host& host) const;
+  bool is_given_up(const Host& host) const;
   // All servers that are not excused run, and each of their replicas has applied what any has.
   bool caught_up() const;
 
@@ -66,7 +69,6 @@ class Cluster {
   Host& add_host(const std::string& name);
   void add_metadata(uint32_t number);
   void add_chunk(uint32_t number);
-  std::vector<Address> metadata_addresses() const;
   void supervise();
   void restart_if_ended(Host& host);
 

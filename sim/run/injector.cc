@@ -4,6 +4,7 @@
 
 #include "core/placement/policy.h"
 #include "sim/run/cluster.h"
+#include "sim/run/group_operator.h"
 #include "sim/world/disk_image.h"
 #include "sim/world/fabric.h"
 #include "sim/world/host.h"
@@ -47,10 +48,12 @@ void add(Tally& tally, std::string name, uint64_t count) { tally[std::move(name)
 Injector::Injector(World& world, Cluster& cluster, RaftWatch& watch, const Scenario& scenario)
     : world_(world),
       cluster_(cluster),
+      watch_(watch),
       scenario_(scenario),
       random_(world.random("injector")),
       damaged_(cluster.chunk()[random_.below(cluster.chunk().size())]) {
-  watch.on_election([this] { elected(); });
+  watch.on_election([this] { release(&Fault::after_election); });
+  watch.on_reconfiguration([this] { reconfigured(); });
   cluster.on_change([this] { note_disturbance(); });
 }
 
@@ -61,16 +64,27 @@ void Injector::start() {
 }
 
 void Injector::arm_or_inject(const Fault& fault) {
-  if (fault.after_election)
+  if (fault.after_election || fault.after_reconfiguration)
     armed_.push_back(&fault);
   else
     inject(fault);
 }
 
-// From inside the node that was elected: what comes, comes as an event of the world.
-void Injector::elected() {
-  for (const Fault* fault : std::exchange(armed_, {}))
-    world_.after(*fault->after_election, [this, fault] { inject(*fault); });
+// From inside the node that was elected or changes the group: what comes, comes as an event of the
+// world.
+void Injector::release(Awaited awaited) {
+  for (const Fault* fault : armed_)
+    if (fault->*awaited) world_.after(*(fault->*awaited), [this, fault] { inject(*fault); });
+  std::erase_if(armed_, [awaited](const Fault* fault) { return (fault->*awaited).has_value(); });
+}
+
+void Injector::reconfigured() {
+  release(&Fault::after_reconfiguration);
+  note_by_hand();
+}
+
+void Injector::note_by_hand() {
+  disturbances_.push_back({.when = world_.now(), .well = majority_is_well(), .by_hand = true});
 }
 
 void Injector::inject(const Fault& fault) {
@@ -116,17 +130,26 @@ void Injector::note_disturbance() {
   disturbances_.push_back({.when = world_.now(), .well = majority_is_well()});
 }
 
+bool Injector::is_well(Host& host) const {
+  if (!host.up() || host.process()->ended() || &host == blank_) return false;
+  return std::ranges::none_of(active_, [&host](const auto& entry) {
+    const Active& active = entry.second;
+    return active.host == &host && (active.impairs || active.kind == FaultKind::kClog);
+  });
+}
+
+// Of those that vote now; of both halves, while members change.
 bool Injector::majority_is_well() const {
-  size_t well = 0;
-  for (Host* host : cluster_.metadata()) {
-    const bool runs = host->up() && !host->process()->ended() && host != blank_;
-    const bool troubled = std::ranges::any_of(active_, [host](const auto& entry) {
-      const Active& active = entry.second;
-      return active.host == host && (active.impairs || active.kind == FaultKind::kClog);
+  const raft::Configuration& group = watch_.configuration();
+  const auto majority = [this](const std::vector<raft::Member>& voters) {
+    const auto well = std::ranges::count_if(voters, [this](const raft::Member& voter) {
+      const size_t number = voter.node.value;
+      return number >= 1 && number <= cluster_.metadata().size() &&
+             is_well(*cluster_.metadata()[number - 1]);
     });
-    well += runs && !troubled ? 1 : 0;
-  }
-  return 2 * well > cluster_.metadata().size();
+    return voters.empty() || 2 * static_cast<size_t>(well) > voters.size();
+  };
+  return !group.empty() && majority(group.voters) && majority(group.outgoing);
 }
 
 void Injector::heal() {
@@ -192,7 +215,11 @@ bool Injector::within_budget(const Fault& fault, const Host& host) const {
         std::ranges::count(away, active.host) == 0)
       away.push_back(active.host);
   std::erase(away, &host);
-  const size_t allowed = metadata ? std::max<size_t>(1, (kin.size() - 1) / 2) : 2;
+  // An operator may have taken some out of the group, or be about to.
+  const bool for_good = !fault.duration && scenario_.operator_every > 0s;
+  const size_t voters = std::min(for_good ? GroupOperator::kVotersMin : kin.size(),
+                                 watch_.configuration().voters.size());
+  const size_t allowed = metadata ? std::max<size_t>(1, (std::max<size_t>(voters, 1) - 1) / 2) : 2;
   return away.size() + 1 <= allowed;
 }
 

@@ -31,6 +31,8 @@ class Injector {
   // Ends every fault under way; none comes any more but those of Scenario::lasting, which come now
   // and stay. All other machines have power and run.
   void heal();
+  // An operator asks for something, or was answered.
+  void note_by_hand();
   // Each time that the metadata servers were less or more well than before.
   const std::vector<Disturbance>& disturbances() const { return disturbances_; }
   // Adds how often each kind was injected, and how often it took effect.
@@ -46,9 +48,13 @@ class Injector {
   };
 
   void arm_or_inject(const Fault& fault);
-  void elected();
+  // `awaited` says for which time after what faults wait; they come that much later.
+  using Awaited = std::optional<Duration> Fault::*;
+  void release(Awaited awaited);
+  void reconfigured();
   void inject(const Fault& fault);
   void note_disturbance();
+  bool is_well(Host& host) const;
   bool majority_is_well() const;
   void inject_into(const Fault& fault, Host& host);
   std::vector<Host*> victims(const std::string& name);
@@ -71,10 +77,11 @@ class Injector {
 
   World& world_;
   Cluster& cluster_;
+  const RaftWatch& watch_;
   const Scenario& scenario_;
   Random random_;
   Host* damaged_;                    // the one chunk server whose durable bytes may suffer
-  std::vector<const Fault*> armed_;  // wait for an election
+  std::vector<const Fault*> armed_;  // wait for an election, or a change of the members
   Host* blank_ = nullptr;  // the one metadata server whose disk may be lost or spoiled, once it is
   std::map<uint64_t, Active> active_;
   std::map<std::pair<Host*, Host*>, int> blocks_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/env/nursery.h"
+#include "nodes/client/group_admin.h"
 #include "sim/run/cluster.h"
 #include "sim/world/host.h"
 #include "sim/world/world.h"
@@ -86,8 +87,15 @@ Task<> Load::run_lane(Env& env, nodes::Client& shared, size_t index, uint32_t la
 Task<> Load::checker_main(Env& env) {
   nodes::Client client(env, cluster_.client_options());
   User user(world_, env, client, record_);
+  nodes::GroupAdmin admin(env, cluster_.metadata_addresses(), cluster_.client_options().cluster);
+  std::vector<GroupOperator::Server> servers;
+  for (size_t i = 0; i < cluster_.metadata().size(); ++i)
+    servers.push_back({cluster_.metadata()[i]->name(), cluster_.metadata_addresses()[i]});
+  GroupOperator person(env, admin, std::move(servers), operator_counts_, operator_acts_);
   co_await nursery(env, [&](Nursery& children) {
     children.spawn(client.run());
+    children.spawn(admin.run());
+    children.spawn(operate(env, person));
     return checker_loop(env, client, user);
   });
 }
@@ -112,6 +120,18 @@ Task<> Load::checker_loop(Env& env, nodes::Client& client, User& user) {
   if (all_confirm && scenario_.cluster.deletion_grace <= kGraceAwaitedMax)
     co_await await_no_garbage(env, client);
   verified_ = true;
+}
+
+Task<> Load::operate(Env& env, GroupOperator& person) {
+  while (!set_up_) co_await env.sleep(kRetryPause);
+  if (scenario_.operator_every > 0s)
+    co_await person.work(scenario_.operator_every, &bringing_back_);
+  while (!bringing_back_) co_await env.sleep(kRetryPause);
+  std::vector<std::string> names;
+  for (Host* host : cluster_.metadata())
+    if (!cluster_.is_excused(*host) && !cluster_.is_given_up(*host)) names.push_back(host->name());
+  if (scenario_.operator_every > 0s) co_await person.bring_back(std::move(names));
+  brought_back_ = true;
 }
 
 // By turns a read and a change: each needs a leader, and the change a quorum's disks.

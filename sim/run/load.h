@@ -21,6 +21,7 @@
 #include "sim/check/durability.h"
 #include "sim/check/final_tree.h"
 #include "sim/check/history.h"
+#include "sim/run/group_operator.h"
 #include "sim/run/scenario.h"
 #include "sim/run/user.h"
 
@@ -44,6 +45,9 @@ class Load {
   void set_up();
   bool is_set_up() const { return set_up_; }
   void start_clients();
+  // The operator brings back every server that it took out of the group.
+  void bring_back() { bringing_back_ = true; }
+  bool brought_back() const { return brought_back_; }
   // Clients end after the operation they are in.
   void stop() { stopping_ = true; }
   bool clients_ended() const { return running_.empty(); }
@@ -54,6 +58,9 @@ class Load {
   // `told` hears of each operation, at the moment that a client is told it is done.
   void on_done(std::function<void(const Operation&)> told) { record_.on_done = std::move(told); }
   const Record& record() const { return record_; }
+  // Called before each act of the operator and when it was answered.
+  void on_operator(std::function<void()> acts) { operator_acts_ = std::move(acts); }
+  const OperatorCounts& operator_counts() const { return operator_counts_; }
   const FinalReads& final_reads() const { return final_reads_; }
   const FinalTree& final_tree() const { return final_tree_; }
 
@@ -69,6 +76,7 @@ class Load {
   Task<> checker_main(Env& env);
   Task<> checker_loop(Env& env, nodes::Client& client, User& user);
   Task<> probe(Env& env, User& user);
+  Task<> operate(Env& env, GroupOperator& person);
   Task<> try_everything(Env& env, User& user);
   Task<> insist(Env& env, User& user, Operation operation, Buffer bytes);
   Task<size_t> ask(Env& env, User& user, Act act, std::string path);
@@ -92,6 +100,10 @@ class Load {
   bool verifying_ = false;
   bool verified_ = false;
   uint64_t probes_ = 0;
+  bool bringing_back_ = false;
+  bool brought_back_ = false;
+  OperatorCounts operator_counts_;
+  std::function<void()> operator_acts_;
 };
 
 }  // namespace dogfs::sim

@@ -25,7 +25,9 @@ class RaftWatch::Listener final : public metadata::RaftObserver {
                                 .in_force = core.configuration()},
                                core.log());
     if (core.role() == raft::Role::kLeader) note_appended(core);
-    if (core.role() != raft::Role::kLeader || core.term() <= watch_.leader_term_) return;
+    if (core.role() != raft::Role::kLeader || core.term() < watch_.leader_term_) return;
+    note_configuration(core);
+    if (core.term() == watch_.leader_term_) return;
     watch_.leader_ = host_;
     watch_.leader_term_ = core.term();
     watch_.expiry_.elected(core.term(), watch_.world_.now());
@@ -48,6 +50,11 @@ class RaftWatch::Listener final : public metadata::RaftObserver {
             .role = core.role(),
             .state = core.hard_state(),
             .all_durable = core.persist_done() == core.persist_issued()};
+  }
+  void note_configuration(const raft::Core& core) {
+    if (watch_.configuration_ == core.configuration()) return;
+    watch_.configuration_ = core.configuration();
+    if (watch_.reconfigured_) watch_.reconfigured_();
   }
   void note_appended(const raft::Core& core) {
     const raft::Log& log = core.log();

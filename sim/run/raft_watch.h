@@ -36,6 +36,10 @@ class RaftWatch {
   const std::optional<std::string>& leader() const { return leader_; }
   // Called, from inside the server, when somebody is first seen to lead a term.
   void on_election(std::function<void()> elected) { elected_ = std::move(elected); }
+  // Called likewise, when the leader goes by another configuration than before.
+  void on_reconfiguration(std::function<void()> changed) { reconfigured_ = std::move(changed); }
+  // Who belongs to the group, as its leader goes by; empty before the first election.
+  const raft::Configuration& configuration() const { return configuration_; }
   // How far the state machine of the host's server got, in its present life.
   LogIndex applied(const std::string& host) const;
   LogIndex committed() const { return LogIndex(safety_.ledger().size()); }
@@ -61,7 +65,9 @@ class RaftWatch {
   std::map<std::string, Seen> hosts_;
   std::optional<std::string> leader_;
   Term leader_term_;
+  raft::Configuration configuration_;
   std::function<void()> elected_;
+  std::function<void()> reconfigured_;
   uint64_t recoveries_ = 0;
   uint64_t snapshots_restored_ = 0;
   uint64_t snapshots_received_ = 0;

@@ -42,6 +42,7 @@ class Run {
         load_(world_, cluster_, scenario_),
         injector_(world_, cluster_, watch_, scenario_) {
     load_.on_done([this](const Operation& operation) { census_.acknowledged(operation); });
+    load_.on_operator([this] { injector_.note_by_hand(); });
     if (options.trace) world_.trace().set_sink(options.trace_level, options.trace);
     NetworkOptions network;
     network.latency_max = scenario.cluster.latency_max;
@@ -100,6 +101,7 @@ class Run {
       return;
     }
     injector_.heal();
+    load_.bring_back();
     settle();
   }
 
@@ -119,8 +121,8 @@ class Run {
     load_.stop();
     if (!await(kLoadEndsWithin, "the last operations ended", [&] { return load_.clients_ended(); }))
       return;
-    if (!await(scenario_.expect.heals_within, "all servers run and have caught up",
-               [&] { return cluster_.caught_up(); }))
+    if (!await(scenario_.expect.heals_within, "all servers are members, run and have caught up",
+               [&] { return load_.brought_back() && cluster_.caught_up(); }))
       return;
     load_.verify();
     await(kVerifiedWithin, "every operation works, every file was read, no garbage is left",
@@ -231,6 +233,12 @@ class Run {
     tally["search_steps"] = searched_.steps;
     tally["search_undecided"] = searched_.undecided;
     tally["restarts_judged"] = watch_.persistence().restarts_judged();
+    tally["transfers"] = load_.operator_counts().transfers;
+    tally["members_added"] = load_.operator_counts().additions;
+    tally["members_removed"] = load_.operator_counts().removals;
+    tally["members_replaced"] = load_.operator_counts().replacements;
+    tally["operator_refused"] = load_.operator_counts().refused;
+    tally["operator_unknown"] = load_.operator_counts().unknown;
     tally["membership_changes"] = watch_.membership().changes();
     tally["sessions_expired"] = watch_.expiry().sessions_ended();
     tally["leases_expired"] = watch_.expiry().leases_ended();

@@ -35,6 +35,9 @@ std::string describe(const Fault& fault) {
   if (fault.amount > 0) text += fmt::format(" x{}", fault.amount);
   if (fault.after_election)
     text += fmt::format(" {}us after the next election", fault.after_election->count() / 1000);
+  if (fault.after_reconfiguration)
+    text += fmt::format(" {}us after the next change of the members",
+                        fault.after_reconfiguration->count() / 1000);
   if (fault.duration) text += fmt::format(" for {}ms", to_ms(*fault.duration));
   return text;
 }

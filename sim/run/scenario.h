@@ -93,6 +93,8 @@ struct Fault {
   std::optional<Duration> duration;  // absent: until the faults end
   // Waits, from `at` on, for the next metadata server to be elected, and then this long.
   std::optional<Duration> after_election;
+  // Likewise, for the next time that a leader appends a configuration.
+  std::optional<Duration> after_reconfiguration;
   bool exempt = false;  // from the budget: part of a sequence that is drawn as a whole
 };
 
@@ -110,7 +112,9 @@ struct Scenario {
   ClusterShape cluster;
   std::vector<Workload> workload;
   std::vector<Fault> faults;
-  std::vector<Fault> lasting;        // come when the others end, and stay: the rest must do without
+  std::vector<Fault> lasting;  // come when the others end, and stay: the rest must do without
+  // How often, about, an operator moves leadership or a member; 0: never.
+  Duration operator_every{};
   std::vector<std::string> catches;  // the planted bugs that it is meant to find
   Duration faults_until = 40s;       // then everything heals
   Duration until = 60s;              // at least

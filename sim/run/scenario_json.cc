@@ -144,6 +144,8 @@ Fault read_fault(const json& from) {
   read_number(from, "disk_operation", fault.amount);
   if (from.contains("after_election"))
     fault.after_election = duration_of(from.at("after_election"));
+  if (from.contains("after_reconfiguration"))
+    fault.after_reconfiguration = duration_of(from.at("after_reconfiguration"));
   if (from.contains("partition")) read_partition(from.at("partition"), fault);
   if (from.contains("disk")) read_disk(from.at("disk"), fault);
   if (from.contains("reset")) {
@@ -279,6 +281,7 @@ Result<Scenario> parse_scenario(std::string_view text, std::string_view name) {
     for (const json& fault : parsed.at("lasting")) scenario.lasting.push_back(read_fault(fault));
   if (parsed.contains("catches"))
     scenario.catches = parsed.at("catches").get<std::vector<std::string>>();
+  read_duration(parsed, "operator_every", scenario.operator_every);
   read_duration(parsed, "faults_until", scenario.faults_until);
   read_duration(parsed, "until", scenario.until);
   if (parsed.contains("expect")) scenario.expect = read_expectation(parsed.at("expect"));

@@ -42,6 +42,7 @@ static constexpr std::string_view kSchema = R"schema({
       "items": {"$ref": "#/definitions/fault"},
       "description": "a list of at most 1000 faults"
     },
+    "operator_every": {"$ref": "#/definitions/duration"},
     "lasting": {
       "type": "array",
       "maxItems": 32,
@@ -215,7 +216,8 @@ static constexpr std::string_view kSchema = R"schema({
             "kill": {"$ref": "#/definitions/node"},
             "for": {"$ref": "#/definitions/duration"},
             "disk_operation": {"$ref": "#/definitions/count"},
-            "after_election": {"$ref": "#/definitions/duration"}
+            "after_election": {"$ref": "#/definitions/duration"},
+            "after_reconfiguration": {"$ref": "#/definitions/duration"}
           }
         },
         {
@@ -227,7 +229,8 @@ static constexpr std::string_view kSchema = R"schema({
             "power_loss": {"$ref": "#/definitions/node"},
             "for": {"$ref": "#/definitions/duration"},
             "disk_operation": {"$ref": "#/definitions/count"},
-            "after_election": {"$ref": "#/definitions/duration"}
+            "after_election": {"$ref": "#/definitions/duration"},
+            "after_reconfiguration": {"$ref": "#/definitions/duration"}
           }
         },
         {
@@ -238,7 +241,8 @@ static constexpr std::string_view kSchema = R"schema({
             "at": {"$ref": "#/definitions/duration"},
             "pause": {"$ref": "#/definitions/node"},
             "for": {"$ref": "#/definitions/duration"},
-            "after_election": {"$ref": "#/definitions/duration"}
+            "after_election": {"$ref": "#/definitions/duration"},
+            "after_reconfiguration": {"$ref": "#/definitions/duration"}
           }
         },
         {
@@ -249,7 +253,8 @@ static constexpr std::string_view kSchema = R"schema({
             "at": {"$ref": "#/definitions/duration"},
             "partition": {"$ref": "#/definitions/partition"},
             "for": {"$ref": "#/definitions/duration"},
-            "after_election": {"$ref": "#/definitions/duration"}
+            "after_election": {"$ref": "#/definitions/duration"},
+            "after_reconfiguration": {"$ref": "#/definitions/duration"}
           }
         },
         {
@@ -279,7 +284,8 @@ static constexpr std::string_view kSchema = R"schema({
             "at": {"$ref": "#/definitions/duration"},
             "disk": {"$ref": "#/definitions/disk"},
             "for": {"$ref": "#/definitions/duration"},
-            "after_election": {"$ref": "#/definitions/duration"}
+            "after_election": {"$ref": "#/definitions/duration"},
+            "after_reconfiguration": {"$ref": "#/definitions/duration"}
           }
         },
         {

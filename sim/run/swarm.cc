@@ -20,7 +20,7 @@ Duration draw_duration(Random& random, Duration low, Duration high) {
 
 ClusterShape draw_cluster(Random random) {
   ClusterShape shape;
-  if (random.chance(1, 6)) shape.metadata = random.chance(1, 2) ? 1 : 5;
+  if (random.chance(1, 4)) shape.metadata = random.chance(1, 3) ? 1 : 5;
   const auto layout = random.below(8);
   if (layout == 0) {
     shape.policy = "rep-3";
@@ -259,6 +259,26 @@ void draw_sequence(Random random, Scenario& scenario) {
   }
 }
 
+// In half of the runs somebody moves leadership, and members where one can be spared: half of the
+// groups of three get a fourth server for that. Now and then a leader falls in the middle of it.
+void draw_operator(Random random, Scenario& scenario) {
+  if (scenario.cluster.metadata < 3 || !random.chance(1, 2)) return;
+  scenario.operator_every = draw_duration(random, 300ms, 4s);
+  if (scenario.cluster.metadata == 3 && random.chance(1, 2)) scenario.cluster.metadata = 4;
+  if (scenario.cluster.metadata == 3) return;
+  constexpr FaultKind kFalls[] = {FaultKind::kKill, FaultKind::kPowerLoss, FaultKind::kPause,
+                                  FaultKind::kPartition};
+  for (uint64_t i = random.below(8); i > 0; --i) {
+    const FaultKind kind = kFalls[random.below(std::size(kFalls))];
+    scenario.faults.push_back({.at = draw_duration(random, kFaultsFrom, kFaultsUntil - 3s),
+                               .kind = kind,
+                               .victim = "metadata:leader",
+                               .peer = {},
+                               .duration = draw_duration(random, 300ms, 3s),
+                               .after_reconfiguration = draw_duration(random, 0us, 4ms)});
+  }
+}
+
 // What stays broken in a third of the runs, and the rest must do without: one metadata server of
 // three or more, and the chunk server whose disk may suffer.
 void draw_lasting(Random random, Scenario& scenario) {
@@ -290,6 +310,7 @@ Scenario draw_scenario(uint64_t seed) {
   scenario.until = 60s;
   scenario.expect.operations_min = 300;
   scenario.cluster = draw_cluster(random.fork("cluster"));
+  draw_operator(random.fork("operator"), scenario);
   scenario.workload.push_back(draw_workload(random.fork("workload")));
   draw_sequence(random.fork("sequence"), scenario);
   draw_lasting(random.fork("lasting"), scenario);

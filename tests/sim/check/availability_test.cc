@@ -62,6 +62,17 @@ TEST_CASE("answers to others, and failures without an answer, count for nothing"
   CHECK_EQ(breaches({}, history), 1);
 }
 
+TEST_CASE("answers go on while an operator moves what it likes") {
+  const History silent = answered_every_second(20s, 34s);
+  const Disturbance by_hand{.when = Instant(27s), .by_hand = true};
+  CHECK_EQ(breaches({by_hand}, silent), 1);
+  // It is known from then on that too few are left of those that are well.
+  CHECK_EQ(breaches({{.when = Instant(21s), .well = false, .by_hand = true},
+                     {.when = Instant(30s), .by_hand = true}},
+                    silent),
+           0);
+}
+
 uint64_t replaced(const std::vector<Disturbance>& disturbances, std::vector<Instant> elections) {
   Violations violations;
   check_stability(disturbances, elections,
@@ -75,6 +86,7 @@ TEST_CASE("a leader is replaced after something happened to the servers, not out
   CHECK_EQ(replaced({{Instant(20s), true}}, {Instant(29s), Instant(35s)}), 2);
   CHECK_EQ(replaced({{Instant(20s), false}}, {Instant(29s)}), 0);
   CHECK_EQ(replaced({{Instant(20s), false}}, {Instant(61s)}), 0);
+  CHECK_EQ(replaced({{.when = Instant(20s), .by_hand = true}}, {Instant(21s)}), 0);
 }
 
 }  // namespace

@@ -41,6 +41,7 @@ constexpr std::string_view kWhole = R"({
     {"at": "13s", "reset": 7},
     {"at": "14s", "clock": {"node": "meta-2", "jump": "2m"}},
     {"at": "15s", "disk": {"node": "meta-3", "fault": "slow", "factor": 30}, "for": "2s"}],
+  "operator_every": "2s",
   "lasting": [{"kill": "meta-4"},
               {"partition": {"isolate": "metadata:follower", "direction": "in"}}],
   "faults_until": "40s", "until": "70s",
@@ -81,6 +82,7 @@ TEST_CASE("a scenario that says everything is read as it is meant") {
   CHECK_EQ(read->workload[0].depth, 4);
   CHECK_EQ(read->workload[0].names, 5);
   CHECK((read->catches == std::vector<std::string>{"M5", "M39"}));
+  CHECK(read->operator_every == 2s);
   REQUIRE_EQ(read->lasting.size(), 2);
   CHECK(read->lasting[0].kind == FaultKind::kKill);
   CHECK(read->lasting[1].direction == Direction::kIn);

@@ -52,6 +52,21 @@ TEST_CASE("every drawn scenario can be run, and over many all kinds of faults co
   CHECK(counts.size() > 20);
 }
 
+TEST_CASE("many drawn runs have an operator, and one that changes members can spare a server") {
+  int moving = 0, changing = 0, falls = 0;
+  for (uint64_t seed = 1; seed <= 300; ++seed) {
+    const Scenario scenario = draw_scenario(seed);
+    if (scenario.operator_every == 0s) continue;
+    CHECK(scenario.cluster.metadata >= 3);
+    ++moving;
+    changing += scenario.cluster.metadata > 3 ? 1 : 0;
+    for (const Fault& fault : scenario.faults) falls += fault.after_reconfiguration ? 1 : 0;
+  }
+  CHECK(moving > 100);
+  CHECK(changing > 60);
+  CHECK(falls > 100);
+}
+
 TEST_CASE("operations keep to their bounds and every kind with a weight comes") {
   const Workload load{
       .mix = {.put = 1, .get = 1, .stat = 1, .list = 1, .mkdir = 1, .rename = 1, .remove = 1},
