@@ -8,6 +8,14 @@
 #include "core/raft/quorum.h"
 
 namespace dogfs::raft {
+namespace {
+
+// So long may a leader lead whose disk does not move, in election timeouts: others commit without
+// it, but who lags needs the log and the snapshots on that disk. A disk that is only slow should
+// not move leadership about.
+constexpr uint64_t kHungDiskTimeouts = 4;
+
+}  // namespace
 
 void Core::become_leader() {
   Leader leader;
@@ -24,6 +32,9 @@ void Core::tick_leader() {
   if (now_ - election_timer_start_ >= options_.election_ticks) {
     election_timer_start_ = now_;
     if (!quorum_is_active() && !MUTANT("M16")) return become_follower(term(), Member());
+    const bool hung = !own_disk_moves() &&
+                      now_ - outstanding_.front().at >= kHungDiskTimeouts * options_.election_ticks;
+    if (hung) return become_follower(term(), Member());
     for (auto& [member, progress] : leading().followers) progress.active = false;
   }
   Leader& leader = leading();

@@ -68,6 +68,43 @@ TEST_CASE("thesis 6.2: a leader that hears nobody, for ever, gives way to one th
   for (uint64_t seed = 1; seed <= 10; ++seed) CHECK(replaced(seed));
 }
 
+// Delivers and persists until nothing moves but the disk that hangs.
+void settle_but(Cluster& cluster, NodeId hung) {
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (auto& [node, server] : cluster.servers()) {
+      if (node == hung || server.writing.empty()) continue;
+      cluster.persist(node);
+      moved = true;
+    }
+    for (; !cluster.network().empty(); moved = true) cluster.deliver(cluster.take(0));
+  }
+}
+
+// Its log and its snapshots are on that disk: it could bring nobody up to date.
+TEST_CASE("a leader whose disk hangs gives way, although it is heard and the others commit") {
+  Options options;
+  options.election_ticks = 5;
+  Cluster cluster(options, {.voters = 3}, 1);
+  for (uint64_t tick = 0; cluster.leader() == NodeId(); ++tick) {
+    REQUIRE(tick < 100);
+    for (const auto& [node, server] : cluster.servers()) cluster.step(node, Tick{});
+    cluster.settle();
+  }
+  const NodeId hung = cluster.leader();
+  for (uint64_t tick = 0; tick < 100; ++tick) {
+    for (const auto& [node, server] : cluster.servers()) {
+      if (server.core->role() == Role::kLeader)
+        cluster.step(node, Propose{{{ProposalId(tick), Buffer::copy("x")}}});
+      cluster.step(node, Tick{});
+    }
+    settle_but(cluster, hung);
+  }
+  CHECK_NE(cluster.leader(), hung);
+  CHECK(cluster.oracle().committed().value > 50);
+  CHECK(cluster.oracle().violations().empty());
+}
+
 #ifdef DOGFS_MUTANTS
 TEST_CASE(
     "without pre-vote and check-quorum a partition in one direction takes the progress away") {
