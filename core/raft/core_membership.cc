@@ -60,6 +60,7 @@ void Core::append_configuration(const Configuration& next) {
   leading().lease = {.revoked = leading().lease.revoked};  // other voters make other promises
   follow_configuration();
   send_appends();
+  finish_read_round();  // who left cannot answer it any more, and maybe nobody else has to
 }
 
 // Who leaves is told, once: if that arrives, it is quiet from then on. If not, pre-votes and the
