@@ -107,6 +107,9 @@ class Core {
   std::optional<Refusal> refusal_of(const Membership& wanted) const;
   // Whether this member answered within an election timeout; of nobody but a leader is it known.
   bool is_heard(const Member& member) const;
+  // Whether it is known to have said nothing for an election timeout: this member leads for longer
+  // than that and did not hear it. A new leader has no such knowledge of anybody.
+  bool is_silent(const Member& member) const;
   // Everything this member must not lose, as one request: a log that begins with it needs nothing
   // older. For the start of a fresh log segment; its number is that of the newest request issued.
   PersistRequest image() const;

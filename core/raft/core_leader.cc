@@ -21,6 +21,7 @@ void Core::become_leader() {
   Leader leader;
   leader.uncommitted_bytes = log_.bytes_between(log_.commit(), log_.last().index);
   leader.term_start = log_.last().index.next();
+  leader.since = now_;
   role_ = std::move(leader);
   election_timer_start_ = now_;
   follow_configuration();

@@ -55,6 +55,11 @@ bool Core::is_heard(const Member& member) const {
   return progress && progress->heard_at && now_ - *progress->heard_at < options_.election_ticks;
 }
 
+bool Core::is_silent(const Member& member) const {
+  const auto* leader = std::get_if<Leader>(&role_);
+  return leader && now_ - leader->since >= options_.election_ticks && !is_heard(member);
+}
+
 void Core::append_configuration(const Configuration& next) {
   append_own(EntryKind::kConfiguration, Buffer::take(encode_configuration(next)));
   leading().lease = {.revoked = leading().lease.revoked};  // other voters make other promises

@@ -61,6 +61,7 @@ struct Lease {
 struct Leader {
   std::map<Member, Progress> followers;  // everybody else in the configuration
   LogIndex term_start;                   // the no-op this term began with
+  uint64_t since = 0;                    // tick at which it was elected
   ReadQueue reads;
   Lease lease;
   Member transferee;  // nobody unless leadership is being handed over

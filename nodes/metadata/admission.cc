@@ -1,5 +1,7 @@
 #include "nodes/metadata/admission.h"
 
+#include <algorithm>
+
 #include "core/namespace/cluster_version.h"
 #include "core/proto/metadata.pb.h"
 #include "core/rpc/message_codec.h"
@@ -27,8 +29,14 @@ Task<> Admission::run() {
 }
 
 // A server that was removed knows a configuration; it is not blank, and does not come back by
-// itself.
-bool Admission::is_blank() const { return raft_.host().core().configuration().empty(); }
+// itself. One that only an uncommitted entry admitted is blank still: the leader that wrote it may
+// be gone and the entry with it, and the next leader knows of nobody here.
+bool Admission::is_blank() const {
+  const raft::Log& log = raft_.host().core().log();
+  if (log.configuration().empty()) return true;
+  return log.configuration_at(log.commit()).empty() &&
+         std::ranges::binary_search(log.configuration().learners, raft_.host().core().self());
+}
 
 // The map does not know where this server is, or which build it runs now.
 bool Admission::has_news() const {

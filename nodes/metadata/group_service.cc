@@ -65,6 +65,7 @@ Task<Result<rpc::Reply>> GroupService::join(rpc::Call call) {
   if (!group_.leading()) co_return redirect();
   // What this leader knows is whole only when an entry of its own term has committed.
   CO_TRY_VOID(co_await group_.host().read_barrier());
+  CO_TRY_VOID(may_join(member, request.admit()));
   CO_TRY_VOID(co_await record(request.self()));
   if (request.admit()) CO_TRY_VOID(co_await admit(member));
   proto::JoinGroupReply reply;
@@ -75,6 +76,15 @@ Task<Result<rpc::Reply>> GroupService::join(rpc::Call call) {
     row.set_address(peers_.address(other.node).to_string());
   }
   co_return answer(group_.host().applied(), reply);
+}
+
+// Before anything is written down: messages go where the cluster map says, so a server that is
+// refused, but whose address was recorded, would cut off the one whose id it has.
+Result<void> GroupService::may_join(const raft::Member& member, bool admit) const {
+  if (core().configuration().contains(member)) return {};
+  if (!admit) return fail(Code::kPrecondition, "{} is no member of the group", member);
+  const auto wanted = with_replacement(member);
+  return wanted ? Result<void>() : fail(wanted.error());
 }
 
 Task<Result<void>> GroupService::record(proto::GroupMember member) {
@@ -111,10 +121,10 @@ Result<raft::Membership> GroupService::with_replacement(const raft::Member& memb
   for (const auto* list : {&now.voters, &now.learners})
     for (const auto& old : *list)
       if (old.node == member.node) change.remove = old;
-  if (change.remove && core().is_heard(change.remove))
+  if (change.remove && !core().is_silent(change.remove))
     return fail(Code::kPrecondition,
-                "{} runs with data directory {:x}; stop it before it comes with {:x}, or give "
-                "this server another id",
+                "{} runs, or ran a moment ago, with data directory {:x}; stop it before it comes "
+                "with {:x}, or give this server another id",
                 name(member), change.remove.store.value, member.store.value);
   return raft::changed(now, change);
 }

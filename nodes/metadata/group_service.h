@@ -30,6 +30,7 @@ class GroupService {
   Task<Result<rpc::Reply>> transfer(rpc::Call call);
   Task<Result<rpc::Reply>> raise_version(rpc::Call call);
 
+  Result<void> may_join(const raft::Member& member, bool admit) const;
   // Records where the member is, unless the cluster map says so already.
   Task<Result<void>> record(proto::GroupMember member);
   Task<Result<void>> admit(raft::Member member);

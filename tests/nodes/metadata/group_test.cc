@@ -13,6 +13,7 @@
 #include "nodes/metadata/forced_recovery.h"
 #include "nodes/metadata/metadata_node.h"
 #include "sim/world/disk_image.h"
+#include "sim/world/fabric.h"
 #include "sim/world/host.h"
 #include "sim/world/world.h"
 
@@ -56,7 +57,8 @@ Task<> serve(Env& env, MetadataNodeOptions options) {
 struct Stage {
   using Script = Task<> (*)(Stage&);
 
-  explicit Stage(uint64_t seed = 1) : world(seed) {
+  explicit Stage(uint64_t seed = 1, metadata::RaftObserver* watches = nullptr)
+      : world(seed), observer(watches) {
     for (uint32_t number = 1; number <= kFirstServers; ++number) start(number);
   }
 
@@ -66,7 +68,8 @@ struct Stage {
     const bool known = std::ranges::any_of(
         world.hosts(), [&](const auto& host) { return host->name() == name_of(number); });
     sim::Host& host = known ? server(number) : world.add_host(name_of(number), {});
-    const auto options = options_of(number, !known && number <= kFirstServers);
+    auto options = options_of(number, !known && number <= kFirstServers);
+    options.raft.observer = observer;
     host.set_main([options](Env& env) { return serve(env, options); });
     host.boot();
   }
@@ -133,6 +136,7 @@ struct Stage {
   }
 
   sim::World world;
+  metadata::RaftObserver* observer;
   int plays = 0;
   Env* env = nullptr;
   std::optional<Client> client;
@@ -168,6 +172,87 @@ Task<> a_disk_is_lost(Stage& stage) {
 
 TEST_CASE("a server that lost its disk replaces its former self, and the group is whole again") {
   Stage().play(a_disk_is_lost);
+}
+
+// Another machine with a blank directory and the id of a server that runs.
+MetadataNodeOptions impostor_options(uint32_t number) {
+  MetadataNodeOptions options = options_of(number, false);
+  std::erase_if(options.raft.peers,
+                [&](const MetadataPeer& peer) { return peer.node == NodeId(number); });
+  options.listen = {"impostor", 7001};
+  return options;
+}
+
+Task<> an_id_is_given_twice(Stage& stage) {
+  co_await stage.settled({1, 2, 3});
+  sim::Host& impostor = stage.world.add_host("impostor", {});
+  impostor.set_main([](Env& env) { return serve(env, impostor_options(3)); });
+  impostor.boot();
+  for (uint32_t heir : {1, 2, 1, 2}) {  // a new leader has not heard everybody yet
+    co_await stage.env->sleep(5s);
+    CHECK((co_await stage.admin->transfer(name_of(heir), false)).has_value());
+  }
+  co_await stage.env->sleep(5s);
+  const GroupView view = co_await stage.settled({1, 2, 3});
+  CHECK_EQ(stage.store(view, 3), first_store(3));
+  // Only when that one is gone does it get the place.
+  stage.server(3).power_off();
+  co_await stage.replaced(3);
+}
+
+TEST_CASE("a blank server with the id of one that runs neither replaces it nor cuts it off") {
+  Stage().play(an_id_is_given_twice);
+}
+
+// Cuts the leader off from the other first members when it has written that the fourth joins.
+struct CutsOff final : metadata::RaftObserver {
+  void started(const raft::Core&) override {}
+  void stepped(const raft::Core& core) override {
+    const raft::Member self = core.self();
+    const bool names_fourth = std::ranges::any_of(
+        core.configuration().learners, [](const auto& m) { return m.node == NodeId(4); });
+    if (!leader && names_fourth && core.role() == raft::Role::kLeader) {
+      leader = self.node.value;
+      for (uint32_t n = 1; n <= kFirstServers; ++n) link(n, true);
+    }
+    if (self.node == NodeId(4)) fourth_knows = names_fourth;
+  }
+  void committed(GroupId, const raft::Member&, const raft::Entry&) override {}
+  void applied(GroupId, const raft::Member&, LogIndex, uint64_t) override {}
+  void link(uint32_t other, bool cut) {
+    if (other == leader) return;
+    sim::Host& a = world->host(name_of(leader));
+    sim::Host& b = world->host(name_of(other));
+    for (auto [from, to] : {std::pair(&a, &b), std::pair(&b, &a)})
+      cut ? world->fabric().block(*from, *to) : world->fabric().unblock(*from, *to);
+  }
+
+  sim::World* world = nullptr;
+  uint32_t leader = 0;  // that was cut off
+  bool fourth_knows = false;
+};
+
+Task<> an_admission_is_lost(Stage& stage) {
+  CutsOff& cuts = *static_cast<CutsOff*>(stage.observer);
+  co_await stage.settled({1, 2, 3});
+  stage.start(4);
+  while (!cuts.fourth_knows) co_await stage.env->sleep(1ms);
+  const uint32_t other = cuts.leader % kFirstServers + 1;
+  stage.server(cuts.leader).power_off();
+  stage.server(other).power_off();
+  co_await stage.env->sleep(10s);  // longer than it asks at a time
+  stage.start(other);
+  co_await stage.env->sleep(3s);  // they elect one who never heard of the fourth
+  for (uint32_t n = 1; n <= kFirstServers; ++n) cuts.link(n, false);
+  stage.start(cuts.leader);
+  co_await stage.settled({1, 2, 3, 4});
+}
+
+TEST_CASE("a server whose admission is lost with the leader that wrote it asks the next") {
+  CutsOff cuts;
+  Stage stage(1, &cuts);
+  cuts.world = &stage.world;
+  stage.play(an_admission_is_lost);
 }
 
 // All but the newest segment of the log, in its middle.
