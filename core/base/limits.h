@@ -109,14 +109,16 @@ inline constexpr size_t kRemoveStepMax = 1000;  // entries and blocks taken apar
 inline constexpr size_t kDeletionsPerEntry = 1000;
 inline constexpr size_t kTrashStepMax = 100;  // names dropped by one log entry
 inline constexpr uint64_t kTrashSecondsMax = 100 * 366 * 86'400ull;
-inline constexpr size_t kSharedPerEntry = 1000;        // blocks copied or joined by one log entry
-inline constexpr size_t kImportBytesMax = 256 * kKiB;  // rows brought in by one log entry
+inline constexpr size_t kSharedPerEntry = 1000;  // blocks copied or joined by one log entry
+// Rows brought in by one log entry; the one of a file with kFileBlocksMax blocks is among them.
+inline constexpr size_t kImportBytesMax = 960 * kKiB;
 inline constexpr size_t kImportRowsMax = 10'000;
 inline constexpr size_t kExportPieceBytes = 512 * kKiB;
 inline constexpr size_t kExportsMax = 4;         // frozen states held for readers
 inline constexpr size_t kJoinedFilesMax = 1000;  // of one concatenation
 inline constexpr size_t kDirectBlocksMax = 16;   // of a file removed without a background step
 static_assert(kDirectBlocksMax <= kRemoveStepMax);
+static_assert(kImportBytesMax < kProposalBytesMax);
 
 // Uploads to a chunk server, and the client's side of them.
 inline constexpr size_t kUploadWindowBytes = 4 * kMiB;      // of one shard, sent and not written
@@ -128,6 +130,9 @@ static_assert(kUploadWindowBytes <= kConnectionWindowMin);
 static_assert(kClientRequestsMax <= kSessionResultsMax / 2);
 
 // Cluster.
+// Node ids below are given by configuration (metadata servers need theirs before there is a cluster
+// to ask), ids from here on by the cluster.
+inline constexpr uint32_t kFirstAssignedNode = 1024;
 inline constexpr size_t kNodesMax = 4096;
 inline constexpr size_t kDeletionsPerHeartbeatMax = 256;
 inline constexpr size_t kMapDiffsMax = 256;  // ring of cluster map changes

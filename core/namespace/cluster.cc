@@ -13,9 +13,7 @@ using placement::Node;
 using placement::NodeKind;
 using placement::NodeState;
 
-// Ids below are given by configuration (metadata servers need theirs before there is a cluster to
-// ask), ids from here on by the cluster.
-constexpr uint32_t kFirstAssignedNode = 1024;
+using limits::kFirstAssignedNode;
 
 Node node_of(const RegisterNode& operation, NodeId id, NodeState state) {
   return {.id = id,
@@ -76,6 +74,10 @@ Response add_node(Tables& tables, const RegisterNode& operation, const Node* rep
     return fail(Code::kInvalid,
                 "node ids from {} on are given by the cluster; register without one",
                 kFirstAssignedNode);
+  }
+  if (tables.settings().importing && operation.kind == NodeKind::kChunk) {
+    return fail(Code::kUnavailable, "an import is under way, and may bring back {}; try later",
+                operation.name);
   }
   if (tables.map().nodes().size() >= limits::kNodesMax) {
     return fail(Code::kTooLarge, "the cluster knows {} nodes, it can take no more",

@@ -283,7 +283,8 @@ struct AdvanceTrash {
 // Bringing back an exported namespace, whole, into a new cluster that holds nothing. While it runs
 // nothing else of clients is done. Ids keep their meaning, so that the shards that lie on chunk
 // servers are found again: the cluster must have the id, and gets the settings, of the old one.
-// What is made afterwards has a higher incarnation, so that no id is ever used twice.
+// What is made afterwards has a higher incarnation, so that no id is ever used twice. No chunk
+// server may have joined. While an import runs this begins it again, for it was cut off.
 struct BeginImport {
   ClusterId cluster;
   Incarnation incarnation;  // of the old cluster

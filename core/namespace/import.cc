@@ -25,6 +25,26 @@ bool holds_nothing(const Counters& counters) {
          counters.blocks == 0 && counters.garbage_blocks == 0;
 }
 
+// A chunk server that joined has an id that the old cluster may have given, too.
+Result<> check_no_servers(const Tables& tables) {
+  for (const auto& [id, node] : tables.map().nodes()) {
+    if (node.kind != placement::NodeKind::kChunk) continue;
+    return fail(Code::kPrecondition,
+                "chunk server {} has joined already, as node {}, which the export may name: found "
+                "the cluster anew, and import before chunk servers join that are not of the export",
+                node.name, id);
+  }
+  return {};
+}
+
+uint64_t exported_rows(const Tables& tables) {
+  uint64_t count = 0;
+  for (auto at = tables.rows().seek(""); at.valid(); at.next()) {
+    if (is_exported(*key::parse(at.key()), at.value())) ++count;
+  }
+  return count;
+}
+
 Result<> check_asker(const EntryContext& entry) {
   if (entry.asker == nullptr) return {};
   return fail(Code::kDenied, "{} may not import", shown(entry.asker->user));
@@ -96,23 +116,28 @@ Result<> check_not_importing(const Tables& tables, const Operation& operation) {
           operation)) {
     return {};
   }
-  return fail(Code::kUnavailable, "an import is under way; try later");
+  return fail(Code::kUnavailable,
+              "an import is under way; try later. If it was cut off, run it again");
 }
 
 Response apply(Tables& tables, const EntryContext& entry, const BeginImport& operation) {
   TRY_VOID(check_asker(entry));
   SettingsRow row = tables.settings();
   ClusterSettings& settings = row.settings;
-  if (row.importing) return fail(Code::kPrecondition, "an import has begun already");
   if (settings.cluster != operation.cluster) {
     return fail(Code::kPrecondition,
                 "this is cluster {:016x}, the export is of {:016x}: its shards belong to that; "
                 "found a cluster with its id",
                 settings.cluster.value, operation.cluster.value);
   }
-  if (!holds_nothing(tables.counters())) {
-    return fail(Code::kPrecondition,
-                "the cluster holds files or directories; import into a new one");
+  // One that was cut off begins again: its rows are written over, and those of another export
+  // would be found at the end.
+  if (!row.importing) {
+    if (!holds_nothing(tables.counters())) {
+      return fail(Code::kPrecondition,
+                  "the cluster holds files or directories; import into a new one");
+    }
+    TRY_VOID(check_no_servers(tables));
   }
   TRY_VOID(check_sizes({.cluster = operation.cluster,
                         .policy = operation.policy,
@@ -166,8 +191,14 @@ Response apply(Tables& tables, const EntryContext& entry, const FinishImport& op
   TRY_VOID(check_importing(tables));
   SettingsRow settings = tables.settings();
   if (settings.imported != operation.rows) {
-    return fail(Code::kCorrupt, "{} rows were imported, not {}; begin again with a new cluster",
-                settings.imported, operation.rows);
+    return fail(Code::kCorrupt, "{} rows were imported, not {}; import again", settings.imported,
+                operation.rows);
+  }
+  if (const uint64_t rows = exported_rows(tables); rows != operation.rows) {
+    return fail(Code::kCorrupt,
+                "{} rows are here, {} were imported: some came twice, or are left of an import of "
+                "another export; found the cluster anew",
+                rows, operation.rows);
   }
   tables.finish_restore();
   if (const auto sound = check_invariants(tables); !sound) {

@@ -160,11 +160,61 @@ TEST_CASE("only a new cluster of the same id takes an import, and serves nothing
   other.incarnation = Incarnation(4095);
   CHECK_EQ(outcome(fresh.ask(other)), "too_large");
   REQUIRE_EQ(outcome(fresh.ask(all.settings)), "ok");
-  CHECK_EQ(outcome(fresh.ask(all.settings)), "precondition");
   CHECK_EQ(outcome(fresh.make_directory("/x")), "unavailable");
   CHECK_EQ(fresh.machine.answer(StatQuery{.path = "/"}).error().code, Code::kUnavailable);
   CHECK(fresh.machine.answer(StatusQuery{}).has_value());
-  CHECK(fresh.lead(ClusterFixture::server(9)).has_value());
+  CHECK_EQ(outcome(fresh.lead(ClusterFixture::server(9))), "unavailable");
+}
+
+TEST_CASE("an import that was cut off is done again, and mixes with no other export") {
+  ClusterFixture old;
+  fill(old);
+  const Export all = export_all(old.machine);
+  REQUIRE(fs_put_more(old));
+  const Export later = export_all(old.machine);
+  const auto begin = [](ClusterFixture& fs, const Export& first, size_t rows) {
+    REQUIRE_EQ(outcome(fs.ask(first.settings)), "ok");
+    for (size_t i = 0; i < rows; ++i) {
+      REQUIRE_EQ(outcome(fs.ask(ImportRows{.rows = {first.rows[i]}})), "ok");
+    }
+  };
+  for (size_t rows = 0; rows <= all.rows.size(); ++rows) {
+    CAPTURE(rows);
+    ClusterFixture fresh(0);
+    begin(fresh, all, rows);
+    import_all(fresh, all);
+    CHECK((fresh.machine.stat("/a/b/f") == old.machine.stat("/a/b/f")));
+  }
+  ClusterFixture mixed(0);
+  begin(mixed, later, later.rows.size());
+  begin(mixed, all, all.rows.size());
+  CHECK_EQ(outcome(mixed.ask(FinishImport{.rows = all.rows.size()})), "corrupt");
+}
+
+TEST_CASE("no import where a chunk server has an id already that the export may name") {
+  ClusterFixture old;
+  fill(old);
+  ClusterFixture fresh(1);
+  CHECK_EQ(outcome(fresh.ask(export_all(old.machine).settings)), "precondition");
+}
+
+TEST_CASE("the row of a file with the most blocks fits an import") {
+  FileRow row;
+  row.state = FileState::kPublished;
+  row.policy = *placement::Policy::parse("rs-4-2");
+  for (uint64_t i = 0; i < limits::kFileBlocksMax; ++i) {
+    row.extents.push_back(
+        {.file_offset = row.length(),
+         .length = limits::kBlockBytesDefault,
+         .block = compose_id<BlockId>(Slot(60'000), Incarnation(1), (uint64_t{1} << 27) + i)});
+  }
+  const FileHandle file{compose_id<InodeId>(Slot(60'000), Incarnation(1), 2),
+                        compose_id<InodeId>(Slot(60'000), Incarnation(1), 3)};
+  ClusterFixture old;
+  ClusterFixture fresh(0);
+  REQUIRE_EQ(outcome(fresh.ask(export_all(old.machine).settings)), "ok");
+  const ImportRows rows{.rows = {{key::file(file), encode(row)}}};
+  CHECK_EQ(outcome(fresh.ask(rows)), "ok");
 }
 
 ImportedRow& directory_of(std::vector<ImportedRow>& rows) {
