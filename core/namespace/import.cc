@@ -76,6 +76,18 @@ Result<> raise_incarnation(SettingsRow& row, Incarnation before, uint32_t next_n
   return {};
 }
 
+// What a key says beside its id must be what the rest of the code takes for granted.
+Result<> check_tail(const key::Parsed& parsed, const ImportedRow& row) {
+  if (parsed.tag == Tag::kDentry) return check_name(parsed.tail);
+  bool fits = true;
+  if (parsed.tag == Tag::kOutbox && key::outbox_kind_of(parsed.tail) == OutboxKind::kGarbage) {
+    fits = slot_of(BlockId(key::outbox_id_of(parsed.tail))) == slot_of(InodeId(parsed.id));
+  }
+  if (parsed.tag == Tag::kNode) fits = key::node(placement::decode_node(row.value)->id) == row.key;
+  if (fits) return {};
+  return fail(Code::kInvalid, "a row stands under the key of another");
+}
+
 Result<> check_row(const Tables& tables, const ImportedRow& row) {
   const auto parsed = key::parse(row.key);
   if (!parsed || !is_exported(*parsed, row.value)) {
@@ -85,6 +97,7 @@ Result<> check_row(const Tables& tables, const ImportedRow& row) {
   if (parsed->tag == Tag::kFile || parsed->tag == Tag::kReferrer) {
     TRY_VOID(check_id(tables, key::file_of(parsed->tail).value));
   }
+  TRY_VOID(check_tail(*parsed, row));
   return Tables::check(*parsed, row.value);
 }
 

@@ -249,6 +249,32 @@ TEST_CASE("rows that are damaged, foreign or missing are refused, and nothing is
              rows[0].key = key::block(compose_id<BlockId>(Slot(0), Incarnation(2), 1));
            }),
            "row invalid");
+  const auto replace = [](auto& rows, Tag tag, auto key_of) {
+    const auto row = std::ranges::find_if(rows, [&](const auto& r) {
+      const auto parsed = *key::parse(r.key);
+      return parsed.tag == tag &&
+             (tag != Tag::kOutbox || key::outbox_kind_of(parsed.tail) == OutboxKind::kGarbage);
+    });
+    REQUIRE(row != rows.end());
+    row->key = key_of(*key::parse(row->key));
+  };
+  for (const std::string& name : {std::string("a/b"), std::string("a\0b", 3), std::string("..")}) {
+    CHECK_EQ(ends([&](auto& rows) {
+               replace(rows, Tag::kDentry,
+                       [&](const auto& key) { return key::dentry(InodeId(key.id), name); });
+             }),
+             "row invalid");
+  }
+  CHECK_EQ(ends([&](auto& rows) {
+             replace(rows, Tag::kOutbox, [](const auto& key) {
+               return key::outbox(Slot(77), OutboxKind::kGarbage, key::outbox_id_of(key.tail));
+             });
+           }),
+           "row invalid");
+  CHECK_EQ(ends([&](auto& rows) {
+             replace(rows, Tag::kNode, [](const auto&) { return key::node(NodeId(2000)); });
+           }),
+           "row invalid");
   CHECK_EQ(ends([](auto& rows) {
              // One file less, one directory's row twice: as many rows, and no sound tree.
              for (auto& row : rows) {
