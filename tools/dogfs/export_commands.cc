@@ -20,9 +20,8 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kReadBytes = 1 << 20;
-constexpr size_t kLineBytesMax = 16 << 20;  // a file of the most blocks
-// Room for what carries the rows.
-constexpr size_t kBatchBytes = limits::kImportBytesMax / 2;
+constexpr size_t kLineBytesMax = 16 << 20;                   // a file of the most blocks
+constexpr size_t kBatchBytes = limits::kImportBytesMax / 8;  // one long row goes alone
 constexpr size_t kBatchRows = limits::kImportRowsMax / 2;
 
 struct Request {
@@ -130,7 +129,8 @@ Task<Result<void>> import_lines(Lines& lines, Importer& importer) {
     if (!line) co_return fail(Code::kInvalid, "the export is cut: its last line is missing");
     if (line->contains("end")) {
       CO_TRY_VOID(co_await importer.send());
-      if (line->value("rows", uint64_t{0}) == importer.count()) co_return Result<void>();
+      const auto rows = line->find("rows");
+      if (rows != line->end() && *rows == importer.count()) co_return Result<void>();
       co_return fail(Code::kInvalid, "the export is damaged: it has {} rows", importer.count());
     }
     auto row = row_from_json(*line);

@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <string>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -40,6 +41,17 @@ uint64_t number_of(const std::string& text) {
   const auto read = std::from_chars(text.data(), end, value, 16);
   if (read.ec != std::errc() || read.ptr != end) throw Malformed{text + " is no id"};
   return value;
+}
+
+// get<T>() alone would cut what does not fit.
+template <class T>
+T integer(const json& value) {
+  if (value.is_number_unsigned() && std::in_range<T>(value.get<uint64_t>())) return value.get<T>();
+  if (value.is_number_integer() && !value.is_number_unsigned() &&
+      std::in_range<T>(value.get<int64_t>()))
+    return value.get<T>();
+  throw Malformed{value.dump(-1, ' ', false, json::error_handler_t::replace) +
+                  " is no integer of this field"};
 }
 
 template <class Id>
@@ -90,7 +102,7 @@ placement::Policy policy_of(const json& value) {
 template <class T>
 std::optional<T> optional_at(const json& line, const char* key) {
   if (!line.contains(key)) return std::nullopt;
-  return line.at(key).get<T>();
+  return integer<T>(line.at(key));
 }
 
 // --- What inodes carry ---
@@ -111,7 +123,7 @@ InodeAttributes attributes_of(const json& line) {
   if (line.contains("owner")) out.owner = bytes_of(line.at("owner"));
   if (line.contains("group")) out.group = bytes_of(line.at("group"));
   out.mode = optional_at<uint16_t>(line, "mode");
-  if (line.contains("accessed")) out.accessed = WallTime{line.at("accessed").get<int64_t>()};
+  if (line.contains("accessed")) out.accessed = WallTime{integer<int64_t>(line.at("accessed"))};
   for (size_t kind = 1; kind < kLabelKinds.size(); ++kind) {
     const std::string name(kLabelKinds[kind]);
     if (!line.contains(name)) continue;
@@ -225,7 +237,7 @@ Result<json> server_line(std::string_view value) {
 ImportedRow directory_row(const json& line) {
   DirectoryRow row{.parent = id_at<InodeId>(line, "parent"),
                    .policy = {},
-                   .modified = {line.at("modified").get<int64_t>()},
+                   .modified = {integer<int64_t>(line.at("modified"))},
                    .quota = {.bytes = optional_at<uint64_t>(line, "quota_bytes"),
                              .entries = optional_at<uint64_t>(line, "quota_entries")},
                    .attributes = attributes_of(line)};
@@ -249,7 +261,7 @@ ImportedRow name_row(const json& line) {
 ImportedRow file_row(const json& line) {
   FileRow row{.state = name_of<FileState>(line.at("state"), kFileStates),
               .policy = policy_of(line.at("policy")),
-              .modified = {line.at("modified").get<int64_t>()},
+              .modified = {integer<int64_t>(line.at("modified"))},
               .client = ClientId(optional_at<uint64_t>(line, "client").value_or(0)),
               .epoch = Epoch(optional_at<uint64_t>(line, "epoch").value_or(0)),
               .extents = {},
@@ -258,26 +270,27 @@ ImportedRow file_row(const json& line) {
               .attributes = attributes_of(line)};
   for (const json& extent : line.value("extents", json::array()))
     row.extents.push_back({.file_offset = row.length(),
-                           .length = extent.at(0).get<uint64_t>(),
+                           .length = integer<uint64_t>(extent.at(0)),
                            .block = BlockId(number_of(extent.at(1).get<std::string>())),
-                           .block_offset = extent.at(2).get<uint64_t>()});
+                           .block_offset = integer<uint64_t>(extent.at(2))});
   if (!row.extents.empty() && !row.content.empty())
     throw Malformed{"a file has extents or content, not both"};
   return {key::file({id_at<InodeId>(line, "home"), id_at<InodeId>(line, "id")}), encode(row)};
 }
 
 ImportedRow block_row(const json& line) {
-  BlockRow row{.state = name_of<BlockState>(line.at("state"), kBlockStates),
-               .policy = policy_of(line.at("policy")),
-               .generation = Generation(line.at("generation").get<uint64_t>()),
-               .placement_version = PlacementVersion(line.at("placement_version").get<uint64_t>()),
-               .length = line.at("length").get<uint64_t>(),
-               .shared = line.value("shared", false),
-               .shards = {}};
+  BlockRow row{
+      .state = name_of<BlockState>(line.at("state"), kBlockStates),
+      .policy = policy_of(line.at("policy")),
+      .generation = Generation(integer<uint64_t>(line.at("generation"))),
+      .placement_version = PlacementVersion(integer<uint64_t>(line.at("placement_version"))),
+      .length = integer<uint64_t>(line.at("length")),
+      .shared = line.value("shared", false),
+      .shards = {}};
   for (const json& shard : line.at("shards")) {
-    ShardRow one{.node = NodeId(shard.at(0).get<uint32_t>())};
+    ShardRow one{.node = NodeId(integer<uint32_t>(shard.at(0)))};
     one.durable = shard.size() > 1;
-    if (one.durable) one.checksum = shard.at(1).get<uint32_t>();
+    if (one.durable) one.checksum = integer<uint32_t>(shard.at(1));
     row.shards.push_back(one);
   }
   if (row.shards.size() != row.policy.width())
@@ -293,25 +306,25 @@ ImportedRow referrer_row(const json& line) {
 
 ImportedRow pending_row(const json& line) {
   return {
-      key::outbox(Slot(line.at("slot").get<uint16_t>()),
+      key::outbox(Slot(integer<uint16_t>(line.at("slot"))),
                   name_of<OutboxKind>(line.at("what"), kPending), id_at<InodeId>(line, "id").value),
-      encode(OutboxRow{.since = LogIndex(line.at("since").get<uint64_t>()),
+      encode(OutboxRow{.since = LogIndex(integer<uint64_t>(line.at("since"))),
                        .home = id_at<InodeId>(line, "home")})};
 }
 
 ImportedRow server_row(const json& line) {
   placement::Node node;
-  node.id = NodeId(line.at("id").get<uint32_t>());
+  node.id = NodeId(integer<uint32_t>(line.at("id")));
   node.kind = placement::NodeKind::kChunk;
   node.name = bytes_of(line.at("name"));
   node.store = id_at<StoreId>(line, "store");
   node.address = bytes_of(line.at("address"));
   node.zone = bytes_of(line.at("zone"));
-  node.disks = line.at("disks").get<uint32_t>();
-  node.capacity_bytes = line.at("capacity_bytes").get<uint64_t>();
-  node.used_bytes = line.at("used_bytes").get<uint64_t>();
-  node.state = static_cast<placement::NodeState>(line.at("state").get<int>());
-  node.changed = MapVersion(line.at("changed").get<uint64_t>());
+  node.disks = integer<uint32_t>(line.at("disks"));
+  node.capacity_bytes = integer<uint64_t>(line.at("capacity_bytes"));
+  node.used_bytes = integer<uint64_t>(line.at("used_bytes"));
+  node.state = static_cast<placement::NodeState>(integer<uint8_t>(line.at("state")));
+  node.changed = MapVersion(integer<uint64_t>(line.at("changed")));
   return {key::node(node.id), placement::encode_node(node)};
 }
 
@@ -356,16 +369,16 @@ json export_header(const BeginImport& settings) {
 
 Result<BeginImport> read_export_header(const json& line) {
   return refusing([&] {
-    if (line.at("dogfs_export").get<int>() != kFormat) throw Malformed{"another format"};
+    if (integer<int>(line.at("dogfs_export")) != kFormat) throw Malformed{"another format"};
     return BeginImport{.cluster = id_at<ClusterId>(line, "cluster"),
-                       .incarnation = Incarnation(line.at("incarnation").get<uint16_t>()),
+                       .incarnation = Incarnation(integer<uint16_t>(line.at("incarnation"))),
                        .policy = policy_of(line.at("policy")),
-                       .block_bytes = line.at("block_bytes").get<uint64_t>(),
-                       .cell_bytes = line.at("cell_bytes").get<uint32_t>(),
-                       .inline_bytes = line.at("inline_bytes").get<uint32_t>(),
-                       .trash_seconds = line.at("trash_seconds").get<uint64_t>(),
-                       .trash_clock = line.at("trash_clock").get<uint64_t>(),
-                       .next_node = line.at("next_node").get<uint32_t>()};
+                       .block_bytes = integer<uint64_t>(line.at("block_bytes")),
+                       .cell_bytes = integer<uint32_t>(line.at("cell_bytes")),
+                       .inline_bytes = integer<uint32_t>(line.at("inline_bytes")),
+                       .trash_seconds = integer<uint64_t>(line.at("trash_seconds")),
+                       .trash_clock = integer<uint64_t>(line.at("trash_clock")),
+                       .next_node = integer<uint32_t>(line.at("next_node"))};
   });
 }
 
