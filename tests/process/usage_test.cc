@@ -1,5 +1,7 @@
 // What the program says when it was called wrongly, and no cluster is needed to know that.
 
+#include <filesystem>
+
 #include <nlohmann/json.hpp>
 
 #include "tests/process/program.h"
@@ -92,6 +94,21 @@ TEST_CASE("with --json an error is a line of JSON on standard output") {
     CHECK_EQ(error.at("exit_code"), 2);
     CHECK(error.at("message").get<std::string>().size() > 10);
   }
+}
+
+TEST_CASE("a server is not started under an id or address that cannot be") {
+  const TemporaryDirectory scratch;
+  const std::string data = scratch / "data";
+  const auto meta = [&](const std::string& id, const std::string& listen) {
+    return run(scratch, {"meta", "--bootstrap", "--id", id, "--listen", listen, "--data", data});
+  };
+  for (const char* id : {"0", "1024", "4294967295"}) CHECK_EQ(meta(id, "127.0.0.1:1").exit_code, 2);
+  for (const char* listen : {"0.0.0.0:7000", "127.0.0.1:0"}) {
+    const Outcome refused = meta("1", listen);
+    CHECK_EQ(refused.exit_code, 2);
+    CHECK(refused.err.find("--advertise") != std::string::npos);
+  }
+  CHECK_FALSE(std::filesystem::exists(data));
 }
 
 TEST_CASE("a damaged or foreign configuration is refused with its place") {

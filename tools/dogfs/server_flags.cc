@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "core/base/limits.h"
 #include "core/env/nursery.h"
 #include "core/proto/metadata.pb.h"
 #include "core/rpc/client.h"
@@ -33,9 +34,18 @@ Result<void> check(const ServerFlags& flags, bool metadata) {
     return fail(Code::kInvalid, "give --listen and --data, or --config");
   if (flags.bootstrap == !flags.join.empty())
     return fail(Code::kInvalid, "give {}--join", metadata ? "one of --bootstrap and " : "");
-  if (metadata && flags.id == 0) return fail(Code::kInvalid, "give --id, a number from 1 on");
+  if (metadata && (flags.id == 0 || flags.id >= limits::kFirstAssignedNode))
+    return fail(Code::kInvalid, "give --id, a number from 1 to {}", limits::kFirstAssignedNode - 1);
   if (!metadata && flags.name.empty()) return fail(Code::kInvalid, "give --name");
   return {};
+}
+
+// It is written down for all others, who would reach themselves.
+Result<void> check_reachable(const Address& advertise) {
+  const bool anywhere = advertise.host == "0.0.0.0" || advertise.host == "::";
+  if (!anywhere && advertise.port != 0) return {};
+  return fail(Code::kInvalid, "others cannot reach {}; give --advertise with this host's address",
+              advertise.to_string());
 }
 
 Result<void> make_directory(const std::string& path) {
@@ -95,6 +105,7 @@ Result<ServerConfig> config_of(const ServerFlags& flags, bool metadata) {
     TRY(advertise, Address::parse(flags.advertise));
     config.advertise = advertise;
   }
+  TRY_VOID(check_reachable(config.advertise));
   for (const auto& text : flags.join) {
     TRY(address, Address::parse(text));
     config.seeds.push_back(address);
