@@ -85,10 +85,12 @@ Task<Result<GroupView>> GroupAdmin::view() {
 }
 
 Task<Result<GroupMember>> GroupAdmin::server_at(Address address) {
-  CO_TRY(answer,
-         co_await rpc_.call<proto::MetadataStatusReply>(
-             address, rpc::Method::kMetadataStatus, proto::MetadataStatusRequest(), kStatusLimit));
-  const proto::MetadataStatusReply& reply = answer.message;
+  auto answer = co_await rpc_.call<proto::MetadataStatusReply>(
+      address, rpc::Method::kMetadataStatus, proto::MetadataStatusRequest(), kStatusLimit);
+  if (!answer && answer.error().is(Code::kUnsupported))
+    co_return fail(Code::kInvalid, "{} is no metadata server", address.to_string());
+  if (!answer) co_return fail(std::move(answer).error());
+  const proto::MetadataStatusReply& reply = answer->message;
   GroupMember member{.node = NodeId(reply.node()),
                      .store = StoreId(reply.store()),
                      .name = reply.name(),

@@ -139,7 +139,8 @@ void check_without_bytes_moved(const Cluster& cluster) {
   const std::string version = stat("/tiny").at("version");
   CHECK_EQ(cluster.put("/tiny", "new", {"--if-version", version}).exit_code, 0);
   CHECK_EQ(cluster.put("/tiny", "newer", {"--if-version", version}).exit_code, 4);
-  CHECK_EQ(cluster.put("/tiny", "newer", {"--if-version", "nonsense"}).exit_code, 2);
+  for (const char* text : {"nonsense", "", "-", "1-", "1-0x0"})
+    CHECK_EQ(cluster.put("/tiny", "newer", {"--if-version", text}).exit_code, 2);
   CHECK((cluster.get("/tiny") == "new"));
   CHECK_EQ(cluster.dogfs({"mkdir", "/copies"}).exit_code, 0);
   CHECK_EQ(cluster.dogfs({"cp", "/larger", "/copies/"}).exit_code, 0);

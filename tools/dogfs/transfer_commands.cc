@@ -25,12 +25,14 @@ struct Transfer {
   std::string path;
   std::string policy;
   bool no_overwrite = false;
-  std::string if_version;
+  std::optional<std::string> if_version;  // "" is a mistake, not a wish for none
 };
 
 // As `stat` shows it: the file's id, a dash, and how often it was changed.
-Result<std::optional<metadata::FileVersion>> parse_version(const std::string& text) {
-  if (text.empty()) return std::nullopt;
+Result<std::optional<metadata::FileVersion>> parse_version(
+    const std::optional<std::string>& given) {
+  if (!given) return std::nullopt;
+  const std::string& text = *given;
   const size_t dash = text.find('-');
   metadata::FileVersion version;
   const char* const end = text.data() + text.size();
@@ -41,7 +43,7 @@ Result<std::optional<metadata::FileVersion>> parse_version(const std::string& te
   const bool good = file.ec == std::errc() && file.ptr == middle && changes.ec == std::errc() &&
                     changes.ptr == end;
   if (good) return version;
-  return fail(Code::kInvalid, "{} is no version; `dogfs stat` shows that of a file", text);
+  return fail(Code::kInvalid, "'{}' is no version; `dogfs stat` shows that of a file", text);
 }
 
 Task<Result<void>> put(Env& env, nodes::Client& client, Output& output, Transfer transfer) {
@@ -119,8 +121,12 @@ void add_transfer_commands(CLI::App& app, Output& output) {
   add_policy_option(*store.app, store.transfer->policy, "How its bytes become shards");
   store.app->add_flag("--no-overwrite", store.transfer->no_overwrite,
                       "Refuse when there is a file");
-  store.app->add_option("--if-version", store.transfer->if_version,
-                        "Refuse unless the file there has this version, by stat");
+  store.app
+      ->add_option_function<std::string>(
+          "--if-version",
+          [transfer = store.transfer](const std::string& text) { transfer->if_version = text; },
+          "Refuse unless the file there has this version, by stat")
+      ->excludes("--no-overwrite");
 
   const Command fetch = add(app, output, "get", "Read a file into a local one", get);
   fetch.app->add_option("PATH", fetch.transfer->path)->required();
