@@ -112,7 +112,9 @@ Task<Result<RaftServer::Found>> RaftServer::read_back_log(Env& env, RaftServerOp
     found.store = options.bootstrap->store;
   raft::Replay replay;
   // Only the root group exists so far; a record of another one means that this build is too old.
-  const auto add = [&replay](const wal::Record& logged) -> Result<void> {
+  bool empty = true;
+  const auto add = [&](const wal::Record& logged) -> Result<void> {
+    empty = false;
     TRY(record, raft::decode_record(logged.payload.view()));
     if (record.group != kRootGroup)
       return fail(Code::kUnsupported, "the log has records of group {}", record.group);
@@ -122,6 +124,11 @@ Task<Result<RaftServer::Found>> RaftServer::read_back_log(Env& env, RaftServerOp
       .directory = kWalDirectory, .cluster = options.cluster, .store = found.store};
   CO_TRY(opened, co_await wal::Wal::open(env, log, add));
   found.wal = std::move(opened);
+  // It may have voted and acknowledged under this id, and all of it is gone. Or it had not come to
+  // that yet, and loses nothing by another id.
+  if (store && empty)
+    co_return fail(Code::kCorrupt, "{}/ holds no record, and whether it ever did is not known",
+                   kWalDirectory);
   if (found.blank && options.bootstrap && replay.state().snapshot.configuration.empty()) {
     CO_TRY(birth, first_configuration(*options.bootstrap));
     CO_TRY_VOID(replay.add(birth));

@@ -288,6 +288,24 @@ TEST_CASE(
   Stage().play(a_log_is_damaged);
 }
 
+Task<> a_log_is_gone(Stage& stage) {
+  co_await stage.settled({1, 2, 3});
+  co_await stage.must_work("/before");
+  sim::Host& host = stage.server(2);
+  host.crash();
+  for (const std::string& path : host.disk_image().files()) {
+    if (path.starts_with("wal/")) CHECK(host.disk_image().remove(path).has_value());
+  }
+  stage.start(2);
+  co_await stage.replaced(2);
+  stage.server(3).power_off();
+  co_await stage.must_work("/after");
+}
+
+TEST_CASE("a server whose log is gone, but not its identity, comes back under a new store id") {
+  Stage().play(a_log_is_gone);
+}
+
 // The server is killed at the n-th event of its start on a damaged log; then started again.
 Task<> heal_after_kill(Stage& stage) {
   co_await stage.replaced(2);
