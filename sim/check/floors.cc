@@ -14,6 +14,7 @@ const std::vector<Floor>& floors() {
       {"search_operations", 400'000},
       {"availability_judged_s", 6'000},
       {"restarts_judged", 2'000},
+      {"membership_changes", 200},
       {"invariants_checked", 5'000},
       {"sessions_expired", 130},
       {"leases_expired", 10},

@@ -42,6 +42,11 @@ void RaftMembership::check_appended(const Seen& seen, const raft::Log& log, LogI
     violations_.add(Oracle::kQuorumIntersection,
                     "{} changes the members at {}, and committed nothing in term {} yet",
                     seen.member, index, seen.term);
+  for (LogIndex i = index.prev(); i > commit; i = i.prev())
+    if (log.at(i) != nullptr && log.at(i)->kind == raft::EntryKind::kConfiguration)
+      violations_.add(Oracle::kQuorumIntersection,
+                      "{} changes the members at {}, and did not commit the change at {} yet",
+                      seen.member, index, i);
   const raft::Configuration& earlier = log.configuration_at(index.prev());
   if (!may_follow(earlier, log.configuration_at(index)))
     violations_.add(Oracle::kQuorumIntersection,

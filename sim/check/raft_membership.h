@@ -9,7 +9,7 @@
 //     and is left before the next; without one, voters stay.
 //
 // The other oracles see what comes of a breach, when chance completes it; this one sees the breach.
-// Pure; a step costs only what it appended.
+// Pure; a step costs only what it appended, and a change what is not committed.
 
 #include <map>
 

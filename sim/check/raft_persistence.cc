@@ -51,17 +51,17 @@ void RaftPersistence::check_life(const Seen& seen, const raft::Log& log, const L
                     seen.member, seen.state.term, before.last, log.last().index);
 }
 
-// What is being overwritten, or replaced by a snapshot, may still be there after a crash, or not:
-// it counts no more.
+// Entries are confirmed one by one, whatever else is under way; what is being overwritten, or
+// replaced by a snapshot, may still be there after a crash, or not: it counts no more.
 void RaftPersistence::confirm(const Seen& seen, const raft::Log& log) {
   Confirmed& confirmed = confirmed_[seen.member];
   const LogIndex durable = log.durable();
   const auto term = log.term_at(durable);
-  if (durable < confirmed.last.index)
-    confirmed.last = term ? raft::LogPosition{durable, *term} : raft::LogPosition();
-  if (!seen.all_durable) return;
-  confirmed.state = seen.state;
-  if (term) confirmed.last = {durable, *term};
+  if (term)
+    confirmed.last = {durable, *term};
+  else if (durable < confirmed.last.index)
+    confirmed.last = raft::LogPosition();
+  if (seen.all_durable) confirmed.state = seen.state;
 }
 
 }  // namespace dogfs::sim

@@ -67,6 +67,19 @@ TEST_CASE("a change before an entry of the own term is committed is seen") {
   CHECK_EQ(watched.breaches(), 1);
 }
 
+TEST_CASE("a change before the one before it is committed is seen") {
+  Watched watched;
+  watched.append(1);
+  watched.log.commit_to(LogIndex(1));
+  watched.step(1);
+  watched.change(1, of({2, 3, 4}, {1, 2, 3}));
+  watched.step(1);
+  watched.append(1);
+  watched.change(1, of({2, 3, 4}));
+  watched.step(1);
+  CHECK_EQ(watched.breaches(), 1);
+}
+
 TEST_CASE("a configuration that is not yet in force, though it was appended, is seen") {
   Watched watched;
   watched.append(1);
@@ -93,6 +106,7 @@ TEST_CASE("voters that change without a joint configuration, or out of a joint o
   watched.step(1);
   watched.change(1, of({2, 3, 4}, {1, 2, 3}));
   watched.step(1);
+  watched.log.commit_to(LogIndex(2));
   watched.change(1, of({3, 4, 5}, {2, 3, 4}));
   watched.step(1);
   CHECK_EQ(watched.breaches(), 1);

@@ -99,9 +99,23 @@ TEST_CASE("what a disk had confirmed is missing after a restart") {
 TEST_CASE("what no disk had confirmed may be gone after a restart") {
   Watched watched;
   watched.step({.term = 1, .vote = 1}, log_of({1}));
-  watched.step({.term = 2, .vote = 2, .all_durable = false}, log_of({1, 1}));
+  raft::Log log = log_of({1});
+  log.append({LogIndex(2), Term(1), raft::EntryKind::kNoop, Buffer()});
+  watched.step({.term = 2, .vote = 2, .all_durable = false}, log);
   watched.restart({.term = 1, .vote = 1}, log_of({1}));
   CHECK_EQ(watched.breaches(), 0);
+}
+
+TEST_CASE("an entry that a disk had confirmed counts, though more was under way") {
+  Watched watched;
+  raft::Log log = log_of({1, 1});
+  log.append({LogIndex(3), Term(1), raft::EntryKind::kNoop, Buffer()});
+  watched.step({.term = 1, .all_durable = false}, log);
+  watched.restart({}, log_of({1, 1}));
+  CHECK_EQ(watched.breaches(), 0);
+  watched.step({.term = 1, .all_durable = false}, log);
+  watched.restart({}, log_of({1}));
+  CHECK_EQ(watched.breaches(), 1);
 }
 
 TEST_CASE("entries that were being overwritten may be there after a restart or not") {
