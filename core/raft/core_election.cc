@@ -29,8 +29,11 @@ Verdict verdict(const Configuration& configuration, const Votes& votes) {
 // new store id: neither may decide an election.
 bool Core::may_vote() const { return MUTANT("M43") || configuration().contains(options_.self); }
 
+// Also whom a change removes that is not known to be committed: its log may be the longest, and
+// then nobody else can lead until the others have got the change from it (thesis 4.2.2).
 bool Core::may_campaign() const {
-  return campaign_allowed_ && configuration().is_voter(options_.self);
+  const bool before = log_.configuration_at(log_.commit()).is_voter(options_.self);
+  return campaign_allowed_ && (before || configuration().is_voter(options_.self));
 }
 
 bool Core::hears_leader() const {
