@@ -15,7 +15,11 @@ namespace {
 
 Result<FileRow> upload(const Tables& tables, FileHandle file, Epoch epoch) {
   auto row = tables.file(file);
-  if (!row) return fail(Code::kNotFound, "there is no upload {}: it was abandoned", file.file);
+  if (!row) {
+    // Not kNotFound: that would say that the directory of the path is gone.
+    return fail(Code::kPrecondition, "the lease of upload {} has ended, or it was abandoned",
+                file.file);
+  }
   if (row->state != FileState::kUpload) {
     return fail(Code::kPrecondition, "upload {} is finished already", file.file);
   }
