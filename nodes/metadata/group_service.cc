@@ -89,9 +89,12 @@ Result<void> GroupService::may_join(const raft::Member& member, bool admit) cons
 
 Task<Result<void>> GroupService::record(proto::GroupMember member) {
   const placement::Node* known = group_.state().cluster_map().find(NodeId(member.node()));
-  if (known != nullptr && known->store.value == member.store() &&
-      known->address == member.address() && known->name == member.name() &&
-      known->newest_version == member.newest_version())
+  const bool same_server = known != nullptr && known->store.value == member.store();
+  // An operator does not say which build runs there.
+  const uint32_t version =
+      member.newest_version() == 0 && same_server ? known->newest_version : member.newest_version();
+  if (same_server && known->address == member.address() && known->name == member.name() &&
+      known->newest_version == version)
     co_return Result<void>();
   metadata::RegisterNode node;
   node.node = NodeId(member.node());
@@ -99,7 +102,7 @@ Task<Result<void>> GroupService::record(proto::GroupMember member) {
   node.name = member.name();
   node.store = StoreId(member.store());
   node.address = member.address();
-  node.newest_version = member.newest_version();
+  node.newest_version = version;
   CO_TRY_VOID(co_await group_.propose(std::move(node)));
   co_return Result<void>();
 }
