@@ -69,9 +69,13 @@ std::vector<pid_t> Cluster::pids() const {
 }
 
 std::string Cluster::leader() const {
-  const Outcome status = control({"status", "--json"});
-  for (const auto& line : status.lines())
-    if (line.value("role", "") == "leader") return line.at("name");
+  Outcome status;
+  // On a busy machine an election may be under way.
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    status = control({"status", "--json"});
+    for (const auto& line : status.lines())
+      if (line.value("role", "") == "leader") return line.at("name");
+  }
   FAIL("no metadata server leads: ", status.out);
   return "";
 }
