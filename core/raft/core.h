@@ -178,6 +178,7 @@ class Core {
   void tick_leader();
   bool quorum_is_active();
   bool own_disk_moves() const;
+  bool own_disk_hangs() const;  // for so long that others should lead
   std::optional<Refusal> refusal_of(const Proposal& proposal) const;
   void append_own(EntryKind kind, Buffer payload);
   void send_appends();

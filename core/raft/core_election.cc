@@ -31,7 +31,10 @@ bool Core::may_vote() const { return MUTANT("M43") || configuration().contains(o
 
 // Also whom a change removes that is not known to be committed: its log may be the longest, and
 // then nobody else can lead until the others have got the change from it (thesis 4.2.2).
+// Not one whose disk hangs: it never has its own vote, and with each new term it takes from the
+// others what they had begun.
 bool Core::may_campaign() const {
+  if (own_disk_hangs()) return false;
   const bool before = log_.configuration_at(log_.commit()).is_voter(options_.self);
   return campaign_allowed_ && (before || configuration().is_voter(options_.self));
 }

@@ -33,9 +33,7 @@ void Core::tick_leader() {
   if (now_ - election_timer_start_ >= options_.election_ticks) {
     election_timer_start_ = now_;
     if (!quorum_is_active() && !MUTANT("M16")) return become_follower(term(), Member());
-    const bool hung = !own_disk_moves() &&
-                      now_ - outstanding_.front().at >= kHungDiskTimeouts * options_.election_ticks;
-    if (hung) return become_follower(term(), Member());
+    if (own_disk_hangs()) return become_follower(term(), Member());
     for (auto& [member, progress] : leading().followers) progress.active = false;
   }
   Leader& leader = leading();
@@ -64,6 +62,11 @@ bool Core::quorum_is_active() {
 bool Core::own_disk_moves() const {
   if (MUTANT("M30")) return true;
   return outstanding_.empty() || now_ - outstanding_.front().at < options_.election_ticks;
+}
+
+bool Core::own_disk_hangs() const {
+  return !own_disk_moves() &&
+         now_ - outstanding_.front().at >= kHungDiskTimeouts * options_.election_ticks;
 }
 
 const Progress* Core::progress_of(const Member& member) const {

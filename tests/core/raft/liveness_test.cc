@@ -105,6 +105,37 @@ TEST_CASE("a leader whose disk hangs gives way, although it is heard and the oth
   CHECK(cluster.oracle().violations().empty());
 }
 
+// It would never have its own vote, and each of its terms would end another's election.
+TEST_CASE("a server whose disk hangs asks for no votes until the disk moves again") {
+  Options options;
+  options.election_ticks = 5;
+  Cluster cluster(options, {.voters = 3}, 1);
+  while (cluster.leader() == NodeId()) {
+    for (const auto& [node, server] : cluster.servers()) cluster.step(node, Tick{});
+    cluster.settle();
+  }
+  // An entry reaches the other two, whose logs are the longest then, and one disk. Then the leader
+  // is gone.
+  const NodeId gone = cluster.leader();
+  const NodeId hung(gone.value % 3 + 1), well(hung.value % 3 + 1);
+  cluster.step(gone, Propose{{{ProposalId(1), Buffer::copy("x")}}});
+  settle_but(cluster, hung);
+  REQUIRE_FALSE(cluster.server(hung).writing.empty());
+  cluster.crash(gone);
+  for (int tick = 0; tick < 100; ++tick) {
+    for (const NodeId node : {hung, well}) cluster.step(node, Tick{});
+    settle_but(cluster, hung);
+    if (tick > 40) CHECK_EQ(cluster.core(hung)->role(), Role::kFollower);
+  }
+  // With its disk it makes the quorum whole.
+  for (int tick = 0; tick < 100 && !cluster.core(well)->leader(); ++tick) {
+    for (const NodeId node : {hung, well}) cluster.step(node, Tick{});
+    cluster.settle();
+  }
+  CHECK(cluster.core(well)->leader());
+  CHECK(cluster.oracle().violations().empty());
+}
+
 #ifdef DOGFS_MUTANTS
 TEST_CASE(
     "without pre-vote and check-quorum a partition in one direction takes the progress away") {
