@@ -6,7 +6,13 @@
 namespace dogfs::nodes {
 
 Result<void> MetadataGroup::check_version(const metadata::Command& command) const {
-  return metadata::check_version(command, state().settings().cluster_version);
+  auto allowed = metadata::check_version(command, state().settings().cluster_version);
+  // Who has just been elected may have applied too little to know the version.
+  const auto last = host_.core().log().term_at(host_.applied());
+  if (!allowed && last != term())
+    return fail(Code::kUnavailable,
+                "the leader is new and does not know the cluster's version yet");
+  return allowed;
 }
 
 Task<Result<Committed>> MetadataGroup::execute(metadata::Command command) {
