@@ -131,9 +131,9 @@ Result<> TreeModel::publish(std::string_view path, const Published& file) {
   const auto there = children.find(name);
   if (there != children.end() && there->second.is_directory)
     return fail(Code::kExists, "{} is a directory", path);
+  if (there != children.end() && file.if_absent) return fail(Code::kExists, "{}", path);
   if (file.directory && *file.directory != parent->number)
     return fail(Code::kPrecondition, "the directory of {} is another one", path);
-  if (there != children.end() && file.if_absent) return fail(Code::kExists, "{}", path);
   Entry entry;
   entry.is_directory = false;
   entry.length = file.length;

@@ -87,7 +87,8 @@ Task<> GroupOperator::make(Change change) {
   }
 }
 
-// A newcomer that does not answer holds up all others: it is taken back first.
+// A newcomer that cannot catch up (it is down, or its disk hangs) holds up all others: it is taken
+// back first.
 Task<> GroupOperator::bring_back(std::vector<std::string> names) {
   for (;; co_await env_.sleep(kLookAgain)) {
     const auto view = co_await admin_.view();
@@ -96,11 +97,11 @@ Task<> GroupOperator::bring_back(std::vector<std::string> names) {
     const auto missing = std::ranges::find_if(
         servers_, [&](const Server& s) { return has(names, s.name) && !has(voters, s.name); });
     if (missing == servers_.end()) co_return;
-    const auto silent = std::ranges::find_if(view->members, [&](const nodes::GroupMember& member) {
-      return member.part == "joining" && !member.heard && !has(names, member.name);
+    const auto broken = std::ranges::find_if(view->members, [&](const nodes::GroupMember& member) {
+      return member.part == "joining" && !has(names, member.name);
     });
-    if (silent != view->members.end()) {
-      co_await make({.remove = silent->name});
+    if (broken != view->members.end()) {
+      co_await make({.remove = broken->name});
     } else if (!has(of_part(*view, "joining"), missing->name)) {
       co_await make({.add = &*missing});
     }

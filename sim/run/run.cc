@@ -115,7 +115,7 @@ class Run {
     const auto enough = [&] { return load_.record().done >= scenario_.expect.operations_min; };
     const Duration rest = scenario_.until - world_.now().time_since_epoch();
     if (!advance_to(Instant(scenario_.until)) ||
-        !await(std::max(rest, scenario_.expect.heals_within), "enough operations were done",
+        !await(std::max(rest, 2 * scenario_.expect.heals_within), "enough operations were done",
                enough))
       return;
     load_.stop();
