@@ -3,20 +3,15 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
-#include <memory>
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <fmt/chrono.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
-#include "nodes/client/client.h"
-#include "tools/dogfs/client_session.h"
-#include "tools/dogfs/cluster_target.h"
+#include "tools/dogfs/client_command.h"
 #include "tools/dogfs/destination.h"
 #include "tools/dogfs/inode_commands.h"
-#include "tools/dogfs/output.h"
 #include "tools/dogfs/policy_option.h"
 
 namespace dogfs::tool {
@@ -173,52 +168,37 @@ Task<Result<void>> remove(nodes::Client& client, Output& output, Request request
   co_return Result<void>();
 }
 
-using Perform = Task<Result<void>> (*)(nodes::Client&, Output&, Request);
-
-struct Command {
-  CLI::App* app;
-  std::shared_ptr<Request> request;
-};
-
-Command add(CLI::App& app, Output& output, const std::string& name, const std::string& what,
-            Perform perform) {
-  Command command{app.add_subcommand(name, what), std::make_shared<Request>()};
-  output.add_json_option(*command.app);
-  add_cluster_option(*command.app, command.request->cluster);
-  command.app->callback([&output, request = command.request, perform] {
-    run_command(output, request->cluster,
-                [&](Env&, nodes::Client& client) { return perform(client, output, *request); });
-  });
-  return command;
-}
+using Command = ClientCommand<Request>;
 
 }  // namespace
 
 void add_file_commands(CLI::App& app, Output& output) {
   add_transfer_commands(app, output);
 
-  const Command ls = add(app, output, "ls", "List a directory", list);
+  const Command ls = add_client_command(app, output, "ls", "List a directory", list);
   ls.app->add_option("PATH", ls.request->path, "What to list")->default_val("/");
   ls.app->add_flag("-l,--long", ls.request->detailed, "With length, policy and time");
 
-  const Command stat = add(app, output, "stat", "Show what is known of a file or directory", show);
+  const Command stat =
+      add_client_command(app, output, "stat", "Show what is known of a file or directory", show);
   stat.app->add_option("PATH", stat.request->path)->required();
 
-  const Command mkdir = add(app, output, "mkdir", "Make a directory", make_directory);
+  const Command mkdir =
+      add_client_command(app, output, "mkdir", "Make a directory", make_directory);
   mkdir.app->add_option("PATH", mkdir.request->path)->required();
   mkdir.app->add_flag("-p,--parents", mkdir.request->parents,
                       "Also those above; one that is there is no error");
   add_policy_option(*mkdir.app, mkdir.request->policy, "Policy of new files in it");
 
-  const Command mv = add(app, output, "mv", "Rename a file or directory", move);
+  const Command mv = add_client_command(app, output, "mv", "Rename a file or directory", move);
   mv.app->add_option("FROM", mv.request->path)->required();
   mv.app
       ->add_option("TO", mv.request->to,
                    "Its new path; a file there is replaced. With a slash at its end: the directory")
       ->required();
 
-  const Command cp =
-      add(app, output, "cp", "Copy a file within the cluster, without moving its bytes", copy);
+  const Command cp = add_client_command(
+      app, output, "cp", "Copy a file within the cluster, without moving its bytes", copy);
   cp.app->add_option("FROM", cp.request->path)->required();
   cp.app
       ->add_option("TO", cp.request->to,
@@ -226,10 +206,11 @@ void add_file_commands(CLI::App& app, Output& output) {
       ->required();
   cp.app->add_flag("--no-overwrite", cp.request->no_overwrite, "Refuse when there is a file");
 
-  const Command du = add(app, output, "du", "Show what lies below a directory", show_use);
+  const Command du =
+      add_client_command(app, output, "du", "Show what lies below a directory", show_use);
   du.app->add_option("PATH", du.request->path)->default_val("/");
 
-  const Command rm = add(app, output, "rm", "Remove a file or directory", remove);
+  const Command rm = add_client_command(app, output, "rm", "Remove a file or directory", remove);
   rm.app->add_option("PATH", rm.request->path)->required();
   rm.app->add_flag("-r,--recursive", rm.request->recursive, "A directory with all that is in it");
   rm.app->add_flag("--forever", rm.request->forever, "Not into the trash, if there is one");

@@ -1,16 +1,13 @@
 #include "tools/dogfs/inode_commands.h"
 
 #include <charconv>
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "nodes/client/client.h"
-#include "tools/dogfs/client_session.h"
-#include "tools/dogfs/cluster_target.h"
+#include "tools/dogfs/client_command.h"
 
 namespace dogfs::tool {
 namespace {
@@ -120,62 +117,50 @@ Task<Result<void>> set_trash(nodes::Client& client, Output& output, Request requ
   co_return Result<void>();
 }
 
-using Perform = Task<Result<void>> (*)(nodes::Client&, Output&, Request);
-
-struct Command {
-  CLI::App* app;
-  std::shared_ptr<Request> request;
-};
-
-Command add(CLI::App& app, Output& output, const std::string& name, const std::string& what,
-            Perform perform) {
-  Command command{app.add_subcommand(name, what), std::make_shared<Request>()};
-  output.add_json_option(*command.app);
-  add_cluster_option(*command.app, command.request->cluster);
-  command.app->callback([&output, request = command.request, perform] {
-    run_command(output, request->cluster,
-                [&](Env&, nodes::Client& client) { return perform(client, output, *request); });
-  });
-  return command;
-}
+using Command = ClientCommand<Request>;
 
 }  // namespace
 
 void add_inode_commands(CLI::App& app, Output& output) {
-  const Command chmod = add(app, output, "chmod", "Change who may do what", change_mode);
+  const Command chmod =
+      add_client_command(app, output, "chmod", "Change who may do what", change_mode);
   chmod.app->add_option("MODE", chmod.request->value, "Octal, as in 0640")->required();
   chmod.app->add_option("PATH", chmod.request->path)->required();
 
-  const Command chown = add(app, output, "chown", "Change owner and group", change_owner);
+  const Command chown =
+      add_client_command(app, output, "chown", "Change owner and group", change_owner);
   chown.app->add_option("OWNER", chown.request->value, "OWNER, OWNER:GROUP or :GROUP")->required();
   chown.app->add_option("PATH", chown.request->path)->required();
 
-  const Command labels = add(app, output, "label", "Set or remove what is noted on a file", label);
+  const Command labels =
+      add_client_command(app, output, "label", "Set or remove what is noted on a file", label);
   labels.app->add_option("PATH", labels.request->path)->required();
   labels.app
       ->add_option("LABEL", labels.request->values,
                    "xattr:NAME=VALUE, header:NAME=VALUE or tag:NAME=VALUE; without =VALUE it goes")
       ->required();
 
-  const Command cut = add(app, output, "truncate", "Cut a file to a length", truncate);
+  const Command cut =
+      add_client_command(app, output, "truncate", "Cut a file to a length", truncate);
   cut.app->add_option("PATH", cut.request->path)->required();
   cut.app->add_option("LENGTH", cut.request->length, "Bytes, or as in 10MiB")
       ->required()
       ->transform(CLI::AsSizeValue(false));
 
-  const Command concat =
-      add(app, output, "concat", "Append files to a file, moving no bytes", concatenate);
+  const Command concat = add_client_command(app, output, "concat",
+                                            "Append files to a file, moving no bytes", concatenate);
   concat.app->add_option("PATH", concat.request->path, "Grows by the others")->required();
   concat.app->add_option("SOURCE", concat.request->values, "Are no more then")->required();
 
-  const Command quota = add(app, output, "quota", "Limit what a directory may hold", set_quota);
+  const Command quota =
+      add_client_command(app, output, "quota", "Limit what a directory may hold", set_quota);
   quota.app->add_option("PATH", quota.request->path)->required();
   quota.app->add_option("--bytes", quota.request->bytes, "At most, as in 10GiB; else no limit")
       ->transform(CLI::AsSizeValue(false));
   quota.app->add_option("--entries", quota.request->entries, "At most; else no limit");
 
-  const Command trash =
-      add(app, output, "trash", "Keep what is removed for a while, below /.trash", set_trash);
+  const Command trash = add_client_command(
+      app, output, "trash", "Keep what is removed for a while, below /.trash", set_trash);
   trash.app->add_option("SECONDS", trash.request->length, "How long; 0: not at all")->required();
 }
 
