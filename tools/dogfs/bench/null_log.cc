@@ -14,25 +14,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tools/dogfs/bench/loopback.h"
+
 namespace dogfs::tool {
 namespace {
 
 constexpr size_t kRecordBytes = 64;
 constexpr size_t kReadBytes = 256 * 1024;
-
-int listen_on_loopback(uint16_t& port) {
-  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if (::bind(socket, generic, length) != 0 || ::listen(socket, 64) != 0 ||
-      ::getsockname(socket, generic, &length) != 0)
-    return -1;
-  port = ntohs(address.sin_port);
-  return socket;
-}
 
 struct Guest {
   int socket;
