@@ -103,6 +103,14 @@ TEST_CASE("the benchmark of growth creates files and restarts a server") {
   CHECK(!fs::exists(place));
 }
 
+TEST_CASE("a benchmark without a directory for temporary files says so, and makes none elsewhere") {
+  const TemporaryDirectory scratch;
+  const Outcome bench =
+      run(scratch, {"bench", "failover", "--rounds", "1"}, {.environment = "TMPDIR=/nowhere"});
+  CHECK_NE(bench.exit_code, 0);
+  CHECK(bench.err.find("the directory of temporary files") != std::string::npos);
+}
+
 TEST_CASE("a benchmark that is interrupted leaves nothing behind") {
   const TemporaryDirectory scratch;
   const std::string place = scratch / "place";

@@ -20,7 +20,9 @@ Result<Workplace> Workplace::make(const fs::path& wanted) {
     if (error) return fail_errno(error.value(), wanted.string());
     return Workplace(wanted);
   }
-  std::string name = (fs::temp_directory_path(error) / "dogfs-bench.XXXXXX").string();
+  const fs::path parent = fs::temp_directory_path(error);
+  if (error) return fail_errno(error.value(), "the directory of temporary files");
+  std::string name = parent / "dogfs-bench.XXXXXX";
   if (::mkdtemp(name.data()) == nullptr) return fail_errno(errno, name);
   return Workplace(name);
 }
