@@ -4,10 +4,14 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <thread>
 
 #include <arpa/inet.h>
 #include <nlohmann/json.hpp>
+#include <sched.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/process/cluster.h"
@@ -43,6 +47,32 @@ class Squatter {
 
  private:
   int socket_;
+};
+
+// A process in the state of a server that was killed a moment ago.
+class ThreadOutlivesMain {
+ public:
+  ThreadOutlivesMain() : pid_(::fork()) {
+    if (pid_ == 0) {
+      std::thread([] {
+        for (;;) ::pause();
+      }).detach();
+      ::syscall(SYS_exit, 0);
+    }
+    REQUIRE_GT(pid_, 0);
+    const auto status = std::filesystem::path("/proc") / std::to_string(pid_) / "status";
+    while (read_file(status).find("State:\tZ") == std::string::npos) ::sched_yield();
+  }
+  ~ThreadOutlivesMain() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  ThreadOutlivesMain(const ThreadOutlivesMain&) = delete;
+  ThreadOutlivesMain& operator=(const ThreadOutlivesMain&) = delete;
+  pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_;
 };
 
 uint16_t port_of(const Cluster& cluster, const std::string& node) {
@@ -206,6 +236,28 @@ TEST_CASE("a server whose port somebody took is not said to have started") {
       CHECK(refused.err.find(std::to_string(port)) != std::string::npos);
     }
   }
+  CHECK_EQ(cluster.control({"start", "chunk-1"}).exit_code, 0);
+}
+
+TEST_CASE("a server whose first thread has ended runs until the others have") {
+  const Cluster cluster({"--meta", "1", "--chunk", "3", "--policy", "rs-2-1"});
+  cluster.kill("chunk-1");
+  const ThreadOutlivesMain dying;
+  {
+    // proc(5): what field 22 says is after 20 blanks that follow the name.
+    const std::string stat =
+        read_file(std::filesystem::path("/proc") / std::to_string(dying.pid()) / "stat");
+    size_t at = stat.rfind(')');
+    REQUIRE_EQ(stat.substr(at, 4), ") Z ");
+    for (int i = 0; i < 20; ++i) at = stat.find(' ', at + 1);
+    write_file(cluster.directory() + "/chunk-1/pid",
+               std::to_string(dying.pid()) + stat.substr(at, stat.find(' ', at + 1) - at) + " 0\n");
+  }
+  const Outcome refused = cluster.control({"start", "chunk-1"});
+  CHECK_EQ(refused.exit_code, 4);
+  CAPTURE(refused.err);
+  CHECK(refused.err.find("running already") != std::string::npos);
+  cluster.kill("chunk-1");
   CHECK_EQ(cluster.control({"start", "chunk-1"}).exit_code, 0);
 }
 

@@ -19,7 +19,9 @@ namespace dogfs::tool {
 namespace {
 
 // Field 22 of /proc/PID/stat (proc(5)): when the process started, in clock ticks since boot. The
-// name in field 2 may hold anything, so fields are counted from the last ')'.
+// name in field 2 may hold anything, so fields are counted from the last ')'. Nothing for one that
+// is dead and only not collected yet: a zombie without other threads (field 20), for while there
+// are any, they hold its files and ports.
 std::optional<uint64_t> start_time(int pid) {
   std::ifstream file(fmt::format("/proc/{}/stat", pid));
   std::string text;
@@ -30,10 +32,11 @@ std::optional<uint64_t> start_time(int pid) {
   std::string field;
   char state = 0;
   fields >> state;
-  if (state == 'Z') return std::nullopt;  // dead, and only not collected yet
-  for (int number = 4; number <= 21; ++number) fields >> field;
+  for (int number = 4; number <= 19; ++number) fields >> field;
+  int threads = 0;
   uint64_t started = 0;
-  if (!(fields >> started)) return std::nullopt;
+  if (!(fields >> threads >> field >> started)) return std::nullopt;
+  if (state == 'Z' && threads <= 1) return std::nullopt;
   return started;
 }
 
