@@ -76,21 +76,19 @@ std::string encode_tail(ClusterId cluster, const ShardFacts& facts,
   return std::move(out).take();
 }
 
-Result<ShardFacts> decode_footer(ByteView footer, const ShardIdentity& expected) {
+Result<Footer> decode_footer(ByteView footer) {
   CHECK(footer.size() == kShardFooterBytes, "a footer of {} bytes", footer.size());
   const ByteView end = footer.last(kMagic.size() + 4);
   if (as_text(end.subspan(4)) != kMagic)
-    return fail(Code::kCorrupt, "{}: no shard footer at the end of the file",
-                describe(expected.name));
+    return fail(Code::kCorrupt, "no shard footer at the end of the file");
   Decoder in(footer);
-  if (in.u32() != crc32c(footer.subspan(4)))
-    return fail(Code::kCorrupt, "{}: the footer is damaged", describe(expected.name));
+  if (in.u32() != crc32c(footer.subspan(4))) return fail(Code::kCorrupt, "the footer is damaged");
   if (const uint32_t version = Decoder(end).u32(); version != kShardFormatVersion)
-    return fail(Code::kUnsupported, "{}: shard format {}, this build reads {}",
-                describe(expected.name), version, kShardFormatVersion);
-  ShardFacts facts;
-  ShardIdentity identity;
-  identity.cluster = in.id<ClusterId>();
+    return fail(Code::kUnsupported, "shard format {}, this build reads {}", version,
+                kShardFormatVersion);
+  Footer read;
+  ShardFacts& facts = read.facts;
+  read.cluster = in.id<ClusterId>();
   facts.name.block = in.id<BlockId>();
   facts.name.generation = in.id<Generation>();
   facts.block_length = in.u64();
@@ -100,16 +98,21 @@ Result<ShardFacts> decode_footer(ByteView footer, const ShardIdentity& expected)
   facts.name.shard = in.u8();
   facts.shape.k = in.u8();
   facts.shape.m = in.u8();
-  identity.name = facts.name;
-  if (identity != expected)
-    return fail(Code::kCorrupt, "{} of cluster {} stands in the place of {} of cluster {}",
-                describe(identity.name), identity.cluster, describe(expected.name),
-                expected.cluster);
   const auto layout = ec::StripeLayout::create(facts.shape, facts.block_length);
   if (!layout || layout->shard_length() != facts.shard_length ||
       facts.name.shard >= facts.shape.shard_count())
-    return fail(Code::kCorrupt, "{}: the footer contradicts itself", describe(expected.name));
-  return facts;
+    return fail(Code::kCorrupt, "the footer contradicts itself");
+  return read;
+}
+
+Result<ShardFacts> decode_footer(ByteView footer, const ShardIdentity& expected) {
+  const auto read = decode_footer(footer);
+  if (!read) return fail(read.error().in(describe(expected.name)));
+  if (ShardIdentity{read->cluster, read->facts.name} != expected)
+    return fail(Code::kCorrupt, "{} of cluster {} stands in the place of {} of cluster {}",
+                describe(read->facts.name), read->cluster, describe(expected.name),
+                expected.cluster);
+  return read->facts;
 }
 
 Result<std::vector<uint32_t>> decode_table(ByteView table, ClusterId cluster,

@@ -82,8 +82,15 @@ class ShardChecksum {
 std::string encode_tail(ClusterId cluster, const ShardFacts& facts,
                         const std::vector<uint32_t>& checksums);
 
-// Reads a footer of exactly kShardFooterBytes and checks it against what the file must be: kCorrupt
-// when it is damaged or belongs to another shard or cluster, kUnsupported for another format.
+// What a footer of exactly kShardFooterBytes says: whose the file is, with nothing else to go by.
+// kCorrupt when it is damaged, kUnsupported for another format.
+struct Footer {
+  ClusterId cluster;
+  ShardFacts facts;
+};
+Result<Footer> decode_footer(ByteView footer);
+// The same for a file that must be this shard: also kCorrupt when it is another, and errors name
+// it.
 Result<ShardFacts> decode_footer(ByteView footer, const ShardIdentity& expected);
 // The cells' checksums, proved by the shard's checksum; kCorrupt otherwise.
 Result<std::vector<uint32_t>> decode_table(ByteView table, ClusterId cluster,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net/runtime.h"
+#include "tools/dogfs/inspect_command.h"
 #include "tools/dogfs/output.h"
 #include "tools/dogfs/server_flags.h"
 #include "tools/dogfs/text_file.h"
@@ -82,11 +83,12 @@ struct Kind {
   RunServer run;
 };
 
-void add_server(CLI::App& app, Output& output, const Kind& kind) {
+CLI::App& add_server(CLI::App& app, Output& output, const Kind& kind) {
   CLI::App* command = app.add_subcommand(kind.name, kind.what);
   auto flags = std::make_shared<ServerFlags>();
   kind.add_flags(*command, *flags);
-  command->callback([&output, flags, kind] {
+  command->callback([&output, flags, kind, command] {
+    if (!command->get_subcommands().empty()) return;
     const auto config = config_of(*flags, kind.metadata);
     if (!config) return output.error(config.error());
     if (const auto code = serve(*config, kind.run))
@@ -94,6 +96,7 @@ void add_server(CLI::App& app, Output& output, const Kind& kind) {
     else
       output.error(code.error());
   });
+  return *command;
 }
 
 }  // namespace
@@ -102,8 +105,10 @@ void add_server_commands(CLI::App& app, Output& output) {
   add_server(
       app, output,
       {"meta", "Run a metadata server in this process", true, add_metadata_flags, run_metadata});
-  add_server(app, output,
-             {"chunk", "Run a chunk server in this process", false, add_chunk_flags, run_chunk});
+  CLI::App& chunk = add_server(
+      app, output,
+      {"chunk", "Run a chunk server in this process", false, add_chunk_flags, run_chunk});
+  add_inspect_command(chunk, output);
 }
 
 }  // namespace dogfs::tool

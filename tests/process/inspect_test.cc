@@ -1,0 +1,91 @@
+// Shard files, looked at with no server to ask.
+
+#include <filesystem>
+#include <fstream>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/process/cluster.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The shard files of one chunk server.
+std::vector<fs::path> shards_of(const Cluster& cluster, const std::string& server) {
+  std::vector<fs::path> files;
+  for (const auto& entry :
+       fs::directory_iterator(fs::path(cluster.directory()) / server / "data" / "shards"))
+    files.push_back(entry.path());
+  return files;
+}
+
+void flip(const fs::path& file, uint64_t offset) {
+  std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+  bytes.seekg(static_cast<std::streamoff>(offset));
+  const int byte = bytes.get();
+  bytes.seekp(static_cast<std::streamoff>(offset));
+  bytes.put(static_cast<char>(byte ^ 1));
+}
+
+Outcome inspect(const Cluster& cluster, const fs::path& file, Arguments more = {}) {
+  Arguments arguments{"chunk", "inspect", file.string()};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return run(cluster.scratch(), arguments);
+}
+
+TEST_CASE("a shard file says whose it is and which of its cells are damaged") {
+  const Cluster cluster({"--meta", "1", "--chunk", "3", "--policy", "rs-2-1"});
+  CHECK_EQ(cluster.put("/file", noise(5'000'000, 1)).exit_code, 0);
+  const auto shape =
+      nlohmann::json::parse(read_file(fs::path(cluster.directory()) / "cluster.json"));
+  const auto files = shards_of(cluster, "chunk-2");
+  REQUIRE_EQ(files.size(), 1);
+  const Outcome whole = inspect(cluster, files[0], {"--json"});
+  CHECK_EQ(whole.exit_code, 0);
+  const auto facts = whole.lines().at(0);
+  CHECK_EQ(facts.at("cluster"), shape.at("cluster"));
+  CHECK_EQ(facts.at("policy"), "rs-2-1");
+  CHECK_EQ(facts.at("block_length"), 5'000'000);
+  CHECK(facts.at("damaged_cells").empty());
+  CHECK(files[0].filename().string().starts_with(facts.at("block").get<std::string>()));
+  const uint64_t cells = facts.at("cells");
+  REQUIRE(cells > 1);
+  CHECK(inspect(cluster, files[0]).out.find("all right") != std::string::npos);
+
+  flip(files[0], facts.at("cell_bytes").get<uint64_t>());  // the first byte of cell 1
+  const Outcome damaged = inspect(cluster, files[0], {"--json"});
+  CHECK_EQ(damaged.exit_code, 7);
+  CHECK_EQ(damaged.lines().at(0).at("damaged_cells"), nlohmann::json::array({1}));
+  // Of a table or footer that cannot be trusted nothing is shown.
+  for (const uint64_t from_end : {100u, 130u}) {
+    flip(files[0], fs::file_size(files[0]) - from_end);
+    const Outcome refused = inspect(cluster, files[0]);
+    CHECK_EQ(refused.exit_code, 7);
+    CHECK(refused.out.empty());
+    CHECK(refused.err.find("damaged") != std::string::npos);
+    flip(files[0], fs::file_size(files[0]) - from_end);
+  }
+}
+
+TEST_CASE("what is no shard file is named with the reason, and the others are shown") {
+  const Cluster cluster({"--meta", "1", "--chunk", "1", "--policy", "rep-1"});
+  CHECK_EQ(cluster.put("/file", noise(10'000, 1)).exit_code, 0);
+  const auto files = shards_of(cluster, "chunk-1");
+  REQUIRE_EQ(files.size(), 1);
+  write_file(cluster.scratch() / "short", "too little");
+  write_file(cluster.scratch() / "other", noise(1000, 2));
+  const Outcome missing = inspect(cluster, "none", {files[0].string()});
+  CHECK_EQ(missing.exit_code, 3);
+  CHECK(missing.out.find("rep-1") != std::string::npos);
+  CHECK_EQ(inspect(cluster, cluster.scratch() / "short").exit_code, 7);
+  CHECK_EQ(inspect(cluster, cluster.scratch() / "other").exit_code, 7);
+  CHECK_EQ(inspect(cluster, cluster.directory()).exit_code, 2);
+  CHECK_EQ(run(cluster.scratch(), {"chunk", "inspect"}).exit_code, 2);
+}
+
+}  // namespace
+}  // namespace dogfs::test
