@@ -102,10 +102,14 @@ Task<Result<GroupMember>> GroupAdmin::server_at(Address address) {
 Task<Result<GroupMember>> GroupAdmin::find(std::string who) {
   CO_TRY(group, co_await view());
   std::string names;
+  std::optional<GroupMember> found;
   for (const GroupMember& member : group.members) {
-    if (member.name == who || fmt::format("{}", member.node) == who) co_return member;
     names += (names.empty() ? "" : ", ") + member.name;
+    if (member.name != who && fmt::format("{}", member.node) != who) continue;
+    // Of a node that takes its own place, with another store, the one that stays is meant.
+    if (!found || found->part == "leaving") found = member;
   }
+  if (found) co_return *std::move(found);
   co_return fail(Code::kNotFound, "'{}' is no member of the group: {} are", who, names);
 }
 

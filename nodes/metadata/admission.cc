@@ -38,12 +38,12 @@ bool Admission::is_blank() const {
          std::ranges::binary_search(log.configuration().learners, raft_.host().core().self());
 }
 
-// The map does not know where this server is, or which build it runs now.
+// The map does not know where this server is, or under which store, or which build it runs now.
 bool Admission::has_news() const {
   const raft::Core& core = raft_.host().core();
   const placement::Node* known = state_.cluster_map().find(core.self().node);
-  return known != nullptr && known->store == core.self().store &&
-         (known->address != self_.address.to_string() ||
+  return known != nullptr && core.configuration().contains(core.self()) &&
+         (known->store != core.self().store || known->address != self_.address.to_string() ||
           known->newest_version != metadata::newest_cluster_version()) &&
          bool(core.leader()) && core.role() != raft::Role::kLeader;
 }

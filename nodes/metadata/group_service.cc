@@ -20,6 +20,12 @@ raft::Member member_of(const proto::GroupMember& row) {
   return {NodeId(row.node()), StoreId(row.store())};
 }
 
+// A member is known by both, and node 0 by nothing.
+Result<void> check_named(const raft::Member& member) {
+  if (member.node && member.store) return {};
+  return fail(Code::kInvalid, "{} is no member that a group could have", member);
+}
+
 size_t survives(size_t voters) { return (voters - 1) / 2; }
 
 }  // namespace
@@ -48,9 +54,12 @@ std::string GroupService::names(const std::vector<raft::Member>& members) const 
   return text.empty() ? "nobody" : text;
 }
 
+// Of a node that takes its own place, with another store, the one that stays.
 raft::Member GroupService::present(NodeId node) const {
-  for (const auto& member : core().configuration().members())
-    if (member.node == node) return member;
+  const raft::Membership now = raft::membership_of(core().configuration());
+  for (const auto* list : {&now.voters, &now.learners})
+    for (const auto& member : *list)
+      if (member.node == node) return member;
   return {};
 }
 
@@ -60,6 +69,7 @@ Task<Result<rpc::Reply>> GroupService::join(rpc::Call call) {
   proto::JoinGroupRequest request;
   CO_TRY_VOID(rpc::parse(call.message, request));
   const raft::Member member = member_of(request.self());
+  CO_TRY_VOID(check_named(member));
   if (call.peer.identity.node != member.node || call.peer.identity.store != member.store)
     co_return fail(Code::kDenied, "{} asks for {}", call.peer.identity.node, member);
   if (!group_.leading()) co_return redirect();
@@ -119,11 +129,8 @@ Task<Result<void>> GroupService::admit(raft::Member member) {
 // A node that comes back with another store has lost what it promised under the old one: the new
 // member takes the place of the old in one change.
 Result<raft::Membership> GroupService::with_replacement(const raft::Member& member) const {
-  raft::MemberChange change{.add = member};
   const raft::Membership now = raft::membership_of(core().configuration());
-  for (const auto* list : {&now.voters, &now.learners})
-    for (const auto& old : *list)
-      if (old.node == member.node) change.remove = old;
+  const raft::MemberChange change{.add = member, .remove = present(member.node)};
   if (change.remove && !core().is_silent(change.remove))
     return fail(Code::kPrecondition,
                 "{} runs, or ran a moment ago, with data directory {:x}; stop it before it comes "
@@ -140,7 +147,10 @@ Task<Result<rpc::Reply>> GroupService::change(rpc::Call call) {
   if (!group_.leading()) co_return redirect();
   CO_TRY_VOID(co_await group_.host().read_barrier());
   raft::MemberChange change;
-  if (request.has_add()) change.add = member_of(request.add());
+  if (request.has_add()) {
+    change.add = member_of(request.add());
+    CO_TRY_VOID(check_named(change.add));
+  }
   if (request.has_remove()) {
     change.remove = member_of(request.remove());
     if (!change.remove.store) change.remove = present(change.remove.node);

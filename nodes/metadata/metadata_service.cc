@@ -155,6 +155,9 @@ Task<Result<rpc::Reply>> MetadataService::register_node(rpc::Call call) {
   CO_TRY_VOID(check_sender(call.peer, request.node()));
   if (!parts_.group.leading()) co_return redirect();
   CO_TRY(operation, proto::decode(request));
+  if (operation.kind != placement::NodeKind::kChunk)
+    co_return fail(Code::kDenied,
+                   "a metadata server joins the group; only a chunk server registers");
   auto done = co_await parts_.group.propose(std::move(operation));
   if (!done && done.error().is(Code::kNotLeader)) co_return redirect();
   if (!done) co_return fail(done.error());

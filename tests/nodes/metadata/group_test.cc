@@ -8,6 +8,10 @@
 #include <set>
 
 #include "core/env/nursery.h"
+#include "core/proto/cluster.pb.h"
+#include "core/proto/metadata.pb.h"
+#include "core/rpc/client.h"
+#include "core/rpc/message_codec.h"
 #include "nodes/client/client.h"
 #include "nodes/client/group_admin.h"
 #include "nodes/metadata/forced_recovery.h"
@@ -357,6 +361,105 @@ Task<> changes_by_an_operator(Stage& stage) {
 
 TEST_CASE("an operator adds, removes and replaces servers, and who was removed stays out") {
   Stage().play(changes_by_an_operator);
+}
+
+// Cuts a newcomer in its own former place off from the leader that has just written that it joins.
+struct CutsNewcomerOff final : metadata::RaftObserver {
+  void started(const raft::Core&) override {}
+  void stepped(const raft::Core& core) override {
+    const auto members = core.configuration().members();
+    const auto lives = std::ranges::count(members, NodeId(3), &raft::Member::node);
+    if (done || lives < 2 || core.role() != raft::Role::kLeader) return;
+    done = true;
+    sim::Host& leader = world->host(name_of(core.self().node.value));
+    world->fabric().block(leader, world->host(name_of(3)));
+    world->fabric().block(world->host(name_of(3)), leader);
+  }
+  void committed(GroupId, const raft::Member&, const raft::Entry&) override {}
+  void applied(GroupId, const raft::Member&, LogIndex, uint64_t) override {}
+
+  sim::World* world = nullptr;
+  bool done = false;
+};
+
+Task<> a_newcomer_dies(Stage& stage) {
+  const CutsNewcomerOff& cuts = *static_cast<CutsNewcomerOff*>(stage.observer);
+  const GroupView view = co_await stage.settled({1, 2, 3});
+  if (view.leader == NodeId(3))
+    CHECK((co_await stage.admin->transfer("meta-1", false)).has_value());
+  stage.server(3).lose_disk();
+  stage.start(3);
+  while (!cuts.done) co_await stage.env->sleep(1ms);
+  stage.server(3).power_off();
+  co_await stage.env->sleep(5s);
+  const auto removed = co_await stage.admin->change({.add = {}, .remove = "meta-3"});
+  CHECK_MESSAGE(removed.has_value(), (removed ? "" : removed.error().message));
+  co_await stage.settled({1, 2});
+}
+
+TEST_CASE("a newcomer that dies in its own former place can be removed") {
+  CutsNewcomerOff cuts;
+  Stage stage(1, &cuts);
+  cuts.world = &stage.world;
+  stage.play(a_newcomer_dies);
+}
+
+// As the member meta-1, and as a server of node 0.
+Task<> claim_a_name(Stage& stage, rpc::Client& stranger) {
+  proto::JoinGroupRequest join;
+  join.mutable_self()->set_name("meta-1");
+  join.mutable_self()->set_address("nowhere:1");
+  proto::RegisterRequest enter;
+  enter.set_kind(static_cast<uint32_t>(placement::NodeKind::kMetadata));
+  enter.set_name("meta-1");
+  enter.set_store(7);
+  enter.set_address("nowhere:1");
+  enter.add_disks();
+  for (uint32_t number = 1; number <= kFirstServers; ++number) {
+    const auto joined = co_await stranger.call(address_of(number), rpc::Method::kJoinGroup,
+                                               rpc::serialize(join), 1s);
+    CHECK_EQ(joined.error().code, Code::kInvalid);
+    const auto entered = co_await stranger.call(address_of(number), rpc::Method::kRegisterNode,
+                                                rpc::serialize(enter), 1s);
+    const bool redirected = entered.has_value();  // by a follower
+    CHECK((redirected || entered.error().is(Code::kDenied)));
+  }
+  co_await stage.env->sleep(1s);
+}
+
+Task<> nobody_speaks(Stage& stage) {
+  co_await stage.settled({1, 2, 3});
+  rpc::Client stranger(*stage.env,
+                       {.cluster = kCluster, .node = {}, .store = {}, .credentials = {}});
+  co_await nursery(*stage.env, [&](Nursery& children) {
+    children.spawn(stranger.run());
+    return claim_a_name(stage, stranger);
+  });
+  const GroupView view = co_await stage.settled({1, 2, 3});
+  for (const GroupMember& member : view.members)
+    CHECK_EQ(member.address, address_of(member.node.value).to_string());
+}
+
+TEST_CASE("nobody takes a member's name and address by the calls of a server") {
+  Stage().play(nobody_speaks);
+}
+
+Task<> a_joiner_waits(Stage& stage) {
+  co_await stage.settled({1, 2, 3});
+  for (uint32_t number : {1, 2}) stage.server(number).power_off();
+  for (int i = 0; i < 3; ++i) {
+    stage.start(4);
+    co_await stage.env->sleep(3s);
+    stage.server(4).power_off();
+  }
+  CHECK(std::ranges::none_of(stage.server(4).disk_image().files(),
+                             [](const std::string& path) { return path.starts_with("damaged-"); }));
+  for (uint32_t number : {1, 2, 4}) stage.start(number);
+  co_await stage.settled({1, 2, 3, 4});
+}
+
+TEST_CASE("a server that waits to join may be restarted as often as one likes") {
+  Stage().play(a_joiner_waits);
 }
 
 Task<> a_change_without_quorum(Stage& stage) {
