@@ -69,7 +69,8 @@ RaftServer::RaftServer(Env& env, const RaftServerOptions& options, Found found,
              peers_,
              state,
              options.observer},
-            std::move(found_.recovered)) {}
+            std::move(found_.recovered)),
+      founded_(options.founded) {}
 
 Task<Result<std::unique_ptr<RaftServer>>> RaftServer::open(Env& env, RaftServerOptions options,
                                                            ReplicatedState& state) {
@@ -124,8 +125,7 @@ Task<Result<RaftServer::Found>> RaftServer::read_back_log(Env& env, RaftServerOp
       .directory = kWalDirectory, .cluster = options.cluster, .store = found.store};
   CO_TRY(opened, co_await wal::Wal::open(env, log, add));
   found.wal = std::move(opened);
-  // It may have voted and acknowledged under this id, and all of it is gone. Or it had not come to
-  // that yet, and loses nothing by another id.
+  // It may have voted and acknowledged under this id, and all of it is gone.
   if (store && empty)
     co_return fail(Code::kCorrupt, "{}/ holds no record, and whether it ever did is not known",
                    kWalDirectory);
@@ -189,15 +189,18 @@ Task<> RaftServer::drive(Nursery& children) {
     env_.log().error("it could not be set aside: {}", aside.error());
 }
 
-// The identity is written last: a directory that has one is whole.
+// The identity is written last: a directory that has one is whole, and its log holds a record at
+// least. A first member is written down as one before it takes part in anything.
 Task<Result<void>> RaftServer::make_whole() {
-  if (found_.birth) {
-    CO_TRY(ticket,
-           found_.wal->append(kRootGroup, {raft::encode_record({kRootGroup, *found_.birth})}));
+  if (found_.blank) {
+    raft::Record first{kRootGroup, raft::HardState()};
+    if (found_.birth) first.body = *found_.birth;
+    CO_TRY(ticket, found_.wal->append(kRootGroup, {raft::encode_record(first)}));
     CO_TRY_VOID(co_await found_.wal->durable(ticket));
+    CO_TRY_VOID(
+        co_await write_identity(env_, {identity_.cluster, identity_.node, identity_.store}));
   }
-  if (!found_.blank) co_return Result<void>();
-  co_return co_await write_identity(env_, {identity_.cluster, identity_.node, identity_.store});
+  co_return founded_ ? founded_() : Result<void>();
 }
 
 }  // namespace dogfs::nodes

@@ -8,6 +8,7 @@
 // explicitly, makes a blank directory a voter. A damaged directory is as good as lost: where there
 // are other members to heal from, it is set aside for a person and is blank from then on.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,9 @@ struct RaftServerOptions {
   std::vector<MetadataPeer> peers;  // metadata servers that are known beforehand, this one, too
   std::vector<Address> seeds;       // further ones, to ask for the group
   std::optional<Bootstrap> bootstrap;
+  // Called, if set, when the directory belongs to this server durably, before it takes part in the
+  // group: from then on a bootstrap must not be given again. An error ends the server.
+  std::function<Result<void>()> founded;
   Duration tick = RaftHostOptions().tick;
   uint64_t snapshot_after_bytes = 16 * limits::kMiB;
   uint64_t tail_entries = 1024;  // kept behind a snapshot for slow followers
@@ -94,6 +98,7 @@ class RaftServer {
   rpc::Client client_;
   RaftPeers peers_;
   RaftHost host_;
+  const std::function<Result<void>()> founded_;
   std::optional<Error> ended_;
 };
 

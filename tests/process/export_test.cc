@@ -1,5 +1,6 @@
 // The namespace of a real cluster as text, and back.
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 
@@ -16,10 +17,7 @@ namespace fs = std::filesystem;
 
 // What an operator does who founds the metadata servers anew.
 void found_anew(const Cluster& cluster) {
-  const fs::path file = fs::path(cluster.directory()) / "cluster.json";
-  auto shape = nlohmann::json::parse(read_file(file));
-  shape["bootstrapped"] = false;
-  std::ofstream(file) << shape;
+  fs::remove_all(fs::path(cluster.directory()) / "founded");
   for (const char* name : {"meta-1", "meta-2", "meta-3"})
     fs::remove_all(fs::path(cluster.directory()) / name / "data");
   for (const char* name : {"meta-1", "meta-2", "meta-3"})
@@ -60,6 +58,44 @@ TEST_CASE("files survive the loss of every metadata disk by an export") {
   CHECK((cluster.get("/a/b/small") == std::string("bytes \xff\0 of any kind", 21)));
   CHECK_EQ(cluster.put("/after", noise(100'000, 2)).exit_code, 0);
   CHECK((cluster.get("/after") == noise(100'000, 2)));
+}
+
+TEST_CASE("a server that is given the lost cluster's id takes its chunk servers over") {
+  const Cluster cluster({"--meta", "1", "--chunk", "3", "--policy", "rs-2-1"});
+  const std::string bytes = noise(1'000'000, 1);
+  CHECK_EQ(cluster.put("/file", bytes).exit_code, 0);
+  const std::string text = cluster.scratch() / "namespace.jsonl";
+  REQUIRE_EQ(cluster.dogfs({"admin", "export", text}).exit_code, 0);
+  const auto shape =
+      nlohmann::json::parse(read_file(fs::path(cluster.directory()) / "cluster.json"));
+  const std::string address = shape.at("nodes").at(0).at("address");
+  cluster.kill("meta-1");
+
+  const auto found = [&](const std::string& id, const std::string& data) {
+    return Arguments{"meta",     "--bootstrap", "--id",   "1",  "--cluster-id", id,
+                     "--listen", address,       "--data", data, "--policy",     "rs-2-1"};
+  };
+  const std::string data = cluster.scratch() / "meta";
+  Running server(cluster.scratch(), found(shape.at("cluster"), data));
+  const auto ask = [&](const Arguments& arguments) {
+    RunOptions options;
+    options.environment = "DOGFS_CLUSTER=" + address;
+    return run(cluster.scratch(), arguments, options);
+  };
+  while (ask({"ls", "/"}).exit_code != 0) {
+  }
+  const Outcome imported = ask({"admin", "import", text});
+  CAPTURE(imported.err);
+  REQUIRE_EQ(imported.exit_code, 0);
+  const std::string read = cluster.scratch() / "read";
+  CHECK_EQ(ask({"get", "/file", read}).exit_code, 0);
+  CHECK((read_file(read) == bytes));
+  server.signal(SIGTERM);
+  CHECK_EQ(server.wait().exit_code, 143);
+  // Started again under another id it would be a stranger to everybody.
+  const Outcome other = run(cluster.scratch(), found("1", data));
+  CHECK_EQ(other.exit_code, 4);
+  CHECK(other.err.find("belongs to cluster") != std::string::npos);
 }
 
 }  // namespace

@@ -165,6 +165,24 @@ TEST_CASE("a metadata server that lost its directory joins again, as a new membe
   for (const auto& [name, store] : after) CHECK_EQ(store != before.at(name), name == lost);
 }
 
+TEST_CASE("a first member that lost its directory is none any more, whoever else is down") {
+  const Cluster cluster({"--chunk", "1", "--policy", "rep-1"});
+  const std::string third = cluster.leader() == "meta-3" ? "meta-2" : "meta-3";
+  const std::string second = third == "meta-3" ? "meta-2" : "meta-3";
+  cluster.kill(third);
+  CHECK_EQ(cluster.put("/acknowledged", "by meta-1 and the second alone").exit_code, 0);
+  for (const std::string& name : {std::string("meta-1"), second}) cluster.kill(name);
+  std::filesystem::remove_all(cluster.directory() + "/meta-1");
+  for (const std::string& name : {std::string("meta-1"), third})
+    CHECK_EQ(cluster.control({"start", name}).exit_code, 0);
+  const auto config = nlohmann::json::parse(read_file(cluster.directory() + "/meta-1/server.json"));
+  CHECK_FALSE(config.contains("bootstrap"));
+  CHECK_EQ(cluster.dogfs({"ls", "/"}).exit_code, 6);  // one of two that know the group
+  CHECK_EQ(cluster.control({"start", second}).exit_code, 0);
+  cluster.up();
+  CHECK((cluster.get("/acknowledged") == "by meta-1 and the second alone"));
+}
+
 TEST_CASE("an operator sees the group, moves its leadership and is refused what would stop it") {
   const Cluster cluster({"--chunk", "1", "--policy", "rep-1"});
   const std::string leader = cluster.leader();
@@ -259,6 +277,20 @@ TEST_CASE("a server whose first thread has ended runs until the others have") {
   CHECK(refused.err.find("running already") != std::string::npos);
   cluster.kill("chunk-1");
   CHECK_EQ(cluster.control({"start", "chunk-1"}).exit_code, 0);
+}
+
+TEST_CASE("no other cluster is acted on than the one that DOGFS_CLUSTER names") {
+  const Cluster cluster({"--meta", "1", "--chunk", "1", "--policy", "rep-1"});
+  RunOptions elsewhere;
+  for (const char* other : {"/nowhere", "127.0.0.1:1"}) {
+    elsewhere.environment = std::string("DOGFS_CLUSTER=") + other;
+    for (const char* verb : {"up", "status", "down"}) {
+      const Outcome refused = run(cluster.scratch(), {"cluster", verb}, elsewhere);
+      CHECK_EQ(refused.exit_code, 2);
+      CHECK(refused.err.find(other) != std::string::npos);
+    }
+  }
+  CHECK_EQ(cluster.pids().size(), 2);
 }
 
 TEST_CASE("a server whose process id cannot be written down is not left running") {

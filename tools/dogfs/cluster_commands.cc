@@ -52,7 +52,7 @@ Result<void> check_same(const Request& request, const LocalCluster& cluster) {
 
 Result<LocalCluster> open_or_create(const Request& request) {
   auto directory = find_cluster_directory(request.directory);
-  if (!directory) return fail(Code::kInvalid, "name a directory for the cluster with --dir");
+  if (!directory) return fail(std::move(directory).error());
   if (holds_cluster(*directory)) {
     TRY(cluster, LocalCluster::open(*directory));
     TRY_VOID(check_same(request, cluster));

@@ -104,7 +104,7 @@ Result<void> bring_up(LocalCluster& cluster, const Report& report) {
       },
       signal));
   if (signal != 0) return fail(Code::kUnavailable, "interrupted; the servers stay up");
-  return cluster.set_bootstrapped();
+  return {};
 }
 
 Result<void> start_server(LocalCluster& cluster, const LocalNode& node) {

@@ -75,7 +75,13 @@ Result<ClusterTarget> find_cluster(const std::string& text) {
 Result<std::filesystem::path> find_cluster_directory(const std::string& text) {
   if (!text.empty()) return text;
   const char* variable = std::getenv("DOGFS_CLUSTER");
-  if (variable != nullptr && is_directory(variable)) return variable;
+  if (variable != nullptr && *variable != '\0') {
+    // Never another cluster than the one that was meant.
+    if (is_directory(variable)) return variable;
+    return fail(Code::kInvalid,
+                "DOGFS_CLUSTER={} is no directory of a local cluster; name one with --dir",
+                variable);
+  }
   const auto last = last_cluster_directory();
   if (!last.empty()) return last;
   return fail(Code::kInvalid,

@@ -132,7 +132,6 @@ Result<void> LocalCluster::save() const {
                      {"cluster", fmt::format("{:016x}", cluster_.value)},
                      {"policy", policy_},
                      {"block_bytes", block_bytes_},
-                     {"bootstrapped", bootstrapped_},
                      {"nodes", nodes}});
 }
 
@@ -151,7 +150,6 @@ Result<LocalCluster> LocalCluster::open(const fs::path& directory) {
     cluster.cluster_ = ClusterId(std::stoull(value.at("cluster").get<std::string>(), nullptr, 16));
     cluster.policy_ = value.at("policy");
     cluster.block_bytes_ = value.at("block_bytes");
-    cluster.bootstrapped_ = value.at("bootstrapped");
     for (const auto& row : value.at("nodes")) {
       TRY(address, Address::parse(row.at("address").get<std::string>()));
       cluster.nodes_.push_back({.name = row.at("name"),
@@ -210,9 +208,12 @@ Result<void> LocalCluster::write_server_config(const LocalNode& node) const {
     config["id"] = node.id.value;
     config["policy"] = policy_;
     config["block_bytes"] = block_bytes_;
-    if (!bootstrapped_)
+    std::error_code error;
+    if (!fs::exists(founded_file(node), error)) {
       config["bootstrap"] = {{"store", fmt::format("{:016x}", node.first_store.value)},
                              {"voters", voters}};
+      config["founded"] = founded_file(node).string();
+    }
   }
   return write_file(directory_ / node.name / "server.json", config);
 }
@@ -221,6 +222,7 @@ Result<void> LocalCluster::start(const LocalNode& node) {
   std::error_code error;
   // A server whose directory was lost starts again with an empty one.
   fs::create_directories(directory_ / node.name / "data", error);
+  if (!error && node.metadata()) fs::create_directories(founded_file(node).parent_path(), error);
   if (error)
     return fail_errno(error.value(),
                       fmt::format("cannot make {}", (directory_ / node.name).string()));
@@ -231,9 +233,8 @@ Result<void> LocalCluster::start(const LocalNode& node) {
                                        (directory_ / node.name / "server.json").string()});
 }
 
-Result<void> LocalCluster::set_bootstrapped() {
-  if (std::exchange(bootstrapped_, true)) return {};
-  return save();
+fs::path LocalCluster::founded_file(const LocalNode& node) const {
+  return directory_ / "founded" / node.name;
 }
 
 bool holds_cluster(const fs::path& directory) {

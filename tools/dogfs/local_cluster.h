@@ -4,6 +4,7 @@
 //   DIR/cluster.json         what it consists of; written before any server starts
 //   DIR/meta-1/, chunk-3/    one directory a server: server.json (its configuration), data/ (what
 //                            the server owns), server.log, pid, usage.json
+//   DIR/founded/meta-1       the data directory of this first member was its own once
 //
 // For trying DogFS, for tests and for benchmarks. All addresses are on loopback. Two programs may
 // hold one open; those that start servers take the lock first.
@@ -59,19 +60,18 @@ class LocalCluster {
 
   // Starts one server. The first start of a metadata server bootstraps it.
   Result<void> start(const LocalNode& node);
-  // Every first member has joined: no directory is ever made a voter again.
-  Result<void> set_bootstrapped();
-  bool bootstrapped() const { return bootstrapped_; }
 
  private:
   Result<void> save() const;
   Result<void> write_server_config(const LocalNode& node) const;
+  // A first member writes this file before it takes part in the group; from then on no directory
+  // of its is made a voter again, or it would vote with what was lost.
+  std::filesystem::path founded_file(const LocalNode& node) const;
 
   std::filesystem::path directory_;
   ClusterId cluster_;
   std::string policy_;
   uint64_t block_bytes_ = 0;
-  bool bootstrapped_ = false;
   std::vector<LocalNode> nodes_;
 };
 

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tools/dogfs/text_file.h"
+
 namespace dogfs::tool {
 namespace {
 using nlohmann::json;
@@ -42,6 +44,7 @@ Result<ServerConfig> read(const json& value) {
   if (value.contains("bootstrap")) {
     TRY(bootstrap, read_bootstrap(value.at("bootstrap")));
     config.bootstrap = bootstrap;
+    config.founded_file = value.value("founded", "");
   }
   return config;
 }
@@ -54,6 +57,10 @@ nodes::MetadataNodeOptions ServerConfig::metadata_options() const {
   options.raft.cluster = cluster;
   options.raft.peers = metadata;
   options.raft.bootstrap = bootstrap;
+  if (!founded_file.empty())
+    options.raft.founded = [path = founded_file] {
+      return replace_file(path, "This metadata server is a member, and never again a first one.\n");
+    };
   options.raft.seeds = seeds;
   options.name = name;
   options.advertise = advertise;

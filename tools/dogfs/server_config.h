@@ -25,7 +25,9 @@ struct ServerConfig {
   Address advertise;  // empty host: `listen`
   std::vector<nodes::MetadataPeer> metadata;
   std::vector<Address> seeds;  // further metadata servers, by address alone
+  ClusterId founds;            // what it founds when it belongs to none; 0: any
   std::optional<nodes::Bootstrap> bootstrap;
+  std::string founded_file;  // written when the bootstrap has been used for good; may be empty
   nodes::Founding founding;
 
   nodes::MetadataNodeOptions metadata_options() const;
