@@ -16,8 +16,9 @@ namespace {
 Result<FileRow> upload(const Tables& tables, FileHandle file, Epoch epoch) {
   auto row = tables.file(file);
   if (!row) {
-    // Not kNotFound: that would say that the directory of the path is gone.
-    return fail(Code::kPrecondition, "the lease of upload {} has ended, or it was abandoned",
+    // Nothing of it is left, and whoever tries again begins anew. Not kNotFound: that would say
+    // that the directory of the path is gone.
+    return fail(Code::kUnavailable, "the lease of upload {} has ended, or it was abandoned",
                 file.file);
   }
   if (row->state != FileState::kUpload) {

@@ -392,13 +392,13 @@ TEST_CASE("an expired or abandoned upload is fenced, and its blocks become garba
   const auto wrong = ExpireLease{.file = expired->file, .epoch = expired->epoch.next()};
   CHECK_EQ(outcome(fs.lead(wrong)), "precondition");
   CHECK_EQ(outcome(fs.lead(ExpireLease{.file = expired->file, .epoch = expired->epoch})), "ok");
-  CHECK_EQ(outcome(fs.publish(*expired, "/f", 10)), "precondition");
+  CHECK_EQ(outcome(fs.publish(*expired, "/f", 10)), "unavailable");
   CHECK_EQ(outcome(fs.lead(ExpireLease{.file = expired->file, .epoch = expired->epoch})),
-           "precondition");
+           "unavailable");
   const auto abandoned = fs.write("/g", {10});
   const AbandonUpload abandon{.file = abandoned->file, .epoch = abandoned->epoch};
   CHECK_EQ(outcome(fs.ask(abandon)), "ok");
-  CHECK_EQ(outcome(fs.publish(*abandoned, "/g", 10)), "precondition");
+  CHECK_EQ(outcome(fs.publish(*abandoned, "/g", 10)), "unavailable");
   CHECK_EQ(fs.machine.counters().garbage_blocks, 2u);
   CHECK_EQ(fs.machine.counters().uploads, 0u);
   // A published file has no lease to expire.
