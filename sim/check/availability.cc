@@ -51,9 +51,9 @@ class Calm {
 
 }  // namespace
 
-void check_stability(const std::vector<Disturbance>& disturbances,
-                     const std::vector<Instant>& elections, const StabilityRules& rules,
-                     Violations& violations) {
+Duration check_stability(const std::vector<Disturbance>& disturbances,
+                         const std::vector<Instant>& elections, const StabilityRules& rules,
+                         Violations& violations) {
   for (const Instant election : elections) {
     if (election < rules.from || election > rules.until) continue;
     Disturbance last{.when = rules.from};
@@ -65,6 +65,18 @@ void check_stability(const std::vector<Disturbance>& disturbances,
                      "metadata servers",
                      to_ms(election.time_since_epoch()), to_ms(election - last.when));
   }
+  Duration judged{};
+  Disturbance last{.when = rules.from};
+  const auto stays_until = [&](Instant end) {
+    const Duration calm = std::min(end, rules.until) - std::max(last.when, rules.from);
+    if (last.well) judged += std::max(Duration(0), calm - rules.settled_within);
+  };
+  for (const Disturbance& disturbance : disturbances) {
+    stays_until(disturbance.when);
+    last = disturbance;
+  }
+  stays_until(rules.until);
+  return judged;
 }
 
 Duration check_availability(const std::vector<Disturbance>& disturbances, const History& history,

@@ -21,14 +21,15 @@ struct Disturbance {
 };
 
 // A leader that a majority hears stays: kLiveness for each election between two disturbances that
-// came later than `settled_within` after the first.
+// came later than `settled_within` after the first. Returns for how long, in sum, leaders had to
+// stay.
 struct StabilityRules {
   Instant from{}, until{};
   Duration settled_within{};
 };
-void check_stability(const std::vector<Disturbance>& disturbances,
-                     const std::vector<Instant>& elections, const StabilityRules& rules,
-                     Violations& violations);
+Duration check_stability(const std::vector<Disturbance>& disturbances,
+                         const std::vector<Instant>& elections, const StabilityRules& rules,
+                         Violations& violations);
 
 struct AvailabilityRules {
   uint32_t client = 0;  // whose operations count: one that asks all the time, and no fault touches

@@ -183,11 +183,11 @@ class Run {
 
   void check_leader_stays() {
     if (!load_.is_set_up()) return;
-    check_stability(injector_.disturbances(), watch_.expiry().elections(),
-                    {.from = load_started_,
-                     .until = std::min(load_ends(), world_.now()),
-                     .settled_within = kAnsweredWithin},
-                    violations_);
+    stability_judged_ = check_stability(injector_.disturbances(), watch_.expiry().elections(),
+                                        {.from = load_started_,
+                                         .until = std::min(load_ends(), world_.now()),
+                                         .settled_within = kAnsweredWithin},
+                                        violations_);
   }
 
   // What a reader must find now, compared with what the checker found.
@@ -242,6 +242,7 @@ class Run {
     tally["membership_changes"] = watch_.membership().changes();
     tally["sessions_expired"] = watch_.expiry().sessions_ended();
     tally["leases_expired"] = watch_.expiry().leases_ended();
+    tally["stability_judged_s"] = static_cast<uint64_t>(to_ms(stability_judged_) / 1000);
     tally["availability_judged_s"] = static_cast<uint64_t>(to_ms(availability_judged_) / 1000);
     tally["blocks_below_width"] = record.blocks_below_width;
   }
@@ -259,6 +260,7 @@ class Run {
   SearchCounts searched_;
   Instant load_started_;
   Duration availability_judged_{};
+  Duration stability_judged_{};
 };
 
 }  // namespace

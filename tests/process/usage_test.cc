@@ -103,10 +103,16 @@ TEST_CASE("a server is not started under an id or address that cannot be") {
     return run(scratch, {"meta", "--bootstrap", "--id", id, "--listen", listen, "--data", data});
   };
   for (const char* id : {"0", "1024", "4294967295"}) CHECK_EQ(meta(id, "127.0.0.1:1").exit_code, 2);
-  for (const char* listen : {"0.0.0.0:7000", "127.0.0.1:0"}) {
+  for (const char* listen : {"0.0.0.0:7000", "0:7000", "127.0.0.1:0"}) {
     const Outcome refused = meta("1", listen);
     CHECK_EQ(refused.exit_code, 2);
     CHECK(refused.err.find("--advertise") != std::string::npos);
+  }
+  for (const char* cluster : {"0", "17 bytes, no digits", "12345678901234567", "12x", "-1"}) {
+    const Outcome refused = run(scratch, {"meta", "--bootstrap", "--id", "1", "--cluster-id",
+                                          cluster, "--listen", "127.0.0.1:1", "--data", data});
+    CHECK_EQ(refused.exit_code, 2);
+    CHECK(refused.err.find("--cluster-id") != std::string::npos);
   }
   CHECK_FALSE(std::filesystem::exists(data));
 }
@@ -123,6 +129,27 @@ TEST_CASE("a damaged or foreign configuration is refused with its place") {
   outcome = run(scratch, {"ls", "--cluster", scratch.path().string()});
   CHECK_EQ(outcome.exit_code, 7);
   CHECK(outcome.err.find("cluster.json is damaged") != std::string::npos);
+}
+
+// The expectation cannot be met, and the simulator must say so.
+TEST_CASE("a run that breaks a promise fails, and is replayed to the same violation") {
+  const TemporaryDirectory scratch;
+  const std::string file = scratch / "impossible.json";
+  write_file(file, R"({"name": "changes without a pause",
+    "description": "No cluster does one in a millisecond.",
+    "cluster": {"metadata": 3, "chunk": 3, "policy": "rs-2-1"},
+    "workload": [{"clients": 1, "until": "5s", "mix": {"mkdir": 1}}], "faults": [],
+    "expect": {"operations_min": 1, "write_gap_max": "1ms"}})");
+  const Outcome ran = run(scratch, {"sim", "run", file, "--seeds", "1..2", "--jobs", "1"});
+  CHECK_EQ(ran.exit_code, 1);
+  const std::string replay = "sim replay " + file + " --seed 1";
+  CHECK(ran.out.find(replay) != std::string::npos);
+  CHECK(ran.out.find("liveness") != std::string::npos);
+  const Outcome replayed = run(scratch, {"sim", "replay", file, "--seed", "1"});
+  CHECK_EQ(replayed.exit_code, 1);
+  CHECK(replayed.out.find("no change was done for") != std::string::npos);
+  write_file(file, R"({"name": "unknown", "fault": []})");
+  CHECK_EQ(run(scratch, {"sim", "run", file, "--seeds", "1..2"}).exit_code, 2);
 }
 
 TEST_CASE("help exits with 0 and names every command") {
