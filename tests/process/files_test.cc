@@ -155,6 +155,26 @@ void check_without_bytes_moved(const Cluster& cluster) {
   CHECK_EQ(cluster.dogfs({"rm", "/tiny"}).exit_code, 0);
 }
 
+void check_ranges(const Cluster& cluster) {
+  const std::string bytes = noise(9'000'000, 4);
+  for (const std::string& whole : {bytes, bytes.substr(0, 1000)}) {
+    CHECK_EQ(cluster.put("/ranges", whole).exit_code, 0);
+    const uint64_t size = whole.size();
+    const std::pair<uint64_t, uint64_t> ranges[] = {
+        {0, 1}, {1, size - 1}, {size / 2, 10}, {size - 1, 100}, {size, 5}, {2 * size, 5}, {7, 0}};
+    for (const auto& [offset, length] : ranges) {
+      const Outcome read = cluster.dogfs({"cat", "/ranges", "--offset", std::to_string(offset),
+                                          "--length", std::to_string(length)});
+      CAPTURE(read.err);
+      CHECK_EQ(read.exit_code, 0);
+      CHECK((read.out == (offset < size ? whole.substr(offset, length) : "")));
+    }
+  }
+  CHECK((cluster.dogfs({"cat", "/ranges", "--offset", "1KiB"}).out.empty()));
+  CHECK((cluster.dogfs({"cat", "/ranges", "--offset", "990"}).out == bytes.substr(990, 10)));
+  CHECK_EQ(cluster.dogfs({"cat", "/ranges", "--offset", "-1"}).exit_code, 2);
+}
+
 void check_json(const Cluster& cluster) {
   using Keys = std::vector<std::string>;
   const Outcome put = cluster.put("/json", noise(kMiB, 5), {"--json"});
@@ -325,6 +345,7 @@ TEST_CASE("files go in and come out, and every mistake has its own answer") {
   check_destinations(cluster);
   check_errors(cluster);
   check_without_bytes_moved(cluster);
+  check_ranges(cluster);
   check_inodes(cluster);
   check_json(cluster);
   check_names(cluster);

@@ -81,10 +81,10 @@ class Hosts(unittest.TestCase):
             ["ip", "netns", "exec", space(host), PROGRAM, *flags,
              "--data", self.place / name], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
-    def start_meta(self, host):
+    def start_meta(self, host, founds=True):
         others = [f"{address(other)}:{META_PORT}" for other in HOSTS if other != host]
         entrance = ["--join", ",".join(others)]
-        if host == 1:
+        if host == 1 and founds:
             entrance = ["--bootstrap", "--policy", "rep-3"]
         self.start(f"meta-{host}", host, "meta", "--id", str(host), *entrance,
                    "--listen", f"{address(host)}:{META_PORT}")
@@ -191,6 +191,16 @@ class Hosts(unittest.TestCase):
         stores = {member["id"]: member["store"] for member in group["members"]}
         self.assertNotEqual(stores[3], first_stores[3])
         self.assertEqual(stores[1], first_stores[1])
+
+        # So is that of the founder; it joins this time, or it would found another cluster.
+        self.kill("meta-1")
+        shutil.rmtree(self.place / "meta-1")
+        self.start_meta(1, founds=False)
+        self.eventually("meta-1 to be replaced", lambda: any(
+            m["id"] == 1 and m["store"] != first_stores[1]
+            for m in (self.group(2) or {"members": []})["members"]))
+        self.wait_for_group(1, 2, 3)
+        self.dogfs("ls", "/file")
 
         # All at once, with what they know of each other on their disks.
         for host in HOSTS:

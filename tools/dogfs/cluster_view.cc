@@ -32,7 +32,7 @@ void show_table(Output& output, const LocalCluster& cluster, const ClusterView& 
   if (view.status) {
     const auto& count = view.status->counters;
     output.line(fmt::format("files    {} in {} directories", count.files, count.directories));
-    output.line(fmt::format("blocks   {}, {} below full width; {} bytes await deletion",
+    output.line(fmt::format("blocks   {}, {} below full width; up to {} bytes await deletion",
                             count.blocks, count.blocks_below_full_width, count.garbage_bytes));
   }
   output.line(fmt::format("\n{:<10} {:>8}  {:<13} {:<9} {:<21} {:>9}", "NAME", "PID", "ROLE",

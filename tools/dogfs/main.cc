@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <string>
@@ -42,11 +43,27 @@ void name_variables(CLI::App& app) {
     name_variables(*command);
 }
 
+// CLI11 takes -1 for the largest number there is.
+void refuse_negative_numbers(CLI::App& app) {
+  const CLI::Validator not_negative(
+      [](std::string& text) { return text.starts_with('-') ? text + " is negative" : ""; }, "");
+  for (CLI::Option* option : app.get_options())
+    if (option->get_type_name().starts_with("UINT")) option->transform(not_negative);
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; }))
+    refuse_negative_numbers(*command);
+}
+
+bool wants_json(int argc, char** argv) {
+  const auto is_json = [](const char* argument) { return std::strcmp(argument, "--json") == 0; };
+  const char* variable = std::getenv("DOGFS_JSON");
+  return std::any_of(argv, argv + argc, is_json) ||
+         (variable != nullptr && CLI::detail::to_flag_value(variable) > 0);
+}
+
 int wrong_usage(const CLI::App& app, const CLI::ParseError& wrong, Output& output, int argc,
                 char** argv) {
   if (wrong.get_exit_code() == 0) return app.exit(wrong);  // --help
-  const auto is_json = [](const char* argument) { return std::strcmp(argument, "--json") == 0; };
-  if (std::any_of(argv, argv + argc, is_json)) output.use_json();
+  if (wants_json(argc, argv)) output.use_json();
   std::string command = "dogfs";
   for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
     at = at->get_subcommands().front();
@@ -71,6 +88,7 @@ int run(int argc, char** argv) {
   add_bench_commands(app, output);
   add_sim_commands(app, output);
   name_variables(app);
+  refuse_negative_numbers(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& wrong) {

@@ -1,8 +1,10 @@
 #include "tools/dogfs/server_flags.h"
 
+#include <charconv>
 #include <filesystem>
 
 #include <CLI/CLI.hpp>
+#include <arpa/inet.h>
 
 #include "core/base/limits.h"
 #include "core/env/nursery.h"
@@ -36,13 +38,26 @@ Result<void> check(const ServerFlags& flags, bool metadata) {
     return fail(Code::kInvalid, "give {}--join", metadata ? "one of --bootstrap and " : "");
   if (metadata && (flags.id == 0 || flags.id >= limits::kFirstAssignedNode))
     return fail(Code::kInvalid, "give --id, a number from 1 to {}", limits::kFirstAssignedNode - 1);
+  if (!flags.bootstrap && !flags.cluster_id.empty())
+    return fail(Code::kInvalid, "--cluster-id goes with --bootstrap");
   if (!metadata && flags.name.empty()) return fail(Code::kInvalid, "give --name");
   return {};
 }
 
+Result<ClusterId> parse_cluster_id(const std::string& text) {
+  ClusterId id;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, id.value, 16);
+  if (error != std::errc() || rest != end || !id)
+    return fail(Code::kInvalid, "--cluster-id {}: not an id of 1 to 16 hexadecimal digits", text);
+  return id;
+}
+
 // It is written down for all others, who would reach themselves.
 Result<void> check_reachable(const Address& advertise) {
-  const bool anywhere = advertise.host == "0.0.0.0" || advertise.host == "::";
+  in_addr address{};
+  const bool zero = ::inet_aton(advertise.host.c_str(), &address) != 0 && address.s_addr == 0;
+  const bool anywhere = zero || advertise.host == "::";
   if (!anywhere && advertise.port != 0) return {};
   return fail(Code::kInvalid, "others cannot reach {}; give --advertise with this host's address",
               advertise.to_string());
@@ -82,6 +97,8 @@ void add_metadata_flags(CLI::App& command, ServerFlags& flags) {
   add_common_flags(command, flags);
   command.add_flag("--bootstrap", flags.bootstrap,
                    "Found a new cluster, unless the directory belongs to one");
+  command.add_option("--cluster-id", flags.cluster_id,
+                     "Id of the new cluster, to import the names of a lost one of that id");
   command.add_option("--id", flags.id, "Number of this metadata server, unique in the cluster");
   command.add_option("--policy", flags.policy, "Policy of a new cluster: rs-k-m or rep-N");
 }
@@ -99,6 +116,10 @@ Result<ServerConfig> config_of(const ServerFlags& flags, bool metadata) {
   config.name = flags.name.empty() ? fmt::format("meta-{}", flags.id) : flags.name;
   config.data_directory = flags.data;
   config.zone = flags.zone;
+  if (!flags.cluster_id.empty()) {
+    TRY(founds, parse_cluster_id(flags.cluster_id));
+    config.founds = founds;
+  }
   TRY(listen, Address::parse(flags.listen));
   config.listen = config.advertise = listen;
   if (!flags.advertise.empty()) {
@@ -121,13 +142,16 @@ Task<Result<void>> find_identity(Env& env, ServerConfig& config) {
   CO_TRY(known, co_await nodes::known_identity(env));
   if (known) {
     config.cluster = known->cluster;
+    if (config.founds && config.founds != known->cluster)
+      co_return fail(Code::kPrecondition, "{} belongs to cluster {:016x}", config.data_directory,
+                     known->cluster.value);
     co_return Result<void>();
   }
   // A directory that was set aside as damaged still knows where the others are.
   for (const auto& [node, address] : co_await nodes::read_peer_file(env))
     if (node != config.id) config.seeds.push_back(address);
   if (config.seeds.empty()) {
-    config.cluster = ClusterId(env.random().next() | 1);
+    config.cluster = config.founds ? config.founds : ClusterId(env.random().next() | 1);
     const StoreId store(env.random().next() | 1);
     config.bootstrap = nodes::Bootstrap{store, {{config.id, store}}};
     env.log().info("founds cluster {:016x}", config.cluster.value);

@@ -7,7 +7,8 @@
 //
 // The same command starts the server again: a directory that belongs to a cluster founds and joins
 // nothing. One that was lost is founded as another cluster, with another id, which nobody of the
-// old one talks to.
+// old one talks to; or, when all metadata is lost, with --cluster-id under the id of old, for its
+// names to be imported.
 
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ namespace dogfs::tool {
 struct ServerFlags {
   std::string config;  // instead of all others
   bool bootstrap = false;
+  std::string cluster_id;  // hexadecimal, with bootstrap; empty: drawn
   std::vector<std::string> join;
   uint32_t id = 0;
   std::string name;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <memory>
 #include <optional>
@@ -26,6 +27,8 @@ struct Transfer {
   std::string policy;
   bool no_overwrite = false;
   std::optional<std::string> if_version;  // "" is a mistake, not a wish for none
+  uint64_t offset = 0;
+  uint64_t length = UINT64_MAX;
 };
 
 // As `stat` shows it: the file's id, a dash, and how often it was changed.
@@ -74,8 +77,12 @@ Task<Result<void>> get(Env& env, nodes::Client& client, Output& output, Transfer
     co_return fail(Code::kPrecondition, "{} is a directory; dogfs gets single files",
                    transfer.path);
   CO_TRY(sink, LocalSink::open(env, transfer.local, last_name(transfer.path)));
-  Progress progress(env, output, found.attributes.length);
+  const uint64_t behind =
+      found.attributes.length - std::min(transfer.offset, found.attributes.length);
+  Progress progress(env, output, std::min(transfer.length, behind));
   nodes::GetOptions options;
+  options.offset = transfer.offset;
+  options.length = transfer.length;
   options.progress = progress.callback();
   auto read = co_await client.get(transfer.path, *sink, std::move(options));
   if (!read) co_return fail(read.error().in(transfer.path));
@@ -128,16 +135,26 @@ void add_transfer_commands(CLI::App& app, Output& output) {
           "Refuse unless the file there has this version, by stat")
       ->excludes("--no-overwrite");
 
+  const auto add_range = [](const Command& command) {
+    command.app->add_option("--offset", command.transfer->offset, "First byte, as in 0 or 10MiB")
+        ->transform(CLI::AsSizeValue(false));
+    command.app
+        ->add_option("--length", command.transfer->length,
+                     "So many bytes, or what there is of them; else all that follow")
+        ->transform(CLI::AsSizeValue(false));
+  };
   const Command fetch = add(app, output, "get", "Read a file into a local one", get);
   fetch.app->add_option("PATH", fetch.transfer->path)->required();
   fetch.app
       ->add_option("LOCAL", fetch.transfer->local,
                    "File or directory; - is standard output, and then JSON goes to stderr")
       ->default_val(".");
+  add_range(fetch);
 
   const Command print = add(app, output, "cat", "Read a file to standard output", get);
   print.transfer->local = "-";
   print.app->add_option("PATH", print.transfer->path)->required();
+  add_range(print);
 }
 
 }  // namespace dogfs::tool

@@ -179,7 +179,7 @@ TEST_CASE("a server with a new disk takes no shard that was meant for its predec
   CHECK_EQ(answer(NodeId(0)), "ok");
 }
 
-TEST_CASE("killing a server or the client at any event leaves no frame and the files whole") {
+TEST_CASE("a server or the client killed at one of many events leaves no frame, and files whole") {
   const auto bytes = pattern(100'000, 1);
   for (uint64_t at = 20; at < 1500; at += 37) {
     CAPTURE(at);
