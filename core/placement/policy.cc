@@ -64,10 +64,12 @@ Result<Policy> Policy::from_code(uint16_t code) {
   const bool replicated = (code & kReplicatedBit) != 0;
   const uint32_t data = (code & ~kReplicatedBit) >> 8;
   const uint32_t parity = code & 0xff;
-  if (data == 0 || (replicated && data != 1)) {
+  // Every row of a file is read through here: no text is made unless it is needed.
+  const auto policy = make(replicated, data, parity, {});
+  if (!policy || data == 0 || (replicated && data != 1)) {
     return fail(Code::kInvalid, "policy code {:#x} stands for no policy", code);
   }
-  return make(replicated, data, parity, fmt::format("code {:#x}", code));
+  return policy;
 }
 
 std::string Policy::text() const {
