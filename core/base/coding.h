@@ -38,7 +38,10 @@ class Encoder {
   // Big-endian, for keys.
   template <class Tag, class Rep>
   Encoder& key(Strong<Tag, Rep> x) {
-    for (size_t i = sizeof(Rep); i-- > 0;) out_ += static_cast<char>(uint64_t{x.value} >> (8 * i));
+    char bytes[sizeof(Rep)];
+    for (size_t i = 0; i < sizeof(Rep); ++i)
+      bytes[i] = static_cast<char>(uint64_t{x.value} >> (8 * (sizeof(Rep) - 1 - i)));
+    out_.append(bytes, sizeof(Rep));
     return *this;
   }
 
@@ -48,7 +51,9 @@ class Encoder {
 
  private:
   Encoder& little(uint64_t x, size_t width) {
-    for (size_t i = 0; i < width; ++i) out_ += static_cast<char>(x >> (8 * i));
+    char bytes[sizeof(x)];
+    for (size_t i = 0; i < sizeof(x); ++i) bytes[i] = static_cast<char>(x >> (8 * i));
+    out_.append(bytes, width);
     return *this;
   }
   std::string out_;

@@ -19,7 +19,7 @@ constexpr size_t kChildrenMin = kChildrenMax / 4;
 struct Node {
   uint64_t version = 0;
   Leaf rows;
-  size_t run_end = 0;               // where the row that was added last ends
+  Leaf::Mark latest;                // the row that was written last, unless it is gone
   std::vector<std::string> bounds;  // bounds[i] is above children[i], not above children[i + 1]
   std::vector<std::shared_ptr<Node>> children;
 
@@ -124,7 +124,7 @@ BTreeView::BTreeView() : root_(std::make_shared<Node>()) {}
 std::optional<std::string_view> BTreeView::find(std::string_view key) const {
   const Node* node = root_.get();
   while (!node->leaf()) node = node->children[node->child_for(key)].get();
-  const auto place = node->rows.find(key);
+  const auto place = node->rows.find(key, node->latest);
   if (!place.equal) return std::nullopt;
   return node->rows.row(place.offset).value;
 }
@@ -137,7 +137,7 @@ Cursor BTreeView::seek(std::string_view key) const {
     cursor.path_.push_back({node, index});
     node = node->children[index].get();
   }
-  const auto place = node->rows.find(key);
+  const auto place = node->rows.find(key, node->latest);
   cursor.path_.push_back({node, place.offset});
   if (place.offset < node->rows.bytes()) {
     cursor.key_ = node->rows.key_at(place, key);
@@ -160,9 +160,9 @@ Node& BTree::own(NodePointer& node) const {
   return *node;
 }
 
-void BTree::put(std::string_view key, std::string_view value) {
+void BTree::put(std::string_view key, std::string_view value, const Replaced& replaced) {
   CHECK(key.size() <= UINT16_MAX && value.size() <= UINT32_MAX / 2);
-  auto split = put_below(root_, key, value);
+  auto split = put_below(root_, {key, value, replaced});
   digest_ += btree::row_digest(key, value);
   if (!split.right) return;
   auto root = std::make_shared<Node>();
@@ -173,11 +173,11 @@ void BTree::put(std::string_view key, std::string_view value) {
   root_ = std::move(root);
 }
 
-BTree::Split BTree::put_below(NodePointer& node, std::string_view key, std::string_view value) {
+BTree::Split BTree::put_below(NodePointer& node, const Row& row) {
   Node& here = own(node);
-  if (here.leaf()) return put_in_leaf(here, key, value);
-  const size_t index = here.child_for(key);
-  auto below = put_below(here.children[index], key, value);
+  if (here.leaf()) return put_in_leaf(here, row);
+  const size_t index = here.child_for(row.key);
+  auto below = put_below(here.children[index], row);
   if (!below.right) return {};
   const auto at = static_cast<ptrdiff_t>(index);
   here.bounds.insert(here.bounds.begin() + at, std::move(below.bound));
@@ -190,18 +190,22 @@ BTree::Split BTree::put_below(NodePointer& node, std::string_view key, std::stri
   return split;
 }
 
-BTree::Split BTree::put_in_leaf(Node& leaf, std::string_view key, std::string_view value) {
-  const auto place = leaf.rows.find(key);
-  const bool ascending = !place.equal && place.offset == leaf.run_end;
+BTree::Split BTree::put_in_leaf(Node& leaf, const Row& row) {
+  const auto place = leaf.rows.find(row.key, leaf.latest);
+  const bool ascending = !place.equal && place.offset == leaf.latest.end;
   if (place.equal) {
-    digest_ -= btree::row_digest(key, leaf.rows.row(place.offset).value);
-    leaf.rows.replace(place, value);
+    const std::string_view old = leaf.rows.row(place.offset).value;
+    if (row.replaced) row.replaced(old);
+    digest_ -= btree::row_digest(row.key, old);
+    leaf.rows.replace(place, row.value);
   } else {
-    leaf.rows.insert(place, key, value);
+    leaf.rows.insert(place, row.key, row.value);
     ++size_;
   }
   const size_t end = leaf.rows.row(place.offset).end;
-  leaf.run_end = end;
+  leaf.latest.begin = place.offset;
+  leaf.latest.end = end;
+  leaf.latest.key = row.key;
   const bool alone = place.offset == 0 && end == leaf.rows.bytes();
   if (leaf.rows.bytes() <= btree::kLeafBytesMax || alone) return {};
   Split split;
@@ -209,32 +213,39 @@ BTree::Split BTree::put_in_leaf(Node& leaf, std::string_view key, std::string_vi
   split.right->version = version_;
   const size_t cut = btree::leaf_cut(leaf, place.offset, ascending);
   split.right->rows = leaf.rows.split(cut, split.bound);
-  leaf.run_end = 0;
-  if (cut == place.offset) split.right->run_end = split.right->rows.row(0).end;
-  if (cut == end) leaf.run_end = end;
+  if (cut == place.offset)
+    split.right->latest = {0, split.right->rows.row(0).end, std::string(row.key)};
+  if (cut < end) leaf.latest = {};
   return split;
 }
 
-bool BTree::erase(std::string_view key) {
-  if (!find(key)) return false;
-  erase_below(root_, key);
+bool BTree::erase(std::string_view key, const Replaced& replaced) {
+  if (erase_below(root_, key, replaced) == Erased::kNothing) return false;
   while (!root_->leaf() && root_->children.size() == 1) root_ = root_->children.front();
   return true;
 }
 
-bool BTree::erase_below(NodePointer& node, std::string_view key) {
+// The way to a row that is not there is copied for nothing; hardly anybody asks for that.
+BTree::Erased BTree::erase_below(NodePointer& node, std::string_view key,
+                                 const Replaced& replaced) {
   Node& here = own(node);
-  if (here.leaf()) {
-    const auto place = here.rows.find(key);
-    digest_ -= btree::row_digest(key, here.rows.row(place.offset).value);
-    here.rows.erase(place);
-    here.run_end = 0;
-    --size_;
-    return btree::small(here);
-  }
+  if (here.leaf()) return erase_in_leaf(here, key, replaced);
   const size_t index = here.child_for(key);
-  if (erase_below(here.children[index], key)) join_children(here, index);
-  return btree::small(here);
+  const Erased below = erase_below(here.children[index], key, replaced);
+  if (below == Erased::kNothing) return below;
+  if (below == Erased::kRowOfSmallNode) join_children(here, index);
+  return btree::small(here) ? Erased::kRowOfSmallNode : Erased::kRow;
+}
+
+BTree::Erased BTree::erase_in_leaf(Node& leaf, std::string_view key, const Replaced& replaced) {
+  const auto place = leaf.rows.find(key, leaf.latest);
+  if (!place.equal) return Erased::kNothing;
+  const std::string_view old = leaf.rows.row(place.offset).value;
+  if (replaced) replaced(old);
+  digest_ -= btree::row_digest(key, old);
+  leaf.rows.erase(place, leaf.latest);
+  --size_;
+  return btree::small(leaf) ? Erased::kRowOfSmallNode : Erased::kRow;
 }
 
 // children[index] became small: drops it when empty, or joins it with a neighbour that has room.

@@ -11,6 +11,7 @@
 // of their rows up to date with every change.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -72,9 +73,11 @@ class BTree : public BTreeView {
   BTree(const BTree&) = delete;  // freeze() instead: two writers of one version would collide
   BTree& operator=(const BTree&) = delete;
 
-  void put(std::string_view key, std::string_view value);
+  // Told of the value that goes, before it does.
+  using Replaced = std::function<void(std::string_view)>;
+  void put(std::string_view key, std::string_view value, const Replaced& replaced = {});
   // False when there was no such row.
-  bool erase(std::string_view key);
+  bool erase(std::string_view key, const Replaced& replaced = {});
   BTreeView freeze();
 
  private:
@@ -84,10 +87,17 @@ class BTree : public BTreeView {
     NodePointer right;
     std::string bound;
   };
+  struct Row {
+    std::string_view key;
+    std::string_view value;
+    const Replaced& replaced;
+  };
+  enum class Erased { kNothing, kRow, kRowOfSmallNode };
   btree::Node& own(NodePointer& node) const;
-  Split put_below(NodePointer& node, std::string_view key, std::string_view value);
-  Split put_in_leaf(btree::Node& leaf, std::string_view key, std::string_view value);
-  bool erase_below(NodePointer& node, std::string_view key);
+  Split put_below(NodePointer& node, const Row& row);
+  Split put_in_leaf(btree::Node& leaf, const Row& row);
+  Erased erase_below(NodePointer& node, std::string_view key, const Replaced& replaced);
+  Erased erase_in_leaf(btree::Node& leaf, std::string_view key, const Replaced& replaced);
   void join_children(btree::Node& inner, size_t index);
 
   uint64_t version_ = 1;

@@ -50,12 +50,20 @@ Leaf::Row Leaf::row(size_t offset) const {
 
 // A row that shares more with the one before than the key does compares to the key as that one; one
 // that shares less lies behind the key. Only the others have to be looked at.
-Leaf::Place Leaf::find(std::string_view key) const {
+Leaf::Place Leaf::find(std::string_view key, const Mark& mark) const {
   Place place;
   const char* const begin = rows_.data();
   const char* const end = begin + rows_.size();
   const char* next = begin;
-  for (const char* at = begin; at != end; at = next) {
+  if (mark.end > 0) {
+    const int order = key.compare(mark.key);
+    if (order == 0) return {mark.begin, true, row(mark.begin).shared, key.size()};
+    if (order > 0) {
+      place.shared = common(mark.key, key);
+      next += mark.end;
+    }
+  }
+  for (const char* at = next; at != end; at = next) {
     const char* suffix = at;
     const size_t shared = read_number(suffix);
     const size_t suffix_size = read_number(suffix);
@@ -128,8 +136,9 @@ void Leaf::replace(const Place& place, std::string_view value) {
   splice(place.offset, old.end - place.offset, old.shared, suffix, value);
 }
 
-void Leaf::erase(const Place& place) {
+void Leaf::erase(const Place& place, Mark& mark) {
   const Row gone = row(place.offset);
+  const size_t before = rows_.size();
   if (gone.end < rows_.size()) {
     // What the row behind had in common only with the one that goes, it must now hold itself.
     const Row behind = row(gone.end);
@@ -141,6 +150,14 @@ void Leaf::erase(const Place& place) {
     }
   }
   rows_.erase(place.offset, gone.end - place.offset);
+  if (place.offset > mark.begin) return;
+  if (place.offset == mark.begin) {
+    mark = {};
+    return;
+  }
+  const size_t moved = before - rows_.size();
+  mark.begin = gone.end == mark.begin ? place.offset : mark.begin - moved;
+  mark.end -= moved;
 }
 
 Leaf Leaf::split(size_t offset, std::string& bound) {

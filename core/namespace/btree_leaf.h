@@ -30,16 +30,24 @@ class Leaf {
     size_t next_shared = 0;  // and with the row at the offset, if there is one
   };
 
+  // A row that is known, so that a search for what stands at or behind it can begin there.
+  struct Mark {
+    size_t begin = 0;
+    size_t end = 0;  // 0: none is known
+    std::string key;
+  };
+
   size_t bytes() const { return rows_.size(); }
   bool empty() const { return rows_.empty(); }
   Row row(size_t offset) const;
-  Place find(std::string_view key) const;
+  Place find(std::string_view key, const Mark& mark) const;
   // The key of the row at a place that find(key) gave; it must not be the end.
   std::string key_at(const Place& place, std::string_view key) const;
 
   void insert(const Place& place, std::string_view key, std::string_view value);
   void replace(const Place& place, std::string_view value);
-  void erase(const Place& place);
+  // A mark stays where its row is.
+  void erase(const Place& place, Mark& mark);
 
   // Cuts before the row at `offset`, neither the first nor the end; returns what follows. `bound`
   // becomes a key that is above all rows kept and not above those returned, as short as can be.

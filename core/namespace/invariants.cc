@@ -20,6 +20,7 @@ struct Contents {
   std::map<BlockId, std::set<FileHandle>> referrers;  // as the rows say
   std::map<ClientId, SessionRow> sessions;
   std::map<ClientId, uint32_t> results;
+  std::map<Slot, SlotRow> slots;
   std::set<BlockId> garbage;
   std::set<InodeId> trees;
   std::set<FileHandle> dropped;
@@ -67,7 +68,7 @@ Contents read(const BTreeView& rows) {
       case Tag::kSession: read_session(out, parsed.tail, at.value()); break;
       case Tag::kOutbox: read_outbox(out, parsed.tail, at.value()); break;
       case Tag::kNode: ++out.nodes; break;
-      case Tag::kSlot:
+      case Tag::kSlot: out.slots[slot_of(id)] = *decode<SlotRow>(at.value()); break;
       case Tag::kSettings: break;
     }
   }
@@ -254,8 +255,8 @@ Result<> check_sessions(const Contents& all, const Tables& tables) {
       return broken("client {} has {} results and counts {}", client, results, session.results);
     }
     const auto known = tables.sessions().find(client);
-    if (known == tables.sessions().end() || known->second != session.epoch) {
-      return broken("session {} is not in the set of sessions", client);
+    if (known == tables.sessions().end() || known->second != session) {
+      return broken("session {} is not known as its row says", client);
     }
   }
   if (tables.sessions().size() != all.sessions.size()) return broken("a session too many is known");
@@ -281,6 +282,12 @@ Result<> check_derived(const Contents& all, const Tables& tables) {
   for (const auto& [slot, count] : tables.garbage_slots()) garbage += count;
   if (garbage != all.garbage.size()) return broken("garbage slots miscounted");
   if (tables.map().nodes().size() != all.nodes) return broken("nodes miscounted");
+  for (const auto& [slot, row] : all.slots) {
+    if (tables.slot(slot) != row) return broken("slot {} is not known as its row says", slot);
+  }
+  for (const auto& [directory, row] : all.directories) {
+    if (tables.policy(directory) != row.policy) return broken("the policy of {}", directory);
+  }
   for (const auto& [directory, use] : tables.scan_uses()) {
     if (use != tables.use(directory)) return broken("what directory {} holds", directory);
   }

@@ -29,7 +29,8 @@ Lead lead_of(uint8_t byte) {
 
 bool valid_utf8(std::string_view text) {
   while (!text.empty()) {
-    const size_t length = utf8_length(text);
+    // Most names are ASCII throughout.
+    const size_t length = static_cast<uint8_t>(text[0]) < 0x80 ? 1 : utf8_length(text);
     if (length == 0) return false;
     text.remove_prefix(length);
   }

@@ -227,7 +227,7 @@ std::vector<OpenSession> StateMachine::sessions(ClientId after, size_t limit) co
   std::vector<OpenSession> out;
   const auto& all = tables_->sessions();
   for (auto at = all.upper_bound(after); at != all.end() && out.size() < limit; ++at) {
-    out.push_back({.client = at->first, .epoch = at->second});
+    out.push_back({.client = at->first, .epoch = at->second.epoch});
   }
   return out;
 }

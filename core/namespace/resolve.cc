@@ -1,6 +1,5 @@
 #include "core/namespace/resolve.h"
 
-#include "core/base/check.h"
 #include "core/namespace/path.h"
 #include "core/namespace/permissions.h"
 
@@ -20,10 +19,8 @@ Result<Resolved> resolve(const Tables& tables, std::string_view path, const Aske
   out.policy = tables.settings().settings.policy;
   DentryRow here{.kind = EntryKind::kDirectory, .id = kRootDirectory, .home = {}};
   for (size_t i = 0; i < names.size(); ++i) {
-    const auto row = tables.directory(here.id);
-    CHECK(row.has_value(), "directory {} has a name and no row", here.id);
-    TRY_VOID(check_access(asker, row->attributes, EntryKind::kDirectory, Access::kEnter, path));
-    out.policy = row->policy.value_or(out.policy);
+    TRY_VOID(check_directory(tables, asker, here.id, Access::kEnter, path));
+    out.policy = tables.policy(here.id).value_or(out.policy);
     out.directories.push_back(here.id);
     out.name = names[i];
     const auto entry = tables.dentry(here.id, names[i]);
@@ -46,9 +43,7 @@ Result<Resolved> resolve(const Tables& tables, std::string_view path, const Aske
 
 placement::Policy policy_below(const Tables& tables, const DentryRow& entry,
                                const placement::Policy& inherited) {
-  const auto row = tables.directory(entry.id);
-  CHECK(row.has_value(), "directory {} has a name and no row", entry.id);
-  return row->policy.value_or(inherited);
+  return tables.policy(entry.id).value_or(inherited);
 }
 
 }  // namespace dogfs::metadata

@@ -8,9 +8,30 @@ namespace {
 // Forgets the answers that the client has; a mark only rises, whatever order requests come in.
 void acknowledge(Tables& tables, const Command& command, SessionRow& session) {
   if (command.acknowledged_below <= session.acknowledged_below) return;
-  session.results -= tables.erase_results(command.client, command.acknowledged_below);
+  if (session.results > 0)
+    session.results -= tables.erase_results(command.client, command.acknowledged_below);
   session.acknowledged_below = command.acknowledged_below;
-  tables.put(command.client, session);
+}
+
+// The answer of before, or a new one. The caller writes the session's row; while the command is
+// executed it says what is there.
+Response answer_once(Tables& tables, const Command& command, SessionRow& session,
+                     const std::function<Response()>& execute) {
+  if (session.results >= limits::kSessionResultsMax) {
+    acknowledge(tables, command, session);
+    tables.put(command.client, session);
+  }
+  if (session.results > 0) {
+    if (auto before = tables.result(command.client, command.request)) return *std::move(before);
+  }
+  if (session.results >= limits::kSessionResultsMax) {
+    return fail(Code::kUnavailable, "client {} has {} answers outstanding; acknowledge some first",
+                command.client, session.results);
+  }
+  Response response = execute();
+  tables.put(command.client, command.request, response);
+  ++session.results;
+  return response;
 }
 
 }  // namespace
@@ -44,8 +65,8 @@ Response apply(Tables& tables, const EntryContext&, const ExpireSession& operati
 
 Response apply_once(Tables& tables, const Command& command,
                     const std::function<Response()>& execute) {
-  auto session = tables.session(command.client);
-  if (!session) {
+  const auto found = tables.session(command.client);
+  if (!found) {
     return fail(Code::kUnknown,
                 "client {} has no session, it expired; whether request {} was "
                 "applied is not known",
@@ -55,20 +76,14 @@ Response apply_once(Tables& tables, const Command& command,
     return fail(Code::kInvalid, "request {} cannot acknowledge all below {}", command.request,
                 command.acknowledged_below);
   }
-  if (command.request < session->acknowledged_below) {
+  if (command.request < found->acknowledged_below) {
     return fail(Code::kUnknown, "request {} lies below {}, which client {} has acknowledged",
-                command.request, session->acknowledged_below, command.client);
+                command.request, found->acknowledged_below, command.client);
   }
-  acknowledge(tables, command, *session);
-  if (auto before = tables.result(command.client, command.request)) return *std::move(before);
-  if (session->results >= limits::kSessionResultsMax) {
-    return fail(Code::kUnavailable, "client {} has {} answers outstanding; acknowledge some first",
-                command.client, session->results);
-  }
-  Response response = execute();
-  tables.put(command.client, command.request, response);
-  ++session->results;
-  tables.put(command.client, *session);
+  SessionRow session = *found;
+  Response response = answer_once(tables, command, session, execute);
+  acknowledge(tables, command, session);
+  if (session != *found) tables.put(command.client, session);
   return response;
 }
 

@@ -131,10 +131,12 @@ bool Tables::referred(BlockId block) const {
 }
 
 std::optional<SessionRow> Tables::session(ClientId client) const {
-  return read<SessionRow>(rows_, key::session(client));
+  const auto found = sessions_.find(client);
+  return found == sessions_.end() ? std::nullopt : std::optional(found->second);
 }
 SlotRow Tables::slot(Slot slot) const {
-  return read<SlotRow>(rows_, key::slot(slot)).value_or(SlotRow());
+  const auto found = slots_.find(slot);
+  return found == slots_.end() ? SlotRow() : found->second;
 }
 std::optional<OutboxRow> Tables::outbox(Slot slot, OutboxKind kind, uint64_t id) const {
   return read<OutboxRow>(rows_, key::outbox(slot, kind, id));
@@ -164,11 +166,10 @@ void Tables::put(InodeId directory, const DirectoryRow& row) {
   write(key::directory(directory), encode(row));
 }
 void Tables::put(InodeId directory, std::string_view name, const DentryRow& row) {
-  const std::string key = key::dentry(directory, name);
-  if (const auto old = rows_.find(key)) {
-    count_entry(directory, must_decode_dentry(*old, directory), -1);
-  }
-  write(key, encode(row, directory));
+  std::optional<DentryRow> before;
+  write(key::dentry(directory, name), encode(row, directory),
+        [&](std::string_view old) { before = must_decode_dentry(old, directory); });
+  if (before) count_entry(directory, *before, -1);
   count_entry(directory, row, 1);
 }
 void Tables::put(FileHandle file, const FileRow& row) { write(key::file(file), encode(row)); }
@@ -193,11 +194,10 @@ void Tables::erase_directory(InodeId directory) {
   directories_.erase(directory);
 }
 void Tables::erase_dentry(InodeId directory, std::string_view name) {
-  const std::string key = key::dentry(directory, name);
-  const auto old = rows_.find(key);
-  CHECK(old.has_value(), "erasing a name that is not there");
-  count_entry(directory, must_decode_dentry(*old, directory), -1);
-  erase(key);
+  const auto entry = dentry(directory, name);
+  CHECK(entry.has_value(), "erasing a name that is not there");
+  count_entry(directory, *entry, -1);
+  erase(key::dentry(directory, name));
 }
 void Tables::erase_file(FileHandle file) { erase(key::file(file)); }
 void Tables::erase_block(BlockId block) { erase(key::block(block)); }
@@ -269,30 +269,38 @@ void Tables::write_nodes_since(MapVersion before) {
   }
 }
 
-void Tables::write(const std::string& key, std::string_view value) {
-  if (const auto old = rows_.find(key)) account(key, *old, -1);
-  account(key, value, 1);
-  rows_.put(key, value);
+void Tables::write(const std::string& key, std::string_view value,
+                   const BTree::Replaced& replaced) {
+  const auto parsed = must_parse(key);
+  rows_.put(key, value, [&](std::string_view old) {
+    if (replaced) replaced(old);
+    account(parsed, old, Act::kReplaced);
+  });
+  account(parsed, value, Act::kWritten);
 }
 
 void Tables::erase(const std::string& key) {
-  const auto old = rows_.find(key);
-  CHECK(old.has_value(), "erasing a row that is not there");
-  account(key, *old, -1);
-  rows_.erase(key);
+  const auto parsed = must_parse(key);
+  const bool erased =
+      rows_.erase(key, [&](std::string_view old) { account(parsed, old, Act::kErased); });
+  CHECK(erased, "erasing a row that is not there");
 }
 
-void Tables::account(std::string_view key, std::string_view value, int sign) {
-  const auto parsed = must_parse(key);
+void Tables::account(const key::Parsed& parsed, std::string_view value, Act act) {
+  const int sign = act == Act::kWritten ? 1 : -1;
   count_row(counters_, parsed, value, sign);
-  if (parsed.tag == Tag::kFile) account_upload(parsed, value, sign);
-  if (parsed.tag == Tag::kDirectory) account_directory(InodeId(parsed.id), value, sign);
-  if (parsed.tag == Tag::kOutbox) account_outbox(parsed, key, sign);
-  if (parsed.tag == Tag::kSettings && sign > 0) settings_ = must_decode<SettingsRow>(value);
-  if (parsed.tag == Tag::kSession && !key::request_of(parsed.tail)) {
-    const ClientId client = key::client_of(parsed.tail);
-    if (sign > 0) sessions_[client] = must_decode<SessionRow>(value).epoch;
-    if (sign < 0) sessions_.erase(client);
+  switch (parsed.tag) {
+    case Tag::kFile: return account_upload(parsed, value, sign);
+    case Tag::kDirectory: return account_directory(InodeId(parsed.id), value, sign);
+    case Tag::kOutbox: return account_outbox(parsed, sign);
+    case Tag::kSession: return account_session(parsed, value, act);
+    case Tag::kSlot:
+      if (sign > 0) slots_[slot_of(InodeId(parsed.id))] = must_decode<SlotRow>(value);
+      return;
+    case Tag::kSettings:
+      if (sign > 0) settings_ = must_decode<SettingsRow>(value);
+      return;
+    default: return;
   }
 }
 
@@ -306,6 +314,12 @@ Use Tables::use(InodeId directory) const {
 InodeId Tables::parent(InodeId directory) const {
   const auto found = directories_.find(directory);
   return found == directories_.end() ? InodeId(0) : found->second.parent;
+}
+
+const std::optional<placement::Policy>& Tables::policy(InodeId directory) const {
+  const auto found = directories_.find(directory);
+  CHECK(found != directories_.end(), "directory {} has a name and no row", directory);
+  return found->second.policy;
 }
 
 Use Tables::use_of(const DentryRow& entry) const {
@@ -334,7 +348,10 @@ void Tables::count_entry(InodeId directory, const DentryRow& entry, int sign) {
 void Tables::account_directory(InodeId directory, std::string_view value, int sign) {
   const auto row = must_decode<DirectoryRow>(value);
   if (row.quota != Quota()) count(quotas_, sign);
-  if (sign > 0) directories_[directory].parent = row.parent;
+  if (sign < 0) return;
+  Directory& known = directories_[directory];
+  known.parent = row.parent;
+  known.policy = row.policy;
 }
 
 std::map<InodeId, Use> Tables::scan_uses() const {
@@ -374,9 +391,19 @@ void Tables::account_upload(const key::Parsed& parsed, std::string_view value, i
   uploads_[file] = {.file = file, .client = row.client, .epoch = row.epoch};
 }
 
-void Tables::account_outbox(const key::Parsed& parsed, std::string_view key, int sign) {
-  if (key::outbox_kind_of(parsed.tail) != OutboxKind::kGarbage) {
-    sign > 0 ? void(removals_.emplace(key)) : void(removals_.erase(std::string(key)));
+void Tables::account_session(const key::Parsed& parsed, std::string_view value, Act act) {
+  if (key::request_of(parsed.tail)) return;
+  const ClientId client = key::client_of(parsed.tail);
+  if (act == Act::kWritten) sessions_[client] = must_decode<SessionRow>(value);
+  if (act == Act::kErased) sessions_.erase(client);
+}
+
+void Tables::account_outbox(const key::Parsed& parsed, int sign) {
+  const OutboxKind kind = key::outbox_kind_of(parsed.tail);
+  if (kind != OutboxKind::kGarbage) {
+    const std::string key =
+        key::outbox(slot_of(InodeId(parsed.id)), kind, key::outbox_id_of(parsed.tail));
+    sign > 0 ? void(removals_.insert(key)) : void(removals_.erase(key));
     return;
   }
   const Slot slot = slot_of(BlockId(parsed.id));

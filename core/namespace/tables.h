@@ -1,7 +1,8 @@
 #pragma once
 // Tables: the rows of the metadata tree, typed, with what is derived from them: counters, the set
-// of open uploads and of pending removals, the cluster map. One class writes rows, so that what is
-// derived is right by construction; scan_counters() recomputes it for the checkers.
+// of open uploads and of pending removals, the cluster map, and the rows that every command reads.
+// One class writes rows, so that what is derived is right by construction; scan_counters()
+// recomputes it for the checkers.
 //
 // Owned by the StateMachine; the operations in directories.h, uploads.h, garbage.h and cluster.h
 // work on it. Reading a row that is there never fails: rows were checked when they came in.
@@ -54,6 +55,8 @@ class Tables {
   Use use_of(const DentryRow& entry) const;
   // The directory above; 0 for the root and for one in removal.
   InodeId parent(InodeId directory) const;
+  // What a directory sets for the files in it; it must be there.
+  const std::optional<placement::Policy>& policy(InodeId directory) const;
   // Some directory has a quota.
   bool any_quota() const { return quotas_ > 0; }
 
@@ -63,7 +66,7 @@ class Tables {
   const std::set<std::string>& removals() const { return removals_; }
   const std::map<Slot, uint64_t>& garbage_slots() const { return garbage_slots_; }
   const std::map<FileHandle, OpenUpload>& uploads() const { return uploads_; }
-  const std::map<ClientId, Epoch>& sessions() const { return sessions_; }
+  const std::map<ClientId, SessionRow>& sessions() const { return sessions_; }
 
   // --- Writing ---
   void put(InodeId directory, const DirectoryRow& row);
@@ -123,26 +126,32 @@ class Tables {
   struct Directory {
     InodeId parent;
     Use below;
+    std::optional<placement::Policy> policy;
   };
   // Adds what the entry holds to the directory and all above it, or takes it away.
   void count_entry(InodeId directory, const DentryRow& entry, int sign);
-  void account_directory(InodeId directory, std::string_view value, int sign);
-  void write(const std::string& key, std::string_view value);
+  enum class Act { kWritten, kReplaced, kErased };
+  void write(const std::string& key, std::string_view value, const BTree::Replaced& replaced = {});
   void erase(const std::string& key);
   // Rows with begin <= key < end; returns how many there were.
   uint32_t erase_range(const std::string& begin, const std::string& end);
   void write_nodes_since(MapVersion before);
-  // Adds (sign 1) or takes away (sign -1) what a row contributes to the derived parts.
-  void account(std::string_view key, std::string_view value, int sign);
+  // Adds what a row that was written contributes to the derived parts, or takes away that of one
+  // that goes.
+  void account(const key::Parsed& parsed, std::string_view value, Act act);
+  // Sign 1 adds, -1 takes away.
+  void account_directory(InodeId directory, std::string_view value, int sign);
   void account_upload(const key::Parsed& parsed, std::string_view value, int sign);
-  void account_outbox(const key::Parsed& parsed, std::string_view key, int sign);
+  void account_session(const key::Parsed& parsed, std::string_view value, Act act);
+  void account_outbox(const key::Parsed& parsed, int sign);
 
   BTree rows_;
   Counters counters_;
   std::set<std::string> removals_;
   std::map<Slot, uint64_t> garbage_slots_;
   std::map<FileHandle, OpenUpload> uploads_;
-  std::map<ClientId, Epoch> sessions_;
+  std::map<ClientId, SessionRow> sessions_;
+  std::map<Slot, SlotRow> slots_;
   std::map<InodeId, Directory> directories_;
   uint64_t quotas_ = 0;  // directories that have one
   SettingsRow settings_;

@@ -1,6 +1,7 @@
 #include "core/namespace/btree.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,13 +56,18 @@ std::string random_value(Random& random) {
 
 void random_write(Random& random, uint64_t space, uint64_t put_percent, BTree& tree, Model& model) {
   const std::string key = random_key(random, space);
+  const auto known = model.find(key);
+  const auto before = known == model.end() ? std::nullopt : std::optional(known->second);
+  std::optional<std::string> gone;
+  const auto replaced = [&](std::string_view old) { gone = old; };
   if (random.chance(put_percent, 100)) {
     const std::string value = random_value(random);
-    tree.put(key, value);
+    tree.put(key, value, replaced);
     model[key] = value;
-    return;
+  } else {
+    RC_ASSERT(tree.erase(key, replaced) == (model.erase(key) == 1));
   }
-  RC_ASSERT(tree.erase(key) == (model.erase(key) == 1));
+  RC_ASSERT(gone == before);
 }
 
 TEST_CASE("random writes give what std::map gives, and frozen views never change") {
