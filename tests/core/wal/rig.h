@@ -131,7 +131,7 @@ inline Task<> writers(Env& env, Nursery& children, Wal& wal, Ledger& ledger, int
     return groups.join();
   });
   // Something to keep: an idle log still writes its marker.
-  co_await env.sleep(1ms);
+  co_await env.sleep(5ms);
 }
 
 inline Task<> life(Env& env, Options options, Ledger& ledger, int rounds) {
