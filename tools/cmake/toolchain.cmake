@@ -50,6 +50,16 @@ find_package(rapidcheck REQUIRED)
 pkg_check_modules(isal REQUIRED IMPORTED_TARGET libisal)
 find_package(Boost 1.81 REQUIRED)
 
+# What stands for malloc in the program: requests come in batches, and a batch makes and frees many
+# small things. A sanitizer brings its own.
+add_library(allocator INTERFACE)
+if(NOT DOGFS_SANITIZE)
+  find_package(mimalloc REQUIRED)
+  # Nothing but malloc itself refers to it.
+  target_link_options(allocator INTERFACE LINKER:--no-as-needed)
+  target_link_libraries(allocator INTERFACE mimalloc)
+endif()
+
 # Asio's implementation is compiled once, in core/env/asio.cc, not in every file that includes it.
 add_library(asio INTERFACE)
 target_link_libraries(asio INTERFACE Boost::headers Threads::Threads)

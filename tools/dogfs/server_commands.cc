@@ -5,7 +5,6 @@
 #include <string>
 
 #include <CLI/CLI.hpp>
-#include <malloc.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
@@ -53,14 +52,8 @@ class UsageFile {
   uint64_t reports_ = 0;
 };
 
-// glibc keeps small chunks that were freed in bins of their own and merges all of them at once, now
-// and then: after a snapshot has let go of a hundred thousand log entries, with the event loop at a
-// standstill for 100 ms and more. Without those bins each is merged when it is freed.
-void merge_freed_memory_at_once() { ::mallopt(M_MXFAST, 0); }
-
 // The exit code: 128 and the signal that ended it. An error when it failed by itself.
 Result<int> serve(const ServerConfig& config, RunServer run) {
-  merge_freed_memory_at_once();
   net::Runtime::Options options;
   options.process.name = config.name;
   options.process.data_directory = config.data_directory;

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include <malloc.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "core/base/random.h"
 #include "core/namespace/state_machine.h"
 #include "core/namespace/tables.h"
+#include "tools/dogfs/allocator.h"
 #include "tools/dogfs/bench/process_usage.h"
 #include "tools/dogfs/output.h"
 
@@ -30,12 +30,6 @@ constexpr size_t kPieceBytes = limits::kSnapshotPieceBytes;
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-// Bytes that are allocated, as malloc counts them: what it keeps for itself is not among them.
-uint64_t allocated_bytes() {
-  const auto usage = ::mallinfo2();
-  return usage.uordblks + usage.hblkhd;
 }
 
 // What one kind of work came to.
