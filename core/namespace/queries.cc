@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/base/check.h"
+#include "core/base/digest.h"
 #include "core/base/limits.h"
 #include "core/namespace/path.h"
 #include "core/namespace/permissions.h"
@@ -71,6 +72,17 @@ LocatedBlock located(const Tables& tables, const Extent& extent) {
 auto first_behind(const std::vector<Extent>& extents, uint64_t offset) {
   return std::ranges::upper_bound(
       extents, offset, {}, [](const Extent& extent) { return extent.file_offset + extent.length; });
+}
+
+// Of the bytes before `end`, by where they are: what is behind may come and go.
+uint64_t name_of_contents(const std::vector<Extent>& extents, uint64_t end) {
+  Digest digest;
+  for (const Extent& extent : extents) {
+    if (extent.file_offset >= end) break;
+    digest.add(std::min(extent.length, end - extent.file_offset));
+    digest.add(extent.block.value).add(extent.block_offset);
+  }
+  return std::max<uint64_t>(1, digest.value());
 }
 
 GarbageBlock garbage_of(BlockId id, const BlockRow& row, LogIndex since) {
@@ -160,6 +172,7 @@ Result<FileLocation> StateMachine::locate(FileHandle file, Range range, const As
     if (out.more) break;
     out.blocks.push_back(located(*tables_, *extent));
   }
+  if (row->content.empty()) out.contents = name_of_contents(row->extents, end);
   return out;
 }
 

@@ -91,6 +91,9 @@ struct FileLocation {
   std::vector<LocatedBlock> blocks;  // by file offset, those that meet the asked range
   std::string content;               // of an inline file, all its bytes; it has no blocks
   bool more = false;                 // the range goes on after the last block returned
+  // Names the bytes up to the end of the range, if it was asked by somebody who may know them from
+  // an earlier answer: equal, they are still the same. 0: an inline file, or it was not said.
+  uint64_t contents = 0;
   bool operator==(const FileLocation&) const = default;
 };
 

@@ -236,6 +236,7 @@ class AnswerWriter {
     to.set_cell_bytes(answer.cell_bytes);
     to.set_more(answer.more);
     to.set_content(answer.content);
+    to.set_contents(answer.contents);
     for (const auto& block : answer.blocks) write(block, *to.add_blocks());
   }
   void operator()(const placement::MapChanges& answer) {
@@ -350,7 +351,8 @@ Result<metadata::Answer> read(const FileLocation& from) {
                                   .cell_bytes = from.cell_bytes(),
                                   .blocks = {},
                                   .content = std::move(content),
-                                  .more = from.more()};
+                                  .more = from.more(),
+                                  .contents = from.contents()};
   for (const auto& row : from.blocks()) {
     TRY(block, read(row));
     location.blocks.push_back(std::move(block));

@@ -154,8 +154,9 @@ class Client {
   Task<Result<PutResult>> put(std::string path, ByteSource& source, PutOptions options);
 
   // Gives a range of a file to `sink`, in order. kNotFound; kPrecondition: it is a directory;
-  // kUnavailable: a block has too few readable shards, naming how many of how many; kCorrupt: it
-  // has too few because some are damaged; an error of the sink, which has then taken a part.
+  // kUnavailable: a block has too few readable shards, naming how many of how many, or the file was
+  // changed before all of it was read; kCorrupt: it has too few because some are damaged; an error
+  // of the sink. The sink may then have taken a part.
   Task<Result<GetResult>> get(std::string path, ByteSink& sink, GetOptions options);
 
   // kNotFound.

@@ -25,6 +25,10 @@ bool same_places(const metadata::LocatedBlock& a, const metadata::LocatedBlock& 
   return std::ranges::equal(a.shards, b.shards, same);
 }
 
+Error changed_meanwhile(std::string_view how) {
+  return {Code::kUnavailable, fmt::format("the file was {} while it was read; read it again", how)};
+}
+
 }  // namespace
 
 FileReader::FileReader(const Parts& parts, ByteSink& sink, GetOptions options)
@@ -35,6 +39,7 @@ FileReader::~FileReader() = default;
 Task<Result<GetResult>> FileReader::get(std::string path) {
   CO_TRY_VOID(co_await locate(
       {.path = std::move(path), .file = {}, .offset = options_.offset, .length = options_.length}));
+  contents_ = location_.contents;
   next_offset_ = std::min(options_.offset, location_.length);
   end_ = next_offset_ + std::min(options_.length, location_.length - next_offset_);
   if (!location_.content.empty()) co_return co_await deliver_content();
@@ -59,6 +64,19 @@ Task<Result<void>> FileReader::locate(metadata::LocateQuery query) {
   location_ = std::move(located.value);
   next_block_ = 0;
   co_return Result<void>();
+}
+
+// What lies behind the blocks that are known. The file may have been cut and have grown again, and
+// a get gives the bytes of one moment.
+Task<Result<void>> FileReader::locate_rest() {
+  auto located = co_await locate(
+      {.path = {}, .file = location_.file, .offset = next_offset_, .length = end_ - next_offset_});
+  if (!located && located.error().is(Code::kNotFound))
+    co_return fail(changed_meanwhile("removed or replaced"));
+  const bool both_said = contents_ != 0 && location_.contents != 0;
+  if (located && both_said && location_.contents != contents_)
+    co_return fail(changed_meanwhile("changed"));
+  co_return located;
 }
 
 Task<> FileReader::copy(Nursery& children, Result<void>& copied) {
@@ -86,10 +104,7 @@ Task<Result<void>> FileReader::fetch_ahead(Nursery& children) {
     }
     if (!location_.more)
       co_return fail(Code::kCorrupt, "the file has no block at offset {}", next_offset_);
-    CO_TRY_VOID(co_await locate({.path = {},
-                                 .file = location_.file,
-                                 .offset = next_offset_,
-                                 .length = end_ - next_offset_}));
+    CO_TRY_VOID(co_await locate_rest());
   }
   co_return Result<void>();
 }
@@ -129,30 +144,33 @@ Task<> FileReader::fetch(std::shared_ptr<Piece> piece) {
   for (int relocations = 0;; ++relocations) {
     auto bytes = co_await piece->reader->read(piece->range);
     const bool again = !bytes && piece->reader->misplaced() && relocations < kRelocationsMax;
-    if (!again || !co_await relocate(*piece)) {
-      piece->bytes = std::move(bytes);
-      break;
-    }
+    const Relocated place = again ? co_await relocate(*piece) : Relocated::kWhereItWas;
+    if (place == Relocated::kMoved) continue;
+    if (place == Relocated::kFileChanged) bytes = fail(changed_meanwhile("changed"));
+    piece->bytes = std::move(bytes);
+    break;
   }
   piece->done.set();
 }
 
-// Asks again where the block is. An error when it is where it was.
-Task<Result<void>> FileReader::relocate(Piece& piece) {
+// Asks again where the block is.
+Task<FileReader::Relocated> FileReader::relocate(Piece& piece) {
   const metadata::LocatedBlock known = piece.reader->block();
-  CO_TRY(located, co_await parts_.session.query_for<metadata::FileLocation>(
-                      metadata::LocateQuery{.path = {},
-                                            .file = location_.file,
-                                            .offset = known.file_offset,
-                                            .length = known.length}));
-  for (const auto& block : located.value.blocks) {
-    if (block.block != known.block || same_places(block, known)) continue;
-    CO_TRY(reader, BlockReader::create({parts_.env, parts_.rpc, parts_.health, parts_.options},
-                                       block, located.value.cell_bytes));
-    piece.reader = std::move(reader);
-    co_return Result<void>();
-  }
-  co_return fail(Code::kNotFound, "block {} is where it was", known.block);
+  const auto located =
+      co_await parts_.session.query_for<metadata::FileLocation>(metadata::LocateQuery{
+          .path = {}, .file = location_.file, .offset = known.file_offset, .length = known.length});
+  if (!located)
+    co_return located.error().is(Code::kNotFound) ? Relocated::kFileChanged
+                                                  : Relocated::kWhereItWas;
+  const auto& blocks = located->value.blocks;
+  const auto block = std::ranges::find(blocks, known.block, &metadata::LocatedBlock::block);
+  if (block == blocks.end()) co_return Relocated::kFileChanged;
+  if (same_places(*block, known)) co_return Relocated::kWhereItWas;
+  auto reader = BlockReader::create({parts_.env, parts_.rpc, parts_.health, parts_.options}, *block,
+                                    located->value.cell_bytes);
+  if (!reader) co_return Relocated::kWhereItWas;
+  piece.reader = *std::move(reader);
+  co_return Relocated::kMoved;
 }
 
 Task<Result<void>> FileReader::deliver(Piece& piece) {

@@ -47,11 +47,13 @@ class FileReader {
   };
 
   Task<Result<void>> locate(metadata::LocateQuery query);
+  Task<Result<void>> locate_rest();
   Task<> copy(Nursery& children, Result<void>& copied);
   Task<Result<void>> copy_all(Nursery& children);
   Task<Result<void>> fetch_ahead(Nursery& children);
   Task<> fetch(std::shared_ptr<Piece> piece);
-  Task<Result<void>> relocate(Piece& piece);
+  enum class Relocated { kMoved, kWhereItWas, kFileChanged };
+  Task<Relocated> relocate(Piece& piece);
   Task<Result<void>> deliver(Piece& piece);
   Task<Result<GetResult>> deliver_content();
   Result<bool> next_piece();
@@ -59,7 +61,8 @@ class FileReader {
   const Parts parts_;
   ByteSink& sink_;
   const GetOptions options_;
-  metadata::FileLocation location_;            // of the part from located_from_ on
+  metadata::FileLocation location_;            // of the part that was asked for last
+  uint64_t contents_ = 0;                      // of the first answer: what is read
   size_t next_block_ = 0;                      // of location_
   uint64_t next_offset_ = 0;                   // of the file; what lies before was asked for
   uint64_t end_ = 0;                           // of the range

@@ -302,7 +302,8 @@ Answer answer(size_t kind, Random& random) {
                                     .length = number(random),
                                     .cell_bytes = small(random),
                                     .blocks = {located(random), located(random)},
-                                    .more = random.chance(1, 2)};
+                                    .more = random.chance(1, 2),
+                                    .contents = number(random)};
     case 3:
       return placement::MapChanges{.version = MapVersion(number(random)),
                                    .full = random.chance(1, 2),

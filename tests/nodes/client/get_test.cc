@@ -1,3 +1,4 @@
+#include "core/env/nursery.h"
 #include "nodes/client/client.h"
 #include "sim/world/disk_content.h"
 
@@ -135,6 +136,74 @@ TEST_CASE("a get asks for no more than it may keep for a sink that is slow") {
   CHECK((outcome.bytes == bytes));
   CHECK_GE(while_stuck, idle + 4);
   CHECK_LE(while_stuck, idle + 2 * 4 * 4);
+}
+
+// `path` becomes 512 times `bytes`, each in a block of its own or of a copy: more than one answer
+// of the leader names.
+Task<> make_long(Client& client, std::string path, std::string bytes, Outcome& outcome) {
+  co_await put(client, path, std::move(bytes), outcome);
+  for (int i = 0; i < 9; ++i) {
+    const std::string half = path + "-half";
+    const auto copied = co_await client.copy(path, half, true);
+    const auto joined = co_await client.concatenate(path, {half});
+    if (!copied || !joined) outcome.code = "not joined";
+  }
+}
+
+using Change = Task<Result<Changed>> (*)(Client&);
+
+Task<> change_while_read(Nursery& children, Env& env, Client& client, Change change,
+                         Outcome& outcome) {
+  bool stuck = true;
+  children.spawn(get_stuck(env, client, stuck, outcome));
+  co_await env.sleep(1s);
+  const auto changed = co_await change(client);
+  stuck = false;
+  co_await children.join();
+  if (!changed) outcome.code = "not changed";
+}
+
+Task<> read_while(Env& env, Client& client, Change change, Outcome& outcome) {
+  co_await nursery(env, [&](Nursery& children) {
+    return change_while_read(children, env, client, change, outcome);
+  });
+}
+
+Task<Result<Changed>> cut_and_grow(Client& client) {
+  CO_TRY_VOID(co_await client.truncate("/f", 3'000));
+  co_return co_await client.concatenate("/f", {"/g"});
+}
+Task<Result<Changed>> cut(Client& client) { return client.truncate("/f", 3'000); }
+Task<Result<Changed>> remove(Client& client) { return client.remove("/f", false); }
+Task<Result<Changed>> grow(Client& client) { return client.concatenate("/f", {"/g"}); }
+Task<Result<Changed>> change_mode(Client& client) {
+  metadata::SetAttributes changes{.path = "/f"};
+  changes.mode = 0600;
+  return client.set_attributes(std::move(changes));
+}
+
+TEST_CASE("a get gives the bytes of one moment, or none when the rest of them is no more") {
+  const std::pair<Change, bool> kChanges[] = {
+      {cut_and_grow, false}, {cut, false}, {remove, false}, {grow, true}, {change_mode, true}};
+  const std::string bytes = pattern(100, 1), others = pattern(100, 2);
+  for (const auto& [change, goes_on] : kChanges) {
+    LocalCluster cluster({});
+    cluster.client_options.read_ahead = 1;
+    Outcome made;
+    for (const auto& [path, content] : {std::pair("/f", bytes), std::pair("/g", others)}) {
+      REQUIRE(cluster.run(
+          [&](Env&, Client& client) { return make_long(client, path, content, made); }, 60s));
+      REQUIRE_EQ(made.code, "ok");
+    }
+    Outcome outcome;
+    REQUIRE(cluster.run(
+        [&](Env& env, Client& client) { return read_while(env, client, change, outcome); }, 60s));
+    CHECK_EQ(outcome.code, goes_on ? "ok" : "unavailable");
+    std::string whole;
+    for (int i = 0; i < 512; ++i) whole += bytes;
+    CHECK(whole.starts_with(outcome.bytes));
+    CHECK_EQ(outcome.bytes.size() == whole.size(), goes_on);
+  }
 }
 
 // The ways to lose the one shard of a server.
