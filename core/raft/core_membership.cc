@@ -91,8 +91,9 @@ void Core::advance_membership() {
   if (!is_settled()) return;
   const Configuration& now = configuration();
   if (now.joint()) return append_configuration(leave(now));
-  if (!now.target.empty() && target_is_ready()) return append_configuration(join(now));
-  if (!now.contains(options_.self)) hand_over();
+  // Also one that left and is to come back: that is for a voter to finish.
+  if (!now.is_voter(options_.self)) return hand_over();
+  if (!now.target.empty() && target_is_ready()) append_configuration(join(now));
 }
 
 // Newcomers have caught up (thesis 4.2.1), and the new majority is there: a joint configuration
@@ -107,7 +108,7 @@ bool Core::target_is_ready() const {
   return caught_up && is_quorum({now.target}, [&](const Member& m) { return is_heard(m); });
 }
 
-// Thesis 4.2.2: a leader that the new configuration does not name leads until it is committed.
+// Thesis 4.2.2: a leader that is no voter of the new configuration leads until it is committed.
 void Core::hand_over() {
   const auto& followers = leading().followers;
   const auto heir = std::ranges::max_element(followers, {}, [&](const auto& follower) {
