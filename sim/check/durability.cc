@@ -17,8 +17,7 @@ class Uncertain {
       const bool open =
           operation.outcome == Outcome::kUnknown || operation.outcome == Outcome::kPending;
       if (!open || !changes(operation.act)) continue;
-      roots_.insert(operation.path);
-      if (has_target(operation.act)) roots_.insert(operation.to);
+      for (std::string& path : paths_of(operation)) roots_.insert(std::move(path));
     }
   }
   bool holds(std::string_view path) const {
@@ -34,7 +33,13 @@ class Uncertain {
 bool meet(std::string_view a, std::string_view b) { return lies_within(a, b) || lies_within(b, a); }
 
 bool touches(const Operation& operation, std::string_view path) {
-  return meet(operation.path, path) || (has_target(operation.act) && meet(operation.to, path));
+  return std::ranges::any_of(paths_of(operation),
+                             [&](const std::string& named) { return meet(named, path); });
+}
+
+bool meet(const Operation& a, const Operation& b) {
+  return std::ranges::any_of(paths_of(b),
+                             [&](const std::string& path) { return touches(a, path); });
 }
 
 // Whether each of `changes` ran at the same time as another one of the same paths.
@@ -45,15 +50,15 @@ std::vector<bool> find_contended(const std::vector<const Operation*>& changes) {
     for (size_t j = 0; j < i; ++j) {
       const Operation& b = *changes[j];
       if (a.began > b.ended || b.began > a.ended) continue;
-      if (!touches(a, b.path) && !(has_target(b.act) && touches(a, b.to))) continue;
+      if (!meet(a, b)) continue;
       contended[i] = contended[j] = true;
     }
   }
   return contended;
 }
 
-// Whether it may change which files there are.
-bool moves_files(const Operation& operation) {
+// Whether it may change which files there are, or what they hold.
+bool changes_files(const Operation& operation) {
   return changes(operation.act) && operation.act != Act::kMakeDirectory;
 }
 
@@ -62,20 +67,23 @@ class Replay {
   explicit Replay(const History& history) : uncertain_(history.operations()) {
     std::vector<const Operation*> done;
     for (const Operation& operation : history.operations())
-      if (operation.outcome == Outcome::kDone && moves_files(operation)) done.push_back(&operation);
+      if (operation.outcome == Outcome::kDone && changes_files(operation))
+        done.push_back(&operation);
     std::ranges::sort(done, {}, &Operation::position);
     const std::vector<bool> contended = find_contended(done);
     for (size_t i = 0; i < done.size(); ++i) contended[i] ? give_up(*done[i]) : apply(*done[i]);
   }
-  const std::map<std::string, Content>& files() const { return files_; }
+  const std::map<std::string, Pieces>& files() const { return files_; }
 
  private:
   void apply(const Operation& operation) {
     switch (operation.act) {
       case Act::kPut:
         if (uncertain_.holds(operation.path)) break;
-        files_.insert_or_assign(operation.path, operation.content);
+        files_.insert_or_assign(operation.path, pieces_of(operation));
         break;
+      case Act::kTruncate: truncate(operation.path, operation.cut_to); break;
+      case Act::kConcatenate: join(operation); break;
       case Act::kRemove: erase_below(operation.path); break;
       case Act::kRename: move(operation.path, operation.to); break;
       case Act::kCopy: copy(operation.path, operation.to); break;
@@ -84,22 +92,35 @@ class Replay {
   }
   // Nobody knows what it left where it acted.
   void give_up(const Operation& operation) {
-    erase_below(operation.path);
-    if (has_target(operation.act)) erase_below(operation.to);
+    for (const std::string& path : paths_of(operation)) erase_below(path);
   }
   void erase_below(std::string_view path) {
     std::erase_if(files_, [&](const auto& file) { return lies_within(file.first, path); });
   }
   void copy(const std::string& from, const std::string& to) {
     const auto source = files_.find(from);
-    const auto content = source == files_.end() ? std::optional<Content>() : source->second;
+    const auto content = source == files_.end() ? std::optional<Pieces>() : source->second;
     files_.erase(to);
     if (content && !uncertain_.holds(to)) files_.insert_or_assign(to, *content);
+  }
+  void truncate(const std::string& path, uint64_t length) {
+    if (const auto file = files_.find(path); file != files_.end()) file->second.cut(length);
+  }
+  // Of what is known of all parts; of one that is not, nobody knows the whole.
+  void join(const Operation& operation) {
+    std::optional<Pieces> whole = Pieces();
+    for (const std::string& path : paths_of(operation)) {
+      const auto part = files_.find(path);
+      if (part == files_.end()) whole.reset();
+      if (whole) whole->append(part->second);
+      files_.erase(path);
+    }
+    if (whole && !uncertain_.holds(operation.path)) files_.emplace(operation.path, *whole);
   }
   // What was uncertain where it came from is not in files_, and so not demanded where it goes.
   void move(std::string_view from, std::string_view to) {
     if (from == to) return;
-    std::map<std::string, Content> moved;
+    std::map<std::string, Pieces> moved;
     for (const auto& [path, content] : files_)
       if (lies_within(path, from)) moved[std::string(to) + path.substr(from.size())] = content;
     erase_below(from);
@@ -109,13 +130,16 @@ class Replay {
   }
 
   Uncertain uncertain_;
-  std::map<std::string, Content> files_;
+  std::map<std::string, Pieces> files_;
 };
 
 }  // namespace
 
 std::map<std::string, Content> acknowledged_files(const History& history) {
-  return Replay(history).files();
+  std::map<std::string, Content> files;
+  const Replay replay(history);
+  for (const auto& [path, bytes] : replay.files()) files.emplace(path, bytes.content());
+  return files;
 }
 
 void check_durability(const History& history, const FinalReads& reads, Violations& violations) {
@@ -138,7 +162,7 @@ void check_damage(const History& history, Violations& violations) {
   for (const Operation& get : operations) {
     if (get.act != Act::kGet || get.code != Code::kCorrupt) continue;
     const bool disturbed = std::ranges::any_of(operations, [&](const Operation& other) {
-      return moves_files(other) && other.began <= get.ended && other.ended >= get.began &&
+      return changes_files(other) && other.began <= get.ended && other.ended >= get.began &&
              touches(other, get.path);
     });
     if (!disturbed)
@@ -147,7 +171,7 @@ void check_damage(const History& history, Violations& violations) {
   }
 }
 
-void check_bytes(const History& history, Violations& violations) {
+void check_bytes(const History& history, const std::vector<Pieces>& made, Violations& violations) {
   std::map<Content, Instant> written;  // -> when its first put began
   for (const Operation& operation : history.operations()) {
     if (operation.act != Act::kPut) continue;
@@ -157,7 +181,8 @@ void check_bytes(const History& history, Violations& violations) {
   for (const Operation& operation : history.operations()) {
     if (operation.act != Act::kGet || operation.outcome != Outcome::kDone) continue;
     const auto put = written.find(operation.read);
-    if (put == written.end() || put->second > operation.ended)
+    if (put != written.end() && put->second <= operation.ended) continue;
+    if (std::ranges::none_of(made, [&](const Pieces& each) { return each.are(operation.read); }))
       violations.add(Oracle::kWrongBytes, "nobody wrote these {} bytes ({:016x}): {}",
                      operation.read.length, operation.read.digest, describe(operation));
   }

@@ -5,7 +5,8 @@
 // it of what changes touched that ran at the same time: the position of a retried one is that of a
 // later entry, so it does not order them.
 //
-// Also: every read, at any time, must have returned the whole bytes of some put (P3).
+// Also: every read, at any time, must have returned the whole bytes of some put, or what truncates
+// and concatenates made of such bytes (P3).
 
 #include <map>
 #include <optional>
@@ -32,7 +33,8 @@ void check_durability(const History& history, const FinalReads& reads, Violation
 // damaged, unless a change of the path ran at the same time and may have dropped it.
 void check_damage(const History& history, Violations& violations);
 
-// kWrongBytes for each get that returned what no put had begun to write.
-void check_bytes(const History& history, Violations& violations);
+// kWrongBytes for each get that returned what no put had begun to write, and what is not among the
+// bytes that were `made` of those of puts either.
+void check_bytes(const History& history, const std::vector<Pieces>& made, Violations& violations);
 
 }  // namespace dogfs::sim

@@ -5,13 +5,8 @@
 #include <fmt/format.h>
 
 #include "core/base/check.h"
-#include "core/base/digest.h"
 
 namespace dogfs::sim {
-
-Content content_of(std::string_view bytes) {
-  return {.length = bytes.size(), .digest = Digest().add(bytes).value()};
-}
 
 std::string_view act_name(Act act) {
   switch (act) {
@@ -23,6 +18,8 @@ std::string_view act_name(Act act) {
     case Act::kRename: return "rename";
     case Act::kRemove: return "remove";
     case Act::kCopy: return "copy";
+    case Act::kTruncate: return "truncate";
+    case Act::kConcatenate: return "concatenate";
   }
   UNREACHABLE("act {}", static_cast<int>(act));
 }
@@ -48,12 +45,20 @@ std::string outcome_text(const Operation& operation) {
 
 }  // namespace
 
+std::vector<std::string> paths_of(const Operation& operation) {
+  std::vector<std::string> paths{operation.path};
+  if (operation.act == Act::kRename || operation.act == Act::kCopy) paths.push_back(operation.to);
+  paths.insert(paths.end(), operation.sources.begin(), operation.sources.end());
+  return paths;
+}
+
 bool is_done(const Operation& last_try, bool doubtful) {
   if (last_try.outcome == Outcome::kDone) return true;
   if (last_try.outcome != Outcome::kRefused || !doubtful) return false;
   switch (last_try.act) {
     case Act::kMakeDirectory: return last_try.code == Code::kExists;
     case Act::kRename:
+    case Act::kConcatenate:
     case Act::kRemove: return last_try.code == Code::kNotFound;
     default: return false;
   }
@@ -62,7 +67,10 @@ bool is_done(const Operation& last_try, bool doubtful) {
 std::string describe(const Operation& operation) {
   std::string text =
       fmt::format("client {} {} {}", operation.client, act_name(operation.act), operation.path);
-  if (has_target(operation.act)) text += " to " + operation.to;
+  if (!operation.to.empty()) text += " to " + operation.to;
+  if (!operation.sources.empty())
+    text += fmt::format(" from {}", fmt::join(operation.sources, " "));
+  if (operation.act == Act::kTruncate) text += fmt::format(" to {} bytes", operation.cut_to);
   if (operation.act == Act::kPut) text += fmt::format(" ({} bytes)", operation.content.length);
   text += fmt::format(" [{}, {}] {}", seconds(operation.began), seconds(operation.ended),
                       outcome_text(operation));

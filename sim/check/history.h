@@ -15,19 +15,22 @@
 #include "core/base/error.h"
 #include "core/base/ids.h"
 #include "core/base/time.h"
+#include "sim/check/content.h"
 
 namespace dogfs::sim {
 
-// Stands for the bytes of a file. The workload gives every put bytes of its own, so equal contents
-// mean the same put (save for the empty file).
-struct Content {
-  uint64_t length = 0;
-  uint64_t digest = 0;
-  auto operator<=>(const Content&) const = default;
+enum class Act : uint8_t {
+  kPut,
+  kGet,
+  kStat,
+  kList,
+  kMakeDirectory,
+  kRename,
+  kRemove,
+  kCopy,
+  kTruncate,
+  kConcatenate,
 };
-Content content_of(std::string_view bytes);
-
-enum class Act : uint8_t { kPut, kGet, kStat, kList, kMakeDirectory, kRename, kRemove, kCopy };
 std::string_view act_name(Act act);  // "put", ...
 inline bool changes(Act act) { return act != Act::kGet && act != Act::kStat && act != Act::kList; }
 
@@ -41,13 +44,16 @@ struct Operation {
   uint32_t client = 0;
   Act act = Act::kGet;
   std::string path;
-  std::string to;          // of a rename or a copy
-  bool parents = false;    // of a make_directory
-  bool recursive = false;  // of a remove
-  bool if_absent = false;  // of a put
-  Content content;         // of a put
-  std::string after;       // of a list: names behind it
-  uint64_t count = 0;      // of a list: at most so many; 0: all
+  std::string to;                    // of a rename or a copy
+  bool parents = false;              // of a make_directory
+  bool recursive = false;            // of a remove
+  bool if_absent = false;            // of a put
+  Content content;                   // of a put
+  uint64_t number = 0;               // of a put: make_bytes() gives its bytes
+  uint64_t cut_to = 0;               // of a truncate: a length
+  std::vector<std::string> sources;  // of a concatenate
+  std::string after;                 // of a list: names behind it
+  uint64_t count = 0;                // of a list: at most so many; 0: all
   Instant began{};
   std::vector<RequestName> requests;  // that were sent for it; empty: they are not known
 
@@ -62,12 +68,14 @@ struct Operation {
   std::vector<std::string> names;  // listed
 };
 
-// Whether it names two paths.
-inline bool has_target(Act act) { return act == Act::kRename || act == Act::kCopy; }
+// All paths that it names, its own first.
+std::vector<std::string> paths_of(const Operation& operation);
+// The bytes of a put.
+inline Pieces pieces_of(const Operation& put) { return {put.content, put.number}; }
 
 // Whether what was asked is done now: by this try, or, when a `doubtful` try of the same change
-// came before (of unknown outcome), by that one, as the refusal shows. A put or a copy can always
-// be done again.
+// came before (of unknown outcome), by that one, as the refusal shows. A put, a copy or a truncate
+// can always be done again.
 bool is_done(const Operation& last_try, bool doubtful);
 
 // "client 3 put /d1/f2 (4096 bytes) [1.203s, 1.290s] done at 312", for reports.

@@ -80,11 +80,12 @@ class Stable {
     if (!(makes && operation.parents))
       for (const std::string& prefix : prefixes(operation.path))
         lower(used_, prefix, operation.began);
-    if (has_target(operation.act))
-      for (const std::string& prefix : prefixes(operation.to))
-        lower(used_, prefix, operation.began);
-    if (has_target(operation.act)) movable_.insert(operation.to);
-    if (changes(operation.act) && !makes) movable_.insert(operation.path);
+    for (const std::string& path : paths_of(operation)) {
+      if (path == operation.path) continue;
+      for (const std::string& prefix : prefixes(path)) lower(used_, prefix, operation.began);
+    }
+    if (!changes(operation.act) || makes) return;
+    for (std::string& path : paths_of(operation)) movable_.insert(std::move(path));
   }
   static void lower(std::map<std::string, Instant>& times, const std::string& path, Instant when) {
     const auto [known, is_new] = times.try_emplace(path, when);
@@ -128,8 +129,8 @@ using Tree = std::shared_ptr<const TreeModel>;
 
 uint64_t digest_of(const TreeModel::Entry& entry) {
   Digest digest;
-  digest.add(entry.is_directory ? 1 : 0);
-  for (const Content& content : entry.contents) digest.add(content.length).add(content.digest);
+  digest.add(entry.is_directory ? 1 : 0).add(entry.in_blocks ? 1 : 0);
+  for (const Pieces& bytes : entry.contents) bytes.add_to(digest);
   for (const auto& [name, child] : entry.children) digest.add(name).add(digest_of(child));
   return digest.value();
 }
@@ -141,7 +142,8 @@ class TreeSpecification {
     uint64_t digest = 0;
   };
 
-  TreeSpecification(const Part& part, const std::vector<std::string>& stable) : part_(part) {
+  TreeSpecification(const Part& part, const std::vector<std::string>& stable, uint64_t inline_bytes)
+      : part_(part), inline_bytes_(inline_bytes) {
     auto tree = std::make_shared<TreeModel>();
     for (const std::string& path : stable) std::ignore = tree->make_directory(path, true);
     start_ = {tree, digest_of(tree->root())};
@@ -175,16 +177,19 @@ class TreeSpecification {
   }
 
  private:
-  static Result<> change(TreeModel& tree, const Operation& asked) {
+  Result<> change(TreeModel& tree, const Operation& asked) const {
     switch (asked.act) {
       case Act::kMakeDirectory: return tree.make_directory(asked.path, asked.parents);
       case Act::kRename: return tree.rename(asked.path, asked.to);
       case Act::kRemove: return tree.remove(asked.path, asked.recursive);
       case Act::kCopy: return tree.copy(asked.path, asked.to, asked.if_absent);
+      case Act::kTruncate: return tree.truncate(asked.path, asked.cut_to);
+      case Act::kConcatenate: return tree.concatenate(asked.path, asked.sources, inline_bytes_);
       default: break;
     }
     return tree.publish(asked.path, {.length = asked.content.length,
-                                     .contents = {asked.content},
+                                     .contents = {pieces_of(asked)},
+                                     .in_blocks = asked.content.length > inline_bytes_,
                                      .if_absent = asked.if_absent,
                                      .directory = std::nullopt});
   }
@@ -201,7 +206,7 @@ class TreeSpecification {
     if (read.outcome == Outcome::kRefused) return !found && found.error().code == read.code;
     if (!found) return false;
     const TreeModel::Entry& entry = **found;
-    if (read.act == Act::kGet) return entry.contents.front() == read.read;
+    if (read.act == Act::kGet) return may_read(entry, read.read);
     if (read.act == Act::kList) return listed(entry, operation);
     return entry.is_directory == read.is_directory &&
            (entry.is_directory || entry.length == read.length);
@@ -228,17 +233,18 @@ class TreeSpecification {
   }
 
   const Part& part_;
+  const uint64_t inline_bytes_;
   State start_;
 };
 
 class Search {
  public:
-  Search(const History& history, const std::vector<LogIndex>& hints, Violations& violations,
-         uint64_t steps_max)
+  Search(const History& history, const std::vector<LogIndex>& hints, const SearchOptions& options,
+         Violations& violations)
       : operations_(history.operations()),
         hints_(hints),
+        options_(options),
         violations_(violations),
-        steps_max_(steps_max),
         stable_(operations_) {}
 
   SearchCounts run() {
@@ -259,10 +265,10 @@ class Search {
   }
 
   void join(const Operation& operation) {
-    note_unit(operation.path);
-    if (!has_target(operation.act)) return;
-    note_unit(operation.to);
-    parts_.join(unit_of(operation.path), unit_of(operation.to));
+    for (const std::string& path : paths_of(operation)) {
+      note_unit(path);
+      if (path != operation.path) parts_.join(unit_of(operation.path), unit_of(path));
+    }
   }
   void note_unit(const std::string& path) {
     const std::string& unit = unit_of(path);
@@ -301,9 +307,9 @@ class Search {
                        .changes = changes(asked.act) && asked.outcome != Outcome::kRefused,
                        .hint = hint(asked)});
     }
-    const TreeSpecification specification(part, stable);
+    const TreeSpecification specification(part, stable, options_.inline_bytes);
     const SearchResult result =
-        LinearizationSearch(specification, std::move(calls), steps_max_).run();
+        LinearizationSearch(specification, std::move(calls), options_.steps_max).run();
     ++counts_.parts;
     counts_.steps += result.steps;
     if (result.verdict == Verdict::kUndecided) {
@@ -325,8 +331,8 @@ class Search {
 
   const std::vector<Operation>& operations_;
   const std::vector<LogIndex>& hints_;
+  const SearchOptions options_;
   Violations& violations_;
-  const uint64_t steps_max_;
   const Stable stable_;
   Parts parts_;
   std::map<std::string, std::string> units_;            // by path
@@ -338,8 +344,8 @@ class Search {
 }  // namespace
 
 SearchCounts search_history(const History& history, const std::vector<LogIndex>& hints,
-                            Violations& violations, uint64_t steps_max) {
-  return Search(history, hints, violations, steps_max).run();
+                            const SearchOptions& options, Violations& violations) {
+  return Search(history, hints, options, violations).run();
 }
 
 }  // namespace dogfs::sim

@@ -26,7 +26,12 @@ inline constexpr uint64_t kSearchStepsMax = 40'000;
 
 // kLinearizationSearch for each part that no order explains. `hints`, by operation, say in which
 // order to try them (LogIndex(0): late); without any, the positions that clients were told.
+// `inline_bytes`: puts up to this length live in their inode.
+struct SearchOptions {
+  uint64_t inline_bytes = 0;
+  uint64_t steps_max = kSearchStepsMax;
+};
 SearchCounts search_history(const History& history, const std::vector<LogIndex>& hints,
-                            Violations& violations, uint64_t steps_max = kSearchStepsMax);
+                            const SearchOptions& options, Violations& violations);
 
 }  // namespace dogfs::sim

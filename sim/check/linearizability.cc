@@ -10,6 +10,7 @@ namespace dogfs::sim {
 namespace {
 
 using metadata::AbandonUpload;
+using metadata::Concatenate;
 using metadata::Copy;
 using metadata::ExpireLease;
 using metadata::MakeDirectory;
@@ -19,6 +20,7 @@ using metadata::PutInline;
 using metadata::Remove;
 using metadata::Rename;
 using metadata::StartUpload;
+using metadata::Truncate;
 
 // Whether the command is what the operation asked for.
 bool asks_for(const Operation& operation, const metadata::Operation& command) {
@@ -47,6 +49,16 @@ bool asks_for(const Operation& operation, const metadata::Operation& command) {
       const auto* copy = std::get_if<Copy>(&command);
       return copy != nullptr && copy->from == operation.path && copy->to == operation.to;
     }
+    case Act::kTruncate: {
+      const auto* truncate = std::get_if<Truncate>(&command);
+      return truncate != nullptr && truncate->path == operation.path &&
+             truncate->length == operation.cut_to;
+    }
+    case Act::kConcatenate: {
+      const auto* joined = std::get_if<Concatenate>(&command);
+      return joined != nullptr && joined->path == operation.path &&
+             joined->sources == operation.sources;
+    }
     case Act::kGet:
     case Act::kStat:
     case Act::kList: return false;
@@ -66,7 +78,8 @@ bool changes_the_tree(const metadata::Operation& command) {
   return std::holds_alternative<Publish>(command) || std::holds_alternative<PutInline>(command) ||
          std::holds_alternative<MakeDirectory>(command) ||
          std::holds_alternative<Rename>(command) || std::holds_alternative<Remove>(command) ||
-         std::holds_alternative<Copy>(command);
+         std::holds_alternative<Copy>(command) || std::holds_alternative<Truncate>(command) ||
+         std::holds_alternative<Concatenate>(command);
 }
 
 bool leases(const metadata::Operation& command) {
@@ -123,7 +136,7 @@ class Checker {
           Violations& violations)
       : operations_(history.operations()), commands_(commands), violations_(violations) {}
 
-  TreeModel run() {
+  LoggedTree run() {
     index_commands();
     index_requests();
     place_operations();
@@ -136,7 +149,7 @@ class Checker {
     answer_reads_below(LogIndex(UINT64_MAX));
     explain_until(LogIndex(UINT64_MAX));
     for (const size_t i : floating_) report_unexplained(i);
-    return std::move(tree_);
+    return {std::move(tree_), std::move(made_)};
   }
 
  private:
@@ -160,8 +173,11 @@ class Checker {
   std::vector<size_t> asked_by(const CommittedCommand& committed);
   void compare_answer(const Operation& told, const metadata::Response& response);
   void compare(const CommittedCommand& committed, const Result<>& expected);
-  Result<> apply(const metadata::Operation& command);
+  Result<> apply(const metadata::Operation& command, const std::vector<size_t>& asked_by);
+  Result<> apply_to_files(const metadata::Operation& command);
+  Result<> put(const PutInline& put, const std::vector<size_t>& asked_by);
   Result<> publish(const Publish& publish, const std::vector<size_t>& asked_by);
+  void note_made(const std::string& path);
   void answer_reads_below(LogIndex position);
   // The tree has not changed since state_since_: it explains answers whose span meets that.
   void explain_until(LogIndex position);
@@ -174,6 +190,7 @@ class Checker {
   const std::vector<CommittedCommand>& commands_;
   Violations& violations_;
   TreeModel tree_;
+  std::vector<Pieces> made_;  // by truncates and concatenates
 
   std::map<LogIndex, size_t> at_position_;            // -> commands_
   std::map<RequestName, size_t> first_;               // -> commands_
@@ -188,6 +205,7 @@ class Checker {
   LogIndex state_since_;
   std::map<metadata::FileHandle, Upload> uploads_;
   placement::Policy policy_;   // of the cluster
+  uint64_t inline_bytes_ = 0;  // likewise
   std::set<NodeId> servers_;   // chunk servers that are or were of the cluster
   std::set<size_t> consumed_;  // unknown operations that were found in the log
 };
@@ -380,7 +398,7 @@ void Checker::change_tree(const CommittedCommand& committed, const std::vector<s
   for (const size_t i : asked) compare_answer(operations_[i], committed.response);
   const auto* publication = std::get_if<Publish>(&operation);
   if (publication == nullptr) {
-    compare(committed, apply(operation));
+    compare(committed, apply(operation, asked));
   } else if (!lease_lost(committed, *publication)) {
     compare(committed, publish(*publication, asked));
     if (committed.response) end_upload(committed, publication->file);
@@ -400,8 +418,10 @@ void Checker::compare(const CommittedCommand& committed, const Result<>& expecte
 void Checker::follow_cluster(const CommittedCommand& committed) {
   if (!committed.response) return;
   const auto& operation = committed.command.operation;
-  if (const auto* create = std::get_if<metadata::CreateCluster>(&operation))
+  if (const auto* create = std::get_if<metadata::CreateCluster>(&operation)) {
     policy_ = create->policy;
+    inline_bytes_ = create->inline_bytes;
+  }
   const auto* announced = std::get_if<metadata::RegisterNode>(&operation);
   if (announced != nullptr && announced->kind == placement::NodeKind::kChunk)
     servers_.insert(std::get<metadata::NodeRegistered>(*committed.response).node);
@@ -458,28 +478,54 @@ void Checker::compare_answer(const Operation& told, const metadata::Response& re
                     describe(told));
 }
 
-Result<> Checker::apply(const metadata::Operation& command) {
+Result<> Checker::apply(const metadata::Operation& command, const std::vector<size_t>& asked) {
   if (const auto* make = std::get_if<MakeDirectory>(&command))
     return tree_.make_directory(make->path, make->parents);
-  if (const auto* put = std::get_if<PutInline>(&command))
-    return tree_.publish(put->path, {.length = put->content.size(),
-                                     .contents = {content_of(put->content)},
-                                     .if_absent = put->condition == PublishCondition::kIfAbsent,
-                                     .directory = {}});
-  if (const auto* copy = std::get_if<Copy>(&command))
-    return tree_.copy(copy->from, copy->to, copy->condition == PublishCondition::kIfAbsent);
+  if (const auto* small = std::get_if<PutInline>(&command)) return put(*small, asked);
   if (const auto* rename = std::get_if<Rename>(&command))
     return tree_.rename(rename->from, rename->to);
-  const auto& remove = std::get<Remove>(command);
-  return tree_.remove(remove.path, remove.recursive);
+  if (const auto* remove = std::get_if<Remove>(&command))
+    return tree_.remove(remove->path, remove->recursive);
+  return apply_to_files(command);
+}
+
+Result<> Checker::apply_to_files(const metadata::Operation& command) {
+  if (const auto* copy = std::get_if<Copy>(&command))
+    return tree_.copy(copy->from, copy->to, copy->condition == PublishCondition::kIfAbsent);
+  if (const auto* truncate = std::get_if<Truncate>(&command)) {
+    TRY_VOID(tree_.truncate(truncate->path, truncate->length));
+    note_made(truncate->path);
+    return {};
+  }
+  const auto& joined = std::get<Concatenate>(command);
+  TRY_VOID(tree_.concatenate(joined.path, joined.sources, inline_bytes_));
+  note_made(joined.path);
+  return {};
+}
+
+void Checker::note_made(const std::string& path) {
+  const auto& contents = tree_.find(path)->contents;
+  made_.insert(made_.end(), contents.begin(), contents.end());
+}
+
+// Whose bytes they are says where they come from.
+Result<> Checker::put(const PutInline& put, const std::vector<size_t>& asked) {
+  TreeModel::Published file{.length = put.content.size(),
+                            .contents = {},
+                            .if_absent = put.condition == PublishCondition::kIfAbsent,
+                            .directory = {}};
+  for (const size_t i : asked) file.contents.push_back(pieces_of(operations_[i]));
+  if (asked.empty()) file.contents.emplace_back(content_of(put.content), 0);
+  return tree_.publish(put.path, file);
 }
 
 Result<> Checker::publish(const Publish& publish, const std::vector<size_t>& asked) {
   TreeModel::Published file{.length = publish.length,
                             .contents = {},
+                            .in_blocks = true,
                             .if_absent = publish.condition == PublishCondition::kIfAbsent,
                             .directory = uploads_.at(publish.file).directory};
-  for (const size_t i : asked) file.contents.push_back(operations_[i].content);
+  for (const size_t i : asked) file.contents.push_back(pieces_of(operations_[i]));
   return tree_.publish(publish.path, file);
 }
 
@@ -509,7 +555,7 @@ std::optional<std::string> Checker::contradiction(const Operation& operation) co
   const TreeModel::Entry* entry = *found;
   switch (operation.act) {
     case Act::kGet:
-      if (std::ranges::count(entry->contents, operation.read) > 0) return std::nullopt;
+      if (may_read(*entry, operation.read)) return std::nullopt;
       return fmt::format("got {} bytes ({:016x}), which is not what stands there ({} bytes)",
                          operation.read.length, operation.read.digest, entry->length);
     case Act::kStat:
@@ -558,9 +604,9 @@ std::vector<LogIndex> positions_in_log(const History& history,
   return positions;
 }
 
-TreeModel check_linearizability(const History& history,
-                                const std::vector<CommittedCommand>& commands,
-                                Violations& violations) {
+LoggedTree check_linearizability(const History& history,
+                                 const std::vector<CommittedCommand>& commands,
+                                 Violations& violations) {
   return Checker(history, commands, violations).run();
 }
 

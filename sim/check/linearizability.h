@@ -30,10 +30,14 @@ struct CommittedCommand {
 std::vector<LogIndex> positions_in_log(const History& history,
                                        const std::vector<CommittedCommand>& commands);
 
-// Reports under kLinearizability and kExactlyOnce. Returns the tree at the end, which
-// is what a reader must find now. `commands` is ordered by position.
-TreeModel check_linearizability(const History& history,
-                                const std::vector<CommittedCommand>& commands,
-                                Violations& violations);
+struct LoggedTree {
+  TreeModel tree;            // at the end: what a reader must find now
+  std::vector<Pieces> made;  // all bytes that truncates and concatenates ever left in a file
+};
+
+// Reports under kLinearizability and kExactlyOnce. `commands` is ordered by position.
+LoggedTree check_linearizability(const History& history,
+                                 const std::vector<CommittedCommand>& commands,
+                                 Violations& violations);
 
 }  // namespace dogfs::sim

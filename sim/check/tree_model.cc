@@ -1,5 +1,6 @@
 #include "sim/check/tree_model.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace dogfs::sim {
@@ -18,6 +19,10 @@ std::vector<std::string> path_names(std::string_view path) {
 bool lies_within(std::string_view path, std::string_view ancestor) {
   if (ancestor == "/" || path == ancestor) return true;
   return path.starts_with(ancestor) && path[ancestor.size()] == '/';
+}
+
+bool may_read(const TreeModel::Entry& file, const Content& read) {
+  return std::ranges::any_of(file.contents, [&](const Pieces& each) { return each.are(read); });
 }
 
 const TreeModel::Entry* TreeModel::find(std::string_view path) const {
@@ -117,6 +122,7 @@ Result<> TreeModel::copy(std::string_view from, std::string_view to, bool if_abs
   TRY(source, get(from));
   const Published copied{.length = source->length,
                          .contents = source->contents,
+                         .in_blocks = source->in_blocks,
                          .if_absent = if_absent,
                          .directory = {}};
   if (from != to) return publish(to, copied);
@@ -138,7 +144,65 @@ Result<> TreeModel::publish(std::string_view path, const Published& file) {
   entry.is_directory = false;
   entry.length = file.length;
   entry.contents = file.contents;
+  entry.in_blocks = file.in_blocks && file.length > 0;
   children.insert_or_assign(name, std::move(entry));
+  return {};
+}
+
+Result<> TreeModel::truncate(std::string_view path, uint64_t length) {
+  TRY(found, std::as_const(*this).get(path));
+  if (length > found->length) return fail(Code::kInvalid, "{} has {} bytes", path, found->length);
+  Entry& file = const_cast<Entry&>(*found);
+  for (Pieces& bytes : file.contents) bytes.cut(length);
+  file.length = length;
+  file.in_blocks = file.in_blocks && length > 0;
+  return {};
+}
+
+namespace {
+
+// Any of these may be followed by any of those.
+TreeModel::Candidates joined(const TreeModel::Candidates& first,
+                             const TreeModel::Candidates& second) {
+  TreeModel::Candidates all;
+  for (const Pieces& begin : first) {
+    for (const Pieces& end : second) {
+      all.push_back(begin);
+      all.back().append(end);
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+Result<> TreeModel::concatenate(std::string_view path, const std::vector<std::string>& sources,
+                                uint64_t inline_bytes) {
+  TRY(target, std::as_const(*this).get(path));
+  if (sources.empty()) return fail(Code::kInvalid, "nothing to join");
+  std::vector<const Entry*> parts{target};
+  for (const std::string& source : sources) {
+    TRY(part, std::as_const(*this).get(source));
+    if (std::ranges::count(parts, part) > 0) return fail(Code::kInvalid, "{} twice", source);
+    parts.push_back(part);
+  }
+  Entry whole = *target;
+  whole.contents = {Pieces()};
+  whole.length = 0;
+  bool small = false, large = false;
+  for (const Entry* part : parts) {
+    whole.contents = joined(whole.contents, part->contents);
+    whole.length += part->length;
+    small = small || (part->length > 0 && !part->in_blocks);
+    large = large || part->in_blocks;
+  }
+  if (small && large) return fail(Code::kPrecondition, "small and large ones do not join");
+  whole.in_blocks = large;
+  if (!large && whole.length > inline_bytes)
+    return fail(Code::kTooLarge, "{} bytes of small files", whole.length);
+  const_cast<Entry&>(*target) = std::move(whole);
+  for (const std::string& source : sources)
+    (*parent_of(source))->children.erase(path_names(source).back());
   return {};
 }
 

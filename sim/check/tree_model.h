@@ -1,7 +1,7 @@
 #pragma once
 // TreeModel: the namespace as simply as it can be written, to compare the real one with. A tree of
-// maps; every operation walks it from the root. It knows nothing of logs, sessions, leases, blocks
-// or ids, only what a path means.
+// maps; every operation walks it from the root. It knows nothing of logs, sessions, leases or ids,
+// only what a path means, and of blocks only which files have some.
 //
 // Operations follow the contract of core/namespace/commands.h and change nothing when refused. They
 // are refused with the very codes that a client must be told.
@@ -21,12 +21,13 @@ namespace dogfs::sim {
 
 class TreeModel {
  public:
-  // The contents that a file may have: one, or several when nobody knows which of two unknown puts
-  // was the one.
-  using Candidates = std::vector<Content>;
+  // The bytes that a file may have: one, or several when nobody knows which of two unknown puts was
+  // the one.
+  using Candidates = std::vector<Pieces>;
   struct Entry {
     bool is_directory = true;
-    uint64_t number = 0;  // of a directory; kept for life, wherever it moves
+    bool in_blocks = false;  // a file that has bytes: they do not live in its inode
+    uint64_t number = 0;     // of a directory; kept for life, wherever it moves
     uint64_t length = 0;
     Candidates contents;
     std::map<std::string, Entry> children;
@@ -40,10 +41,15 @@ class TreeModel {
   struct Published {
     uint64_t length = 0;
     Candidates contents;
+    bool in_blocks = false;
     bool if_absent = false;
     std::optional<uint64_t> directory;  // that it must go to; kPrecondition for another one
   };
   Result<> publish(std::string_view path, const Published& file);
+  Result<> truncate(std::string_view path, uint64_t length);
+  // Files up to inline_bytes live in their inode, and joined ones must, too.
+  Result<> concatenate(std::string_view path, const std::vector<std::string>& sources,
+                       uint64_t inline_bytes);
 
   // Whether an upload to the path may start; the number of the directory that it is to go to.
   Result<uint64_t> start_upload(std::string_view path, bool overwrite) const;
@@ -66,6 +72,9 @@ class TreeModel {
   Entry root_;
   uint64_t directories_made_ = 0;
 };
+
+// Whether a read of the file may give that.
+bool may_read(const TreeModel::Entry& file, const Content& read);
 
 // The names of an absolute path, from the root down.
 std::vector<std::string> path_names(std::string_view path);

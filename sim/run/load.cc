@@ -157,7 +157,8 @@ Task<> Load::insist(Env& env, User& user, Operation operation, Buffer bytes) {
 }
 
 Task<> Load::try_everything(Env& env, User& user) {
-  const Buffer bytes = make_bytes(5000, env.random().next());
+  const uint64_t number = env.random().next();
+  const Buffer bytes = make_bytes(5000, number);
   const std::string file = "/d0/checker", renamed = "/d1/checker", directory = "/d0/checked",
                     copied = "/d0/copied";
   const auto ask = [](Act act, std::string path) {
@@ -169,15 +170,23 @@ Task<> Load::try_everything(Env& env, User& user) {
   };
   Operation put = ask(Act::kPut, file);
   put.content = content_of(bytes.text());
+  put.number = number;
   Operation rename = ask(Act::kRename, file);
   rename.to = renamed;
   Operation copy = ask(Act::kCopy, file);
   copy.to = copied;
+  Operation truncate = ask(Act::kTruncate, copied);
+  truncate.cut_to = 70;
+  Operation concatenate = ask(Act::kConcatenate, renamed);
+  concatenate.sources = {copied};
   co_await insist(env, user, put, bytes);
   co_await insist(env, user, copy, {});
   co_await insist(env, user, ask(Act::kStat, file), {});
   co_await insist(env, user, ask(Act::kGet, file), {});
   co_await insist(env, user, rename, {});
+  co_await insist(env, user, truncate, {});
+  co_await insist(env, user, concatenate, {});
+  co_await insist(env, user, ask(Act::kGet, renamed), {});
   co_await insist(env, user, ask(Act::kList, "/d1"), {});
   co_await insist(env, user, ask(Act::kMakeDirectory, directory), {});
   co_await insist(env, user, ask(Act::kRemove, directory), {});

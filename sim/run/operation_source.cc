@@ -1,7 +1,6 @@
 #include "sim/run/operation_source.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
@@ -9,16 +8,6 @@
 namespace dogfs::sim {
 
 std::string top_directory(uint64_t number) { return fmt::format("/d{}", number); }
-
-Buffer make_bytes(uint64_t length, uint64_t number) {
-  MutableBuffer bytes(length);
-  Random random(number);
-  for (uint64_t offset = 0; offset < length; offset += 8) {
-    const uint64_t word = random.next();
-    std::memcpy(bytes.data() + offset, &word, std::min<uint64_t>(8, length - offset));
-  }
-  return std::move(bytes).freeze();
-}
 
 OperationSource::OperationSource(const Workload& load, uint32_t client, Random random)
     : load_(load), client_(client), random_(random) {}
@@ -29,12 +18,7 @@ OperationSource::Drawn OperationSource::next() {
   operation.client = client_;
   operation.act = draw_act();
   switch (operation.act) {
-    case Act::kPut:
-      operation.path = draw_file();
-      operation.if_absent = random_.chance(1, 8);
-      drawn.bytes = make_bytes(draw_size(), random_.next());
-      operation.content = content_of(drawn.bytes.text());
-      break;
+    case Act::kPut: draw_put(drawn); break;
     case Act::kGet: operation.path = draw_file(); break;
     case Act::kStat: operation.path = random_.chance(1, 3) ? draw_directory() : draw_file(); break;
     case Act::kList:
@@ -64,8 +48,27 @@ OperationSource::Drawn OperationSource::next() {
       operation.path = random_.chance(1, 5) ? draw_directory() : draw_file();
       operation.recursive = random_.chance(1, 2);
       break;
+    case Act::kTruncate:
+      operation.path = draw_file();
+      operation.cut_to = random_.below(draw_size() + 1);
+      break;
+    case Act::kConcatenate:
+      operation.path = draw_file();
+      for (uint64_t left = random_.chance(1, 4) ? 2 : 1; left > 0; --left)
+        operation.sources.push_back(draw_file());
+      break;
   }
   return drawn;
+}
+
+void OperationSource::draw_put(Drawn& drawn) {
+  Operation& put = drawn.operation;
+  put.path = draw_file();
+  put.if_absent = random_.chance(1, 8);
+  const uint64_t size = draw_size();
+  put.number = random_.next();
+  drawn.bytes = make_bytes(size, put.number);
+  put.content = content_of(drawn.bytes.text());
 }
 
 Duration OperationSource::draw_pause() {
@@ -82,7 +85,9 @@ Act OperationSource::draw_act() {
                                               {Act::kMakeDirectory, mix.mkdir},
                                               {Act::kRename, mix.rename},
                                               {Act::kRemove, mix.remove},
-                                              {Act::kCopy, mix.copy}};
+                                              {Act::kCopy, mix.copy},
+                                              {Act::kTruncate, mix.truncate},
+                                              {Act::kConcatenate, mix.concatenate}};
   uint64_t draw = random_.below(mix.total());
   for (const auto& [act, weight] : weights) {
     if (draw < weight) return act;

@@ -36,13 +36,11 @@ class OperationSource {
   std::string draw_directory();
   std::string draw_file();
   uint64_t draw_size();
+  void draw_put(Drawn& drawn);
 
   const Workload& load_;
   const uint32_t client_;
   Random random_;
 };
-
-// Bytes that no other number gives (but for the lengths below 8, of which there are few).
-Buffer make_bytes(uint64_t length, uint64_t number);
 
 }  // namespace dogfs::sim

@@ -132,12 +132,15 @@ class Run {
   void judge() {
     const History& history = load_.record().history;
     const ShadowReplica& shadow = census_.finish();
+    Violations unheard;
+    Violations& heard = scenario_.expect.linearizable ? violations_ : unheard;
+    const LoggedTree logged = check_linearizability(history, shadow.commands(), heard);
     if (scenario_.expect.linearizable) {
-      check_final(check_linearizability(history, shadow.commands(), violations_));
-      searched_ =
-          search_history(history, positions_in_log(history, shadow.commands()), violations_);
+      check_final(logged.tree);
+      searched_ = search_history(history, positions_in_log(history, shadow.commands()),
+                                 {.inline_bytes = scenario_.cluster.inline_bytes}, violations_);
     }
-    check_bytes(history, violations_);
+    check_bytes(history, logged.made, violations_);
     if (scenario_.expect.durable && scenario_.within_budget) check_damage(history, violations_);
     if (scenario_.expect.durable && load_.verified())
       check_durability(history, load_.final_reads(), violations_);

@@ -94,6 +94,8 @@ Workload read_workload(const json& from) {
   read_number(mix, "rename", load.mix.rename);
   read_number(mix, "remove", load.mix.remove);
   read_number(mix, "copy", load.mix.copy);
+  read_number(mix, "truncate", load.mix.truncate);
+  read_number(mix, "concatenate", load.mix.concatenate);
   return load;
 }
 

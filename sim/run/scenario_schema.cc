@@ -186,7 +186,7 @@ static constexpr std::string_view kSchema = R"schema({
       "type": "object",
       "additionalProperties": false,
       "minProperties": 1,
-      "description": "weights of put, get, stat, list, mkdir, rename and remove",
+      "description": "weights of what clients ask, 0 where none is named",
       "properties": {
         "put": {"$ref": "#/definitions/weight"},
         "get": {"$ref": "#/definitions/weight"},
@@ -195,7 +195,9 @@ static constexpr std::string_view kSchema = R"schema({
         "mkdir": {"$ref": "#/definitions/weight"},
         "rename": {"$ref": "#/definitions/weight"},
         "remove": {"$ref": "#/definitions/weight"},
-        "copy": {"$ref": "#/definitions/weight"}
+        "copy": {"$ref": "#/definitions/weight"},
+        "truncate": {"$ref": "#/definitions/weight"},
+        "concatenate": {"$ref": "#/definitions/weight"}
       }
     },
     "weight": {

@@ -87,6 +87,16 @@ Workload draw_workload(Random random) {
   return load;
 }
 
+// Acts that only some runs have. They have a stream of their own: the other runs are drawn as if
+// there were none.
+void draw_rarer_acts(Random random, Mix& mix) {
+  const auto maybe = [&random] {
+    return random.chance(1, 2) ? static_cast<uint32_t>(random.between(1, 3)) : 0;
+  };
+  mix.truncate = maybe();
+  mix.concatenate = maybe();
+}
+
 // One kind of trouble, as often as it comes in a run that has it.
 struct Trouble {
   FaultKind kind;
@@ -312,6 +322,7 @@ Scenario draw_scenario(uint64_t seed) {
   scenario.cluster = draw_cluster(random.fork("cluster"));
   draw_operator(random.fork("operator"), scenario);
   scenario.workload.push_back(draw_workload(random.fork("workload")));
+  draw_rarer_acts(random.fork("rarer acts"), scenario.workload.front().mix);
   draw_sequence(random.fork("sequence"), scenario);
   draw_lasting(random.fork("lasting"), scenario);
   for (size_t i = 0; i < std::size(kTroubles); ++i)

@@ -91,6 +91,9 @@ Task<Result<LogIndex>> User::call(size_t number, Buffer bytes) {
     case Act::kRename: co_return position_of(co_await client_.rename(asked.path, asked.to));
     case Act::kCopy: co_return position_of(co_await client_.copy(asked.path, asked.to, true));
     case Act::kRemove: co_return position_of(co_await client_.remove(asked.path, asked.recursive));
+    case Act::kTruncate: co_return position_of(co_await client_.truncate(asked.path, asked.cut_to));
+    case Act::kConcatenate:
+      co_return position_of(co_await client_.concatenate(asked.path, asked.sources));
   }
   co_return fail(Code::kInvalid, "no such act");
 }

@@ -93,7 +93,7 @@ TEST_CASE("a file under a directory that was renamed at the same time is not dem
 TEST_CASE("bytes that no put wrote, or not yet, are wrong") {
   const auto wrong = [](const Forged& forged) {
     Violations violations;
-    check_bytes(forged.history, violations);
+    check_bytes(forged.history, {}, violations);
     return violations.count(Oracle::kWrongBytes);
   };
   Forged forged;
@@ -147,6 +147,48 @@ TEST_CASE("what oracles gave up too often is told") {
   tally.begin()->second += 1;
   CHECK_EQ(above_ceilings(tally, 1000).size(), 1);
   CHECK(above_ceilings(tally, kFloorSeedsMin - 1).empty());
+}
+
+TEST_CASE("an acknowledged cut or join changes what is demanded, to the byte") {
+  Forged forged;
+  forged.put_made("/a", 40, 1, 1);
+  forged.put_made("/b", 30, 2, 2);
+  forged.truncate("/a", 20, 3);
+  CHECK_EQ(losses(forged, {{"/a", Forged::made(20, 1)}, {"/b", Forged::made(30, 2)}}), 0);
+  CHECK_EQ(losses(forged, {{"/a", Forged::made(40, 1)}, {"/b", Forged::made(30, 2)}}), 1);
+  forged.concatenate("/a", {"/b"}, 4);
+  const Content whole =
+      content_of(std::string(make_bytes(20, 1).text()) + std::string(make_bytes(30, 2).text()));
+  CHECK_EQ(losses(forged, {{"/a", whole}}), 0);
+  CHECK_EQ(losses(forged, {{"/a", Forged::made(20, 1)}}), 1);
+}
+
+TEST_CASE("a join that may yet be done takes all demands on its parts away") {
+  Forged forged;
+  forged.put_made("/a", 40, 1, 1);
+  forged.put_made("/b", 30, 2, 2);
+  forged.put_made("/c", 30, 3, 3);
+  Operation join{.act = Act::kConcatenate, .path = "/a"};
+  join.sources = {"/b"};
+  forged.unknown(forged.begin(join));
+  CHECK_EQ(losses(forged, {{"/c", Forged::made(30, 3)}}), 0);
+  CHECK_EQ(losses(forged, {}), 1);
+  forged.concatenate("/c", {"/b"}, 4);  // of which nobody knows the whole
+  CHECK_EQ(losses(forged, {}), 0);
+}
+
+TEST_CASE("bytes that were made of those of puts are not wrong, others are") {
+  Forged forged;
+  forged.put_made("/a", 40, 1, 1);
+  forged.get("/a", Forged::made(20, 1), 1);
+  Pieces half = pieces_of(forged.history.at(0));
+  half.cut(20);
+  for (const auto& [made, wrong] :
+       {std::pair(std::vector<Pieces>{half}, 0), std::pair(std::vector<Pieces>(), 1)}) {
+    Violations violations;
+    check_bytes(forged.history, made, violations);
+    CHECK_EQ(violations.count(Oracle::kWrongBytes), wrong);
+  }
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace {
 
 TreeModel tree_of(const Forged& forged) {
   Violations violations;
-  TreeModel tree = check_linearizability(forged.history, forged.log, violations);
+  TreeModel tree = check_linearizability(forged.history, forged.log, violations).tree;
   CHECK(violations.empty());
   return tree;
 }
@@ -101,6 +101,19 @@ TEST_CASE("of two unknown puts of one length either may be found, nothing else")
     CHECK(judge(forged, found).empty());
   }
   CHECK_EQ(judge(forged, kTwoFiles).count(Oracle::kDurability), 1);
+}
+
+TEST_CASE("a file that was cut and joined must be found so at the end") {
+  Forged forged;
+  forged.put_made("/a", 40, 1, 1);
+  forged.put_made("/b", 30, 2, 2);
+  forged.truncate("/a", 20, 3);
+  forged.concatenate("/a", {"/b"}, 4);
+  const std::string first(make_bytes(40, 1).text()), second(make_bytes(30, 2).text());
+  CHECK(judge(forged, {{"/a", file(first.substr(0, 20) + second)}}).empty());
+  for (const std::string& other :
+       {first, second, first.substr(0, 20), second + first.substr(0, 20)})
+    CHECK_EQ(judge(forged, {{"/a", file(other)}}).count(Oracle::kDurability), 1);
 }
 
 }  // namespace

@@ -57,8 +57,9 @@ class Forged {
     return file;
   }
 
-  void create_cluster(uint64_t position, std::string_view policy) {
+  void create_cluster(uint64_t position, std::string_view policy, uint32_t inline_bytes = 0) {
     metadata::CreateCluster create;
+    create.inline_bytes = inline_bytes;
     create.policy = *placement::Policy::parse(policy);
     log.push_back({LogIndex(position), {.operation = create}, metadata::Done{}});
   }
@@ -76,6 +77,35 @@ class Forged {
     commit(position, publish(path, bytes.size()));
     done(number, position);
   }
+  // Of bytes that can be cut and joined: make_bytes(length, number). In blocks.
+  void put_made(std::string path, uint64_t length, uint64_t number, uint64_t position) {
+    Operation put{.act = Act::kPut, .path = path, .content = made(length, number)};
+    put.number = number;
+    const size_t begun = begin(put);
+    commit(position, publish(path, length));
+    done(begun, position);
+  }
+  static Content made(uint64_t length, uint64_t number) {
+    return content_of(make_bytes(length, number).text());
+  }
+  void truncate(std::string path, uint64_t length, uint64_t position) {
+    Operation cut{.act = Act::kTruncate, .path = path};
+    cut.cut_to = length;
+    const size_t number = begin(cut);
+    commit(position, metadata::Truncate{.path = path, .length = length});
+    done(number, position);
+  }
+  void concatenate(std::string path, std::vector<std::string> sources, uint64_t position) {
+    Operation join{.act = Act::kConcatenate, .path = path};
+    join.sources = sources;
+    const size_t number = begin(join);
+    commit(position, metadata::Concatenate{.path = path, .sources = sources});
+    done(number, position);
+  }
+  void get(std::string path, const Content& read, uint64_t position) {
+    const size_t number = begin({.act = Act::kGet, .path = std::move(path)});
+    done(number, position).read = read;
+  }
   void rename(std::string from, std::string to, uint64_t position) {
     const size_t number = begin({.act = Act::kRename, .path = from, .to = to});
     commit(position, metadata::Rename{.from = from, .to = to});
@@ -92,8 +122,7 @@ class Forged {
     done(number, position);
   }
   void get(std::string path, std::string_view bytes, uint64_t position) {
-    const size_t number = begin({.act = Act::kGet, .path = std::move(path)});
-    done(number, position).read = content_of(bytes);
+    get(std::move(path), content_of(bytes), position);
   }
 
   static metadata::Operation publish(std::string path, uint64_t length) {

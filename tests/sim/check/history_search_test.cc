@@ -9,7 +9,7 @@ namespace {
 
 uint64_t breaches(const Forged& forged) {
   Violations violations;
-  const SearchCounts counts = search_history(forged.history, {}, violations);
+  const SearchCounts counts = search_history(forged.history, {}, {}, violations);
   CHECK_EQ(counts.undecided, 0);
   return violations.count(Oracle::kLinearizationSearch);
 }
@@ -117,7 +117,7 @@ TEST_CASE("paths that nothing joins are judged apart, below directories that sta
   for (int i = 0; i < 6; ++i) forged.put("/d0/f" + std::to_string(i), "x", 1);
   forged.rename("/d0/f0", "/d0/f1", 1);
   Violations violations;
-  const SearchCounts counts = search_history(forged.history, {}, violations);
+  const SearchCounts counts = search_history(forged.history, {}, {}, violations);
   CHECK(violations.empty());
   CHECK_EQ(counts.parts, 7);  // the two that stay, f0 with f1, f2 to f5
 }
@@ -163,7 +163,7 @@ TEST_CASE("what a search gives up is counted, and passes for nothing") {
   forged.get("/a", "other", 2);
   forged.put("/b", "x", 3);
   Violations violations;
-  const SearchCounts counts = search_history(forged.history, {}, violations, 500);
+  const SearchCounts counts = search_history(forged.history, {}, {.steps_max = 500}, violations);
   CHECK_EQ(counts.undecided, 1);
   CHECK_EQ(counts.operations, 1);
   CHECK(violations.empty());
@@ -183,9 +183,71 @@ TEST_CASE("hints change the way, never the verdict") {
     forged.get("/a", last, 3);
     for (const auto& tried : hints) {
       Violations violations;
-      search_history(forged.history, tried, violations);
+      search_history(forged.history, tried, {}, violations);
       CHECK_EQ(violations.count(Oracle::kLinearizationSearch), *last == 'b' ? 0 : 1);
     }
+  }
+}
+
+TEST_CASE("what was cut and joined is read to the byte, or refuted without a log") {
+  const auto read = [](const Content& content) {
+    Forged forged;
+    forged.put_made("/a", 40, 1, 1);
+    forged.put_made("/b", 30, 2, 2);
+    forged.truncate("/a", 20, 3);
+    forged.concatenate("/a", {"/b"}, 4);
+    forged.get("/a", content, 5);
+    return breaches(forged);
+  };
+  const auto bytes = [](uint64_t length, uint64_t number) {
+    return std::string(make_bytes(length, number).text());
+  };
+  CHECK_EQ(read(content_of(bytes(20, 1) + bytes(30, 2))), 0);
+  CHECK_EQ(read(content_of(bytes(40, 1) + bytes(30, 2))), 1);
+  CHECK_EQ(read(content_of(bytes(30, 2) + bytes(20, 1))), 1);
+  CHECK_EQ(read(content_of(bytes(50, 1))), 1);
+  CHECK_EQ(read(content_of(bytes(20, 1))), 1);
+}
+
+TEST_CASE("a lost cut, a join that left its source and one that was done twice are refuted") {
+  Forged cut;
+  cut.put_made("/a", 40, 1, 1);
+  cut.truncate("/a", 20, 2);
+  cut.done(cut.begin({.act = Act::kStat, .path = "/a"}), 3).length = 40;
+  CHECK_EQ(breaches(cut), 1);
+  Forged left;
+  left.put_made("/a", 40, 1, 1);
+  left.put_made("/b", 30, 2, 2);
+  left.concatenate("/a", {"/b"}, 3);
+  Forged twice = left;
+  left.get("/b", Forged::made(30, 2), 4);
+  CHECK_EQ(breaches(left), 1);
+  twice.concatenate("/a", {"/b"}, 4);
+  CHECK_EQ(breaches(twice), 1);
+}
+
+TEST_CASE("small files and large ones do not join, and are told apart by the length of the put") {
+  const auto join = [](uint64_t inline_bytes, std::optional<Code> code) {
+    Forged forged;
+    forged.put_made("/a", 40, 1, 1);
+    forged.put_made("/b", 30, 2, 2);
+    Operation asked{.act = Act::kConcatenate, .path = "/a"};
+    asked.sources = {"/b"};
+    const size_t number = forged.begin(asked);
+    code ? forged.refused(number, *code, 3) : forged.done(number, 3);
+    Violations violations;
+    search_history(forged.history, {}, {.inline_bytes = inline_bytes}, violations);
+    return violations.empty();
+  };
+  for (const auto& [inline_bytes, code] :
+       std::vector<std::pair<uint64_t, std::optional<Code>>>{{0, std::nullopt},
+                                                             {30, Code::kPrecondition},
+                                                             {40, Code::kTooLarge},
+                                                             {70, std::nullopt}}) {
+    for (const std::optional<Code> told :
+         {std::optional<Code>(), std::optional(Code::kPrecondition),
+          std::optional(Code::kTooLarge)})
+      CHECK_EQ(join(inline_bytes, told), told == code);
   }
 }
 

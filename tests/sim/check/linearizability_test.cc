@@ -388,5 +388,101 @@ TEST_CASE("an inline put over a file that it must not replace is refused in the 
   CHECK_FALSE(judge(history_of(metadata::Done{})).empty());
 }
 
+Content joined(std::vector<std::pair<uint64_t, uint64_t>> parts) {
+  std::string bytes;
+  for (const auto& [length, number] : parts) bytes += make_bytes(length, number).text();
+  return content_of(bytes);
+}
+
+TEST_CASE("what is left of a file that was cut is read to the byte") {
+  const auto reads = [](const Content& read) {
+    Forged forged;
+    forged.put_made("/a", 100, 1, 1);
+    forged.put_made("/b", 60, 2, 2);
+    forged.truncate("/a", 60, 3);
+    forged.get("/a", read, 3);
+    return linearizability_breaches(forged);
+  };
+  CHECK_EQ(reads(Forged::made(60, 1)), 0);
+  CHECK_EQ(reads(Forged::made(100, 1)), 1);
+  CHECK_EQ(reads(Forged::made(60, 2)), 1);
+  CHECK_EQ(reads(Forged::made(59, 1)), 1);
+}
+
+TEST_CASE("joined files are read to the byte, in order, and are no more by themselves") {
+  const auto reads = [](const Content& read) {
+    Forged forged;
+    for (const uint64_t i : {1, 2, 3}) forged.put_made("/f" + std::to_string(i), 10 * i, i, i);
+    forged.truncate("/f2", 15, 4);
+    forged.concatenate("/f1", {"/f3", "/f2"}, 5);
+    forged.truncate("/f1", 50, 6);
+    forged.get("/f1", read, 6);
+    for (const char* gone : {"/f2", "/f3"})
+      forged.refused(forged.begin({.act = Act::kStat, .path = gone}), Code::kNotFound, 6);
+    return linearizability_breaches(forged);
+  };
+  CHECK_EQ(reads(joined({{10, 1}, {30, 3}, {10, 2}})), 0);
+  CHECK_EQ(reads(joined({{10, 1}, {30, 3}, {15, 2}})), 1);
+  CHECK_EQ(reads(joined({{10, 1}, {10, 2}, {30, 3}})), 1);
+  CHECK_EQ(reads(joined({{10, 1}, {30, 3}})), 1);
+}
+
+TEST_CASE("cuts and joins are refused with the model's codes") {
+  const auto breaches = [](metadata::Operation operation, metadata::Response response) {
+    Forged forged;
+    forged.create_cluster(1, "rs-2-1", 100);
+    forged.make_directory("/d", 2);
+    forged.put_made("/large", 200, 1, 3);
+    for (const uint64_t i : {4, 5}) {
+      Operation put{.act = Act::kPut, .path = "/s" + std::to_string(i)};
+      put.content = Forged::made(70, put.number = i);
+      const size_t number = forged.begin(put);
+      forged.commit(
+          i, metadata::PutInline{
+                 .path = put.path, .policy = {}, .content = std::string(make_bytes(70, i).text())});
+      forged.done(number, i);
+    }
+    // Who asked does not matter here.
+    const bool cuts = std::holds_alternative<metadata::Truncate>(operation);
+    Operation asked{.act = cuts ? Act::kTruncate : Act::kConcatenate, .path = "/?"};
+    asked.requests = {{ClientId(1), RequestId(6)}};
+    forged.unknown(forged.begin(asked));
+    forged.commit(6, std::move(operation), std::move(response));
+    return linearizability_breaches(forged);
+  };
+  using metadata::Concatenate;
+  using metadata::Truncate;
+  const std::pair<metadata::Operation, std::optional<Code>> kCases[] = {
+      {Truncate{"/large", 201}, Code::kInvalid},
+      {Truncate{"/large", 200}, std::nullopt},
+      {Truncate{"/none", 0}, Code::kNotFound},
+      {Truncate{"/d", 0}, Code::kPrecondition},
+      {Truncate{"/large/x", 0}, Code::kPrecondition},
+      {Concatenate{"/large", {"/large"}}, Code::kInvalid},
+      {Concatenate{"/s4", {"/s5", "/s5"}}, Code::kInvalid},
+      {Concatenate{"/s4", {}}, Code::kInvalid},
+      {Concatenate{"/s4", {"/none"}}, Code::kNotFound},
+      {Concatenate{"/none", {"/s4"}}, Code::kNotFound},
+      {Concatenate{"/s4", {"/d"}}, Code::kPrecondition},
+      {Concatenate{"/s4", {"/large"}}, Code::kPrecondition},
+      {Concatenate{"/s4", {"/s5"}}, Code::kTooLarge},
+  };
+  for (const auto& [operation, code] : kCases) {
+    for (const Code told : {Code::kInvalid, Code::kNotFound, Code::kPrecondition, Code::kTooLarge})
+      CHECK_EQ(breaches(operation, fail(told, "")), told == code ? 0 : 1);
+    CHECK_EQ(breaches(operation, metadata::Done{}), code ? 1 : 0);
+  }
+}
+
+TEST_CASE("what nobody asked for to be cut or joined is seen") {
+  Forged forged;
+  forged.put_made("/a", 10, 1, 1);
+  Operation cut{.act = Act::kTruncate, .path = "/a"};
+  cut.cut_to = 7;
+  forged.unknown(forged.begin(cut));
+  forged.commit(2, metadata::Truncate{.path = "/a", .length = 6});
+  CHECK_EQ(judge(forged).count(Oracle::kExactlyOnce), 1);
+}
+
 }  // namespace
 }  // namespace dogfs::sim
