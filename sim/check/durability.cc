@@ -16,7 +16,7 @@ class Uncertain {
     for (const Operation& operation : operations) {
       const bool open =
           operation.outcome == Outcome::kUnknown || operation.outcome == Outcome::kPending;
-      if (!open || !changes(operation.act)) continue;
+      if (!open || !changes(operation.act) || operation.act == Act::kSetQuota) continue;
       for (std::string& path : paths_of(operation)) roots_.insert(std::move(path));
     }
   }
@@ -57,17 +57,12 @@ std::vector<bool> find_contended(const std::vector<const Operation*>& changes) {
   return contended;
 }
 
-// Whether it may change which files there are, or what they hold.
-bool changes_files(const Operation& operation) {
-  return changes(operation.act) && operation.act != Act::kMakeDirectory;
-}
-
 class Replay {
  public:
   explicit Replay(const History& history) : uncertain_(history.operations()) {
     std::vector<const Operation*> done;
     for (const Operation& operation : history.operations())
-      if (operation.outcome == Outcome::kDone && changes_files(operation))
+      if (operation.outcome == Outcome::kDone && changes_files(operation.act))
         done.push_back(&operation);
     std::ranges::sort(done, {}, &Operation::position);
     const std::vector<bool> contended = find_contended(done);
@@ -162,7 +157,7 @@ void check_damage(const History& history, Violations& violations) {
   for (const Operation& get : operations) {
     if (get.act != Act::kGet || get.code != Code::kCorrupt) continue;
     const bool disturbed = std::ranges::any_of(operations, [&](const Operation& other) {
-      return changes_files(other) && other.began <= get.ended && other.ended >= get.began &&
+      return changes_files(other.act) && other.began <= get.ended && other.ended >= get.began &&
              touches(other, get.path);
     });
     if (!disturbed)

@@ -20,6 +20,8 @@ std::string_view act_name(Act act) {
     case Act::kCopy: return "copy";
     case Act::kTruncate: return "truncate";
     case Act::kConcatenate: return "concatenate";
+    case Act::kSetQuota: return "set_quota";
+    case Act::kUse: return "use";
   }
   UNREACHABLE("act {}", static_cast<int>(act));
 }

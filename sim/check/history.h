@@ -15,6 +15,7 @@
 #include "core/base/error.h"
 #include "core/base/ids.h"
 #include "core/base/time.h"
+#include "core/namespace/queries.h"
 #include "sim/check/content.h"
 
 namespace dogfs::sim {
@@ -30,9 +31,17 @@ enum class Act : uint8_t {
   kCopy,
   kTruncate,
   kConcatenate,
+  kSetQuota,
+  kUse,
 };
 std::string_view act_name(Act act);  // "put", ...
-inline bool changes(Act act) { return act != Act::kGet && act != Act::kStat && act != Act::kList; }
+inline bool changes(Act act) {
+  return act != Act::kGet && act != Act::kStat && act != Act::kList && act != Act::kUse;
+}
+// Whether it may change which files there are, or what they hold.
+inline bool changes_files(Act act) {
+  return changes(act) && act != Act::kMakeDirectory && act != Act::kSetQuota;
+}
 
 enum class Outcome : uint8_t { kPending, kDone, kRefused, kUnknown };
 
@@ -52,6 +61,7 @@ struct Operation {
   uint64_t number = 0;               // of a put: make_bytes() gives its bytes
   uint64_t cut_to = 0;               // of a truncate: a length
   std::vector<std::string> sources;  // of a concatenate
+  metadata::Quota quota;             // of a set_quota
   std::string after;                 // of a list: names behind it
   uint64_t count = 0;                // of a list: at most so many; 0: all
   Instant began{};
@@ -66,6 +76,7 @@ struct Operation {
   bool is_directory = false;       // found by a stat
   uint64_t length = 0;             // found by a stat of a file
   std::vector<std::string> names;  // listed
+  metadata::DirectoryUse used;     // found by a use
 };
 
 // All paths that it names, its own first.

@@ -130,6 +130,8 @@ using Tree = std::shared_ptr<const TreeModel>;
 uint64_t digest_of(const TreeModel::Entry& entry) {
   Digest digest;
   digest.add(entry.is_directory ? 1 : 0).add(entry.in_blocks ? 1 : 0);
+  for (const auto& most : {entry.quota.bytes, entry.quota.entries})
+    digest.add(most ? 1 : 0).add(most.value_or(0));
   for (const Pieces& bytes : entry.contents) bytes.add_to(digest);
   for (const auto& [name, child] : entry.children) digest.add(name).add(digest_of(child));
   return digest.value();
@@ -184,6 +186,7 @@ class TreeSpecification {
       case Act::kRemove: return tree.remove(asked.path, asked.recursive);
       case Act::kCopy: return tree.copy(asked.path, asked.to, asked.if_absent);
       case Act::kTruncate: return tree.truncate(asked.path, asked.cut_to);
+      case Act::kSetQuota: return tree.set_quota(asked.path, asked.quota);
       case Act::kConcatenate: return tree.concatenate(asked.path, asked.sources, inline_bytes_);
       default: break;
     }
@@ -208,6 +211,7 @@ class TreeSpecification {
     const TreeModel::Entry& entry = **found;
     if (read.act == Act::kGet) return may_read(entry, read.read);
     if (read.act == Act::kList) return listed(entry, operation);
+    if (read.act == Act::kUse) return *tree.use(read.path) == read.used;
     return entry.is_directory == read.is_directory &&
            (entry.is_directory || entry.length == read.length);
   }
@@ -281,6 +285,7 @@ class Search {
   void add(const Operation& operation) {
     const std::string& unit = unit_of(operation.path);
     const bool whole = unit != operation.path || (unit != "/" && !stable_.holds(unit));
+    if (operation.act == Act::kUse && !whole) return;  // what it counts is of many parts
     if (operation.act != Act::kList || whole) {
       divided_[part_of(operation.path)].operations.push_back({&operation, {}});
       return;

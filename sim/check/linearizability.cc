@@ -19,6 +19,7 @@ using metadata::PublishCondition;
 using metadata::PutInline;
 using metadata::Remove;
 using metadata::Rename;
+using metadata::SetQuota;
 using metadata::StartUpload;
 using metadata::Truncate;
 
@@ -59,8 +60,13 @@ bool asks_for(const Operation& operation, const metadata::Operation& command) {
       return joined != nullptr && joined->path == operation.path &&
              joined->sources == operation.sources;
     }
+    case Act::kSetQuota: {
+      const auto* set = std::get_if<SetQuota>(&command);
+      return set != nullptr && set->path == operation.path && set->quota == operation.quota;
+    }
     case Act::kGet:
     case Act::kStat:
+    case Act::kUse:
     case Act::kList: return false;
   }
   return false;
@@ -79,7 +85,7 @@ bool changes_the_tree(const metadata::Operation& command) {
          std::holds_alternative<MakeDirectory>(command) ||
          std::holds_alternative<Rename>(command) || std::holds_alternative<Remove>(command) ||
          std::holds_alternative<Copy>(command) || std::holds_alternative<Truncate>(command) ||
-         std::holds_alternative<Concatenate>(command);
+         std::holds_alternative<Concatenate>(command) || std::holds_alternative<SetQuota>(command);
 }
 
 bool leases(const metadata::Operation& command) {
@@ -486,6 +492,8 @@ Result<> Checker::apply(const metadata::Operation& command, const std::vector<si
     return tree_.rename(rename->from, rename->to);
   if (const auto* remove = std::get_if<Remove>(&command))
     return tree_.remove(remove->path, remove->recursive);
+  if (const auto* set = std::get_if<SetQuota>(&command))
+    return tree_.set_quota(set->path, set->quota);
   return apply_to_files(command);
 }
 
@@ -567,6 +575,13 @@ std::optional<std::string> Checker::contradiction(const Operation& operation) co
       const std::vector<std::string> names = page_of(*entry, operation);
       if (names == operation.names) return std::nullopt;
       return fmt::format("listed {} names, there are {}", operation.names.size(), names.size());
+    }
+    case Act::kUse: {
+      const metadata::Use use = tree_.use(operation.path)->use;
+      if (operation.used == *tree_.use(operation.path)) return std::nullopt;
+      return fmt::format("{} bytes and {} entries or another quota, not {} bytes and {} entries",
+                         use.bytes, use.entries, operation.used.use.bytes,
+                         operation.used.use.entries);
     }
     default: return std::nullopt;
   }

@@ -60,6 +60,79 @@ Result<const TreeModel::Entry*> TreeModel::parent_of(std::string_view path) cons
   return entry;
 }
 
+TreeModel::Chain TreeModel::directories_to(std::string_view path) const {
+  Chain chain{&root_};
+  auto names = path_names(path);
+  if (!names.empty()) names.pop_back();
+  for (const std::string& name : names) {
+    const auto child = chain.back()->children.find(name);
+    if (child == chain.back()->children.end() || !child->second.is_directory) break;
+    chain.push_back(&child->second);
+  }
+  return chain;
+}
+
+namespace {
+
+metadata::Use use_of(const TreeModel::Entry& entry);
+
+metadata::Use use_below(const TreeModel::Entry& directory) {
+  metadata::Use sum;
+  for (const auto& [name, child] : directory.children) {
+    const metadata::Use use = use_of(child);
+    sum.bytes += use.bytes;
+    sum.entries += use.entries;
+  }
+  return sum;
+}
+
+// What it counts for in the directories above it.
+metadata::Use use_of(const TreeModel::Entry& entry) {
+  if (!entry.is_directory) return {.bytes = entry.length, .entries = 1};
+  metadata::Use use = use_below(entry);
+  ++use.entries;
+  return use;
+}
+
+bool exceeds(const std::optional<uint64_t>& most, uint64_t used, uint64_t more, uint64_t less) {
+  return most && more > less && (used > *most || more - less > *most - used);
+}
+
+constexpr metadata::Use kOneEntry{.bytes = 0, .entries = 1};
+
+}  // namespace
+
+Result<> TreeModel::check_quotas(const Chain& to, const std::vector<Move>& moves,
+                                 const metadata::Use& less) const {
+  if (!any_quota_) return {};
+  for (const Entry* directory : to) {
+    metadata::Use more;
+    for (const Move& move : moves) {
+      if (std::ranges::count(move.from, directory) > 0) continue;
+      more.bytes += move.what.bytes;
+      more.entries += move.what.entries;
+    }
+    const metadata::Use used = use_below(*directory);
+    if (exceeds(directory->quota.bytes, used.bytes, more.bytes, less.bytes) ||
+        exceeds(directory->quota.entries, used.entries, more.entries, less.entries))
+      return fail(Code::kNoSpace, "a quota is full");
+  }
+  return {};
+}
+
+Result<> TreeModel::set_quota(std::string_view path, const metadata::Quota& quota) {
+  TRY(directory, std::as_const(*this).list(path));
+  const_cast<Entry*>(directory)->quota = quota;
+  any_quota_ = any_quota_ || quota.bytes || quota.entries;
+  return {};
+}
+
+Result<metadata::DirectoryUse> TreeModel::use(std::string_view path) const {
+  TRY(entry, stat(path));
+  return metadata::DirectoryUse{.use = entry->is_directory ? use_below(*entry) : use_of(*entry),
+                                .quota = entry->quota};
+}
+
 Result<> TreeModel::make_directory(std::string_view path, bool parents) {
   const auto names = path_names(path);
   if (const Entry* there = find(path); there != nullptr) {
@@ -68,6 +141,7 @@ Result<> TreeModel::make_directory(std::string_view path, bool parents) {
   }
   if (!parents) {
     TRY(parent, parent_of(path));
+    TRY_VOID(check_quotas(directories_to(path), {{{}, kOneEntry}}, {}));
     make_child(*parent, names.back());
     return {};
   }
@@ -78,6 +152,9 @@ Result<> TreeModel::make_directory(std::string_view path, bool parents) {
     entry = &child->second;
     if (!entry->is_directory) return fail(Code::kPrecondition, "{}: a file is in the way", path);
   }
+  const Chain above = directories_to(path);
+  const metadata::Use missing{.bytes = 0, .entries = names.size() + 1 - above.size()};
+  TRY_VOID(check_quotas(above, {{{}, missing}}, {}));
   Entry* made = &root_;
   for (const std::string& name : names) made = &make_child(*made, name);
   return {};
@@ -103,6 +180,10 @@ Result<> TreeModel::rename(std::string_view from, std::string_view to) {
     if (replaced.is_directory != is_directory) return fail(Code::kExists, "{}", to);
     if (!replaced.children.empty()) return fail(Code::kPrecondition, "{} is not empty", to);
   }
+  const metadata::Use less =
+      target == target_parent->children.end() ? metadata::Use() : use_of(target->second);
+  TRY_VOID(
+      check_quotas(directories_to(to), {{directories_to(from), use_of(source->second)}}, less));
   auto moved = source_parent->children.extract(source);
   target_parent->children.insert_or_assign(target_name, std::move(moved.mapped()));
   return {};
@@ -140,6 +221,8 @@ Result<> TreeModel::publish(std::string_view path, const Published& file) {
   if (there != children.end() && file.if_absent) return fail(Code::kExists, "{}", path);
   if (file.directory && *file.directory != parent->number)
     return fail(Code::kPrecondition, "the directory of {} is another one", path);
+  TRY_VOID(check_quotas(directories_to(path), {{{}, {.bytes = file.length, .entries = 1}}},
+                        there == children.end() ? metadata::Use() : use_of(there->second)));
   Entry entry;
   entry.is_directory = false;
   entry.length = file.length;
@@ -181,10 +264,12 @@ Result<> TreeModel::concatenate(std::string_view path, const std::vector<std::st
   TRY(target, std::as_const(*this).get(path));
   if (sources.empty()) return fail(Code::kInvalid, "nothing to join");
   std::vector<const Entry*> parts{target};
+  std::vector<Move> moves;
   for (const std::string& source : sources) {
     TRY(part, std::as_const(*this).get(source));
     if (std::ranges::count(parts, part) > 0) return fail(Code::kInvalid, "{} twice", source);
     parts.push_back(part);
+    moves.push_back({directories_to(source), {.bytes = part->length, .entries = 0}});
   }
   Entry whole = *target;
   whole.contents = {Pieces()};
@@ -200,6 +285,7 @@ Result<> TreeModel::concatenate(std::string_view path, const std::vector<std::st
   whole.in_blocks = large;
   if (!large && whole.length > inline_bytes)
     return fail(Code::kTooLarge, "{} bytes of small files", whole.length);
+  TRY_VOID(check_quotas(directories_to(path), moves, {}));
   const_cast<Entry&>(*target) = std::move(whole);
   for (const std::string& source : sources)
     (*parent_of(source))->children.erase(path_names(source).back());
@@ -212,6 +298,8 @@ Result<uint64_t> TreeModel::start_upload(std::string_view path, bool overwrite) 
   const auto there = parent->children.find(path_names(path).back());
   if (there != parent->children.end() && (there->second.is_directory || !overwrite))
     return fail(Code::kExists, "{}", path);
+  TRY_VOID(check_quotas(directories_to(path), {{{}, kOneEntry}},
+                        there == parent->children.end() ? metadata::Use() : use_of(there->second)));
   return parent->number;
 }
 

@@ -30,6 +30,7 @@ class TreeModel {
     uint64_t number = 0;     // of a directory; kept for life, wherever it moves
     uint64_t length = 0;
     Candidates contents;
+    metadata::Quota quota;  // of a directory
     std::map<std::string, Entry> children;
   };
 
@@ -51,12 +52,16 @@ class TreeModel {
   Result<> concatenate(std::string_view path, const std::vector<std::string>& sources,
                        uint64_t inline_bytes);
 
+  Result<> set_quota(std::string_view path, const metadata::Quota& quota);
+
   // Whether an upload to the path may start; the number of the directory that it is to go to.
   Result<uint64_t> start_upload(std::string_view path, bool overwrite) const;
   // kNotFound; kPrecondition for a file in the way, or an entry of the other kind.
   Result<const Entry*> stat(std::string_view path) const;
   Result<const Entry*> list(std::string_view path) const;
   Result<const Entry*> get(std::string_view path) const;
+  // What is below a directory, counted by a walk; or a file itself.
+  Result<metadata::DirectoryUse> use(std::string_view path) const;
 
   // Null when there is none.
   const Entry* find(std::string_view path) const;
@@ -69,8 +74,22 @@ class TreeModel {
   Result<Entry*> parent_of(std::string_view path);
   Entry& make_child(Entry& parent, const std::string& name);
 
+  // Directories, from the root down.
+  using Chain = std::vector<const Entry*>;
+  // Those on the way to the last name, as far as they are there.
+  Chain directories_to(std::string_view path) const;
+  // What comes to a directory, and from where; new things from nowhere.
+  struct Move {
+    Chain from;
+    metadata::Use what;
+  };
+  // kNoSpace when a quota of `to` or above it does not allow that in place of `less`.
+  Result<> check_quotas(const Chain& to, const std::vector<Move>& moves,
+                        const metadata::Use& less) const;
+
   Entry root_;
   uint64_t directories_made_ = 0;
+  bool any_quota_ = false;
 };
 
 // Whether a read of the file may give that.

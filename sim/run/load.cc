@@ -179,6 +179,8 @@ Task<> Load::try_everything(Env& env, User& user) {
   truncate.cut_to = 70;
   Operation concatenate = ask(Act::kConcatenate, renamed);
   concatenate.sources = {copied};
+  // Whatever quotas the load has left.
+  co_await insist(env, user, ask(Act::kSetQuota, top_directory(kQuotaDirectory)), {});
   co_await insist(env, user, put, bytes);
   co_await insist(env, user, copy, {});
   co_await insist(env, user, ask(Act::kStat, file), {});
@@ -189,7 +191,31 @@ Task<> Load::try_everything(Env& env, User& user) {
   co_await insist(env, user, ask(Act::kGet, renamed), {});
   co_await insist(env, user, ask(Act::kList, "/d1"), {});
   co_await insist(env, user, ask(Act::kMakeDirectory, directory), {});
-  co_await insist(env, user, ask(Act::kRemove, directory), {});
+  co_await try_quota(env, user, directory);
+  Operation remove = ask(Act::kRemove, directory);
+  remove.recursive = true;
+  co_await insist(env, user, remove, {});
+}
+
+// A directory of which nothing may come in, until it may.
+Task<> Load::try_quota(Env& env, User& user, std::string directory) {
+  Operation quota;
+  quota.client = kCheckerNumber;
+  quota.act = Act::kSetQuota;
+  quota.path = directory;
+  Operation make = quota;
+  make.act = Act::kMakeDirectory;
+  quota.quota.entries = 0;
+  co_await insist(env, user, quota, {});
+  make.path = directory + "/refused";
+  co_await user.perform(make, {});  // or the oracles will say so
+  quota.quota = {};
+  co_await insist(env, user, quota, {});
+  make.path = directory + "/made";
+  co_await insist(env, user, make, {});
+  make.path = std::move(directory);
+  make.act = Act::kUse;
+  co_await insist(env, user, make, {});
 }
 
 // Once nobody makes more of it, what was removed is gone from the chunk servers (P5).

@@ -78,6 +78,7 @@ class Load {
   Task<> probe(Env& env, User& user);
   Task<> operate(Env& env, GroupOperator& person);
   Task<> try_everything(Env& env, User& user);
+  Task<> try_quota(Env& env, User& user, std::string directory);
   Task<> insist(Env& env, User& user, Operation operation, Buffer bytes);
   Task<size_t> ask(Env& env, User& user, Act act, std::string path);
   Task<> read_everything(Env& env, User& user);

@@ -57,6 +57,10 @@ OperationSource::Drawn OperationSource::next() {
       for (uint64_t left = random_.chance(1, 4) ? 2 : 1; left > 0; --left)
         operation.sources.push_back(draw_file());
       break;
+    case Act::kSetQuota: draw_quota(operation); break;
+    case Act::kUse:
+      operation.path = random_.chance(1, 4) ? draw_directory() : top_directory(kQuotaDirectory);
+      break;
   }
   return drawn;
 }
@@ -69,6 +73,16 @@ void OperationSource::draw_put(Drawn& drawn) {
   put.number = random_.next();
   drawn.bytes = make_bytes(size, put.number);
   put.content = content_of(drawn.bytes.text());
+}
+
+// Often too little for what is there already, and for much of what comes.
+void OperationSource::draw_quota(Operation& set) {
+  set.path = top_directory(kQuotaDirectory);
+  if (random_.chance(1, 4)) return;  // none any more
+  const uint64_t entries = random_.between(0, 16), bytes = random_.below(4 * load_.size_max + 1);
+  const uint64_t kind = random_.below(3);
+  if (kind != 0) set.quota.entries = entries;
+  if (kind != 1) set.quota.bytes = bytes;
 }
 
 Duration OperationSource::draw_pause() {
@@ -87,7 +101,9 @@ Act OperationSource::draw_act() {
                                               {Act::kRemove, mix.remove},
                                               {Act::kCopy, mix.copy},
                                               {Act::kTruncate, mix.truncate},
-                                              {Act::kConcatenate, mix.concatenate}};
+                                              {Act::kConcatenate, mix.concatenate},
+                                              {Act::kSetQuota, mix.quota},
+                                              {Act::kUse, mix.use}};
   uint64_t draw = random_.below(mix.total());
   for (const auto& [act, weight] : weights) {
     if (draw < weight) return act;

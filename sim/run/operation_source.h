@@ -16,7 +16,8 @@
 namespace dogfs::sim {
 
 inline constexpr uint32_t kTopDirectories = 4;
-std::string top_directory(uint64_t number);  // "/d2"
+inline constexpr uint32_t kQuotaDirectory = 1;  // of these, the one that gets quotas
+std::string top_directory(uint64_t number);     // "/d2"
 
 class OperationSource {
  public:
@@ -37,6 +38,7 @@ class OperationSource {
   std::string draw_file();
   uint64_t draw_size();
   void draw_put(Drawn& drawn);
+  void draw_quota(Operation& set);
 
   const Workload& load_;
   const uint32_t client_;

@@ -96,6 +96,8 @@ Workload read_workload(const json& from) {
   read_number(mix, "copy", load.mix.copy);
   read_number(mix, "truncate", load.mix.truncate);
   read_number(mix, "concatenate", load.mix.concatenate);
+  read_number(mix, "quota", load.mix.quota);
+  read_number(mix, "use", load.mix.use);
   return load;
 }
 

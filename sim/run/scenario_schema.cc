@@ -197,7 +197,9 @@ static constexpr std::string_view kSchema = R"schema({
         "remove": {"$ref": "#/definitions/weight"},
         "copy": {"$ref": "#/definitions/weight"},
         "truncate": {"$ref": "#/definitions/weight"},
-        "concatenate": {"$ref": "#/definitions/weight"}
+        "concatenate": {"$ref": "#/definitions/weight"},
+        "quota": {"$ref": "#/definitions/weight"},
+        "use": {"$ref": "#/definitions/weight"}
       }
     },
     "weight": {

@@ -95,6 +95,9 @@ void draw_rarer_acts(Random random, Mix& mix) {
   };
   mix.truncate = maybe();
   mix.concatenate = maybe();
+  if (random.chance(3, 4)) return;
+  mix.quota = static_cast<uint32_t>(random.between(1, 2));
+  mix.use = 1;
 }
 
 // One kind of trouble, as often as it comes in a run that has it.

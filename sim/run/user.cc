@@ -94,6 +94,8 @@ Task<Result<LogIndex>> User::call(size_t number, Buffer bytes) {
     case Act::kTruncate: co_return position_of(co_await client_.truncate(asked.path, asked.cut_to));
     case Act::kConcatenate:
       co_return position_of(co_await client_.concatenate(asked.path, asked.sources));
+    case Act::kSetQuota: co_return position_of(co_await client_.set_quota(asked.path, asked.quota));
+    case Act::kUse: co_return co_await use(number);
   }
   co_return fail(Code::kInvalid, "no such act");
 }
@@ -122,6 +124,12 @@ Task<Result<LogIndex>> User::stat(size_t number) {
   CO_TRY(result, co_await client_.stat(at(number).path));
   at(number).is_directory = result.attributes.kind == metadata::EntryKind::kDirectory;
   at(number).length = result.attributes.length;
+  co_return result.position;
+}
+
+Task<Result<LogIndex>> User::use(size_t number) {
+  CO_TRY(result, co_await client_.use(at(number).path));
+  at(number).used = result.use;
   co_return result.position;
 }
 

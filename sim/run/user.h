@@ -46,6 +46,7 @@ class User {
   Task<Result<LogIndex>> get(size_t number);
   Task<Result<LogIndex>> stat(size_t number);
   Task<Result<LogIndex>> list(size_t number);
+  Task<Result<LogIndex>> use(size_t number);
   Task<Result<LogIndex>> call(size_t number, Buffer bytes);
   Operation& at(size_t number) { return record_.history.at(number); }
 

@@ -191,5 +191,12 @@ TEST_CASE("bytes that were made of those of puts are not wrong, others are") {
   }
 }
 
+TEST_CASE("a quota that may yet be set takes no demand away") {
+  Forged forged;
+  forged.put_made("/d/a", 40, 1, 1);
+  forged.unknown(forged.begin({.act = Act::kSetQuota, .path = "/d"}));
+  CHECK_EQ(losses(forged, {}), 1);
+}
+
 }  // namespace
 }  // namespace dogfs::sim

@@ -102,6 +102,13 @@ class Forged {
     commit(position, metadata::Concatenate{.path = path, .sources = sources});
     done(number, position);
   }
+  void set_quota(std::string path, metadata::Quota quota, uint64_t position) {
+    Operation set{.act = Act::kSetQuota, .path = path};
+    set.quota = quota;
+    const size_t number = begin(set);
+    commit(position, metadata::SetQuota{.path = path, .quota = quota});
+    done(number, position);
+  }
   void get(std::string path, const Content& read, uint64_t position) {
     const size_t number = begin({.act = Act::kGet, .path = std::move(path)});
     done(number, position).read = read;

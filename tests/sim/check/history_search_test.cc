@@ -251,5 +251,29 @@ TEST_CASE("small files and large ones do not join, and are told apart by the len
   }
 }
 
+TEST_CASE("a quota is judged without a log, also one that stays unknown") {
+  const auto history_of = [](bool known, bool refused, metadata::Use used) {
+    Forged forged;
+    make_stable(forged);
+    forged.put_made("/d0/a", 40, 1, 1);
+    Operation set{.act = Act::kSetQuota, .path = "/d0"};
+    set.quota.entries = 2;  // with /d0/s
+    const size_t quota = forged.begin(set);
+    known ? forged.done(quota, 2) : forged.unknown(quota);
+    const size_t copy = forged.begin({.act = Act::kCopy, .path = "/d0/a", .to = "/d0/b"});
+    refused ? forged.refused(copy, Code::kNoSpace, 3) : forged.done(copy, 3);
+    Operation& use = forged.done(forged.begin({.act = Act::kUse, .path = "/d0"}), 4);
+    use.used = {.use = used, .quota = {}};
+    if (known || refused) use.used.quota.entries = 2;
+    return breaches(forged);
+  };
+  CHECK_EQ(history_of(true, true, {40, 2}), 0);
+  CHECK_EQ(history_of(true, false, {80, 3}), 1);
+  CHECK_EQ(history_of(false, true, {40, 2}), 0);
+  CHECK_EQ(history_of(false, false, {80, 3}), 0);
+  CHECK_EQ(history_of(false, false, {40, 3}), 1);
+  CHECK_EQ(history_of(true, true, {40, 3}), 1);
+}
+
 }  // namespace
 }  // namespace dogfs::sim

@@ -13,9 +13,9 @@ Operation refused(Act act, Code code) {
   return operation;
 }
 
-constexpr Act kActs[] = {Act::kPut,           Act::kGet,        Act::kStat,   Act::kList,
-                         Act::kMakeDirectory, Act::kRename,     Act::kRemove, Act::kCopy,
-                         Act::kTruncate,      Act::kConcatenate};
+constexpr Act kActs[] = {Act::kPut,           Act::kGet,         Act::kStat,     Act::kList,
+                         Act::kMakeDirectory, Act::kRename,      Act::kRemove,   Act::kCopy,
+                         Act::kTruncate,      Act::kConcatenate, Act::kSetQuota, Act::kUse};
 
 TEST_CASE("a refusal at the first try is never taken for success") {
   for (const Act act : kActs)

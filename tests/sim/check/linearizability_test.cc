@@ -484,5 +484,138 @@ TEST_CASE("what nobody asked for to be cut or joined is seen") {
   CHECK_EQ(judge(forged).count(Oracle::kExactlyOnce), 1);
 }
 
+// /q holds /q/a of 40 bytes and /q/d; outside are /b of 30 bytes and /e with /e/c of 10.
+Forged with_quota(const metadata::Quota& quota) {
+  Forged forged;
+  for (const auto& [path, position] : {std::pair("/q", 1), std::pair("/e", 2)})
+    forged.make_directory(path, position);
+  forged.make_directory("/q/d", 3);
+  forged.put_made("/q/a", 40, 1, 4);
+  forged.put_made("/b", 30, 2, 5);
+  forged.put_made("/e/c", 10, 3, 6);
+  forged.set_quota("/q", quota, 7);
+  return forged;
+}
+
+uint64_t breaches_of(const metadata::Quota& quota, metadata::Operation operation,
+                     metadata::Response response) {
+  Forged forged = with_quota(quota);
+  if (auto* publish = std::get_if<metadata::Publish>(&operation))
+    publish->file = forged.start_upload(8, "/b");  // of the root, as the publication is
+  Operation asked{.act = Act::kRename, .path = "/?"};
+  asked.requests = {{ClientId(1), RequestId(9)}};
+  forged.unknown(forged.begin(asked));
+  forged.commit(9, std::move(operation), std::move(response));
+  return linearizability_breaches(forged);
+}
+
+TEST_CASE("what a quota allows is done, and what it does not is refused as full") {
+  using metadata::Concatenate;
+  using metadata::MakeDirectory;
+  using metadata::PutInline;
+  using metadata::Rename;
+  const auto put = [](std::string path, size_t bytes) {
+    return PutInline{.path = std::move(path), .policy = {}, .content = std::string(bytes, 'x')};
+  };
+  const auto copy = [](std::string from, std::string to) {
+    return metadata::Copy{.from = std::move(from), .to = std::move(to), .version = {}};
+  };
+  struct Case {
+    metadata::Operation operation;
+    uint64_t bytes, entries;  // that it needs
+  };
+  const Case kCases[] = {
+      {MakeDirectory{.path = "/q/x"}, 0, 3},
+      {MakeDirectory{.path = "/q/d/x/y/z", .parents = true}, 0, 5},
+      {MakeDirectory{.path = "/q/d", .parents = true}, 0, 0},
+      {put("/q/x", 5), 45, 3},
+      {put("/q/d/x", 0), 0, 3},
+      {put("/q/a", 41), 41, 0},
+      {put("/q/a", 40), 0, 0},
+      {copy("/b", "/q/x"), 70, 3},
+      {copy("/q/a", "/q/d/a"), 80, 3},
+      {copy("/b", "/q/a"), 0, 0},
+      {Rename{"/b", "/q/x"}, 70, 3},
+      {Rename{"/b", "/q/a"}, 0, 0},
+      {Rename{"/e", "/q/e"}, 50, 4},
+      {Rename{"/e", "/q/d"}, 50, 3},
+      {Rename{"/q/a", "/q/d/a"}, 0, 0},
+      {Rename{"/q/a", "/a"}, 0, 0},
+      {Concatenate{"/q/a", {"/b", "/e/c"}}, 80, 0},
+      {Concatenate{"/b", {"/q/a"}}, 0, 0},
+  };
+  for (const Case& each : kCases) {
+    CAPTURE(metadata::operation_name(each.operation));
+    const metadata::Quota enough{.bytes = each.bytes, .entries = each.entries};
+    CHECK_EQ(breaches_of(enough, each.operation, metadata::Done{}), 0);
+    CHECK_EQ(breaches_of(enough, each.operation, fail(Code::kNoSpace, "")), 1);
+    std::vector<metadata::Quota> too_little;
+    if (each.bytes > 0) too_little.push_back({.bytes = each.bytes - 1, .entries = {}});
+    if (each.entries > 0) too_little.push_back({.bytes = {}, .entries = each.entries - 1});
+    for (const metadata::Quota& quota : too_little) {
+      CHECK_EQ(breaches_of(quota, each.operation, metadata::Done{}), 1);
+      CHECK_EQ(breaches_of(quota, each.operation, fail(Code::kNoSpace, "")), 0);
+      CHECK_EQ(breaches_of(quota, each.operation, fail(Code::kExists, "")), 1);
+    }
+  }
+}
+
+TEST_CASE("an upload that finds no room at its start or at its end is refused, and only then") {
+  for (const uint64_t entries : {2, 3}) {
+    for (const uint64_t bytes : {69, 70}) {
+      Forged forged = with_quota({.bytes = bytes, .entries = entries});
+      const metadata::StartUpload start{.path = "/q/x", .policy = {}};
+      if (entries == 2) {
+        forged.commit(8, start, fail(Code::kNoSpace, ""));
+        CHECK_EQ(linearizability_breaches(forged), 0);
+        continue;
+      }
+      const auto file = forged.start_upload(8, "/q/x");
+      forged.unknown(forged.begin({.act = Act::kPut, .path = "/q/x", .content = {30, 0}}));
+      const metadata::Response full = fail(Code::kNoSpace, "");
+      forged.commit(9, metadata::Publish{.file = file, .epoch = {}, .path = "/q/x", .length = 30},
+                    bytes == 70 ? metadata::Response(metadata::Done{}) : full);
+      CHECK_EQ(linearizability_breaches(forged), 0);
+      forged.commit(10, metadata::StartUpload{.path = "/q/y", .policy = {}}, full);
+      CHECK_EQ(linearizability_breaches(forged), bytes == 70 ? 0 : 1);
+    }
+  }
+}
+
+TEST_CASE("what was removed, cut or moved away gives its room back") {
+  const metadata::Quota full{.bytes = 40, .entries = 2};
+  const metadata::Operation kGivers[] = {metadata::Remove{.path = "/q/a"},
+                                         metadata::Rename{"/q/a", "/a"},
+                                         metadata::Concatenate{"/b", {"/q/a"}}};
+  for (const metadata::Operation& giver : kGivers) {
+    Forged forged = with_quota(full);
+    for (const uint64_t request : {8, 9}) {
+      Operation asked{.act = Act::kRename, .path = "/?"};
+      asked.requests = {{ClientId(1), RequestId(request)}};
+      forged.unknown(forged.begin(asked));
+    }
+    forged.commit(8, giver);
+    const metadata::Operation copy = metadata::Copy{.from = "/e/c", .to = "/q/c", .version = {}};
+    Forged refused = forged;
+    forged.commit(9, copy);
+    CHECK_EQ(linearizability_breaches(forged), 0);
+    refused.commit(9, copy, fail(Code::kNoSpace, ""));
+    CHECK_EQ(linearizability_breaches(refused), 1);
+  }
+}
+
+TEST_CASE("the use and the quota that a directory is said to have are the model's") {
+  const auto told = [](metadata::DirectoryUse use) {
+    Forged forged = with_quota({.bytes = 50, .entries = {}});
+    forged.done(forged.begin({.act = Act::kUse, .path = "/q"}), 7).used = use;
+    return linearizability_breaches(forged);
+  };
+  const metadata::Quota quota{.bytes = 50, .entries = {}};
+  CHECK_EQ(told({.use = {40, 2}, .quota = quota}), 0);
+  CHECK_EQ(told({.use = {41, 2}, .quota = quota}), 1);
+  CHECK_EQ(told({.use = {40, 3}, .quota = quota}), 1);
+  CHECK_EQ(told({.use = {40, 2}, .quota = {}}), 1);
+}
+
 }  // namespace
 }  // namespace dogfs::sim

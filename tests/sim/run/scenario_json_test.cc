@@ -27,7 +27,8 @@ constexpr std::string_view kWhole = R"({
               "lease_silence": "10s", "operation_limit": "2s", "removal_step": 3},
   "workload": [{"from": "1s", "until": "30s", "clients": 8,
                 "mix": {"put": 3, "get": 5, "stat": 1, "list": 1, "mkdir": 1, "rename": 1,
-                        "remove": 1, "copy": 2, "truncate": 3, "concatenate": 4},
+                        "remove": 1, "copy": 2, "truncate": 3, "concatenate": 4,
+                        "quota": 5, "use": 6},
                 "size": ["1B", "4MiB"], "paths": 10, "at_once": 2, "depth": 4, "names": 5,
                 "think": "50ms"}],
   "faults": [
@@ -57,7 +58,9 @@ TEST_CASE("a scenario that says everything is read as it is meant") {
   CHECK_EQ(read->cluster.block_bytes, 2 << 20);
   CHECK(read->cluster.latency_max == 5ms);
   REQUIRE_EQ(read->workload.size(), 1);
-  CHECK_EQ(read->workload[0].mix.total(), 22);
+  CHECK_EQ(read->workload[0].mix.total(), 33);
+  CHECK_EQ(read->workload[0].mix.quota, 5);
+  CHECK_EQ(read->workload[0].mix.use, 6);
   CHECK_EQ(read->workload[0].mix.truncate, 3);
   CHECK_EQ(read->workload[0].mix.concatenate, 4);
   CHECK_EQ(read->workload[0].size_max, 4 << 20);

@@ -67,17 +67,19 @@ TEST_CASE("many drawn runs have an operator, and one that changes members can sp
   CHECK(falls > 100);
 }
 
-TEST_CASE("half of the drawn runs have each of the rarer acts, a quarter none") {
-  int cutting = 0, joining = 0, neither = 0;
+TEST_CASE("half of the drawn runs cut or join files, a quarter none, a quarter have quotas") {
+  int cutting = 0, joining = 0, neither = 0, quotas = 0;
   for (uint64_t seed = 1; seed <= 300; ++seed) {
     const Mix mix = draw_scenario(seed).workload.front().mix;
     cutting += mix.truncate > 0 ? 1 : 0;
     joining += mix.concatenate > 0 ? 1 : 0;
+    quotas += mix.quota > 0 && mix.use > 0 ? 1 : 0;
     neither += mix.truncate + mix.concatenate == 0 ? 1 : 0;
   }
   CHECK(cutting > 120);
   CHECK(joining > 120);
   CHECK(neither > 50);
+  CHECK(quotas > 50);
 }
 
 TEST_CASE("operations keep to their bounds and every kind with a weight comes") {
@@ -90,7 +92,9 @@ TEST_CASE("operations keep to their bounds and every kind with a weight comes") 
                               .remove = 1,
                               .copy = 1,
                               .truncate = 1,
-                              .concatenate = 1},
+                              .concatenate = 1,
+                              .quota = 1,
+                              .use = 1},
                       .size_min = 3,
                       .size_max = 5000};
   OperationSource source(load, 1, Random(1));
@@ -106,7 +110,7 @@ TEST_CASE("operations keep to their bounds and every kind with a weight comes") 
     CHECK(drawn.bytes.size() <= 5000);
     sizes.insert(drawn.bytes.size());
   }
-  CHECK_EQ(acts.size(), 10);
+  CHECK_EQ(acts.size(), 12);
   CHECK(sizes.contains(3));
   CHECK(sizes.contains(5000));
   CHECK(sizes.size() > 50);
