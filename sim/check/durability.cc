@@ -16,7 +16,8 @@ class Uncertain {
     for (const Operation& operation : operations) {
       const bool open =
           operation.outcome == Outcome::kUnknown || operation.outcome == Outcome::kPending;
-      if (!open || !changes(operation.act) || operation.act == Act::kSetQuota) continue;
+      const bool makes = operation.act == Act::kMakeDirectory;
+      if (!open || !(changes_files(operation.act) || makes)) continue;
       for (std::string& path : paths_of(operation)) roots_.insert(std::move(path));
     }
   }

@@ -22,6 +22,7 @@ std::string_view act_name(Act act) {
     case Act::kConcatenate: return "concatenate";
     case Act::kSetQuota: return "set_quota";
     case Act::kUse: return "use";
+    case Act::kSetAttributes: return "set_attributes";
   }
   UNREACHABLE("act {}", static_cast<int>(act));
 }
@@ -74,6 +75,9 @@ std::string describe(const Operation& operation) {
     text += fmt::format(" from {}", fmt::join(operation.sources, " "));
   if (operation.act == Act::kTruncate) text += fmt::format(" to {} bytes", operation.cut_to);
   if (operation.act == Act::kPut) text += fmt::format(" ({} bytes)", operation.content.length);
+  if (operation.if_version)
+    text += fmt::format(" over version {:x}-{}", operation.if_version->file.value,
+                        operation.if_version->changes);
   text += fmt::format(" [{}, {}] {}", seconds(operation.began), seconds(operation.ended),
                       outcome_text(operation));
   if (operation.position) text += fmt::format(" at {}", operation.position);

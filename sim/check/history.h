@@ -33,6 +33,7 @@ enum class Act : uint8_t {
   kConcatenate,
   kSetQuota,
   kUse,
+  kSetAttributes,
 };
 std::string_view act_name(Act act);  // "put", ...
 inline bool changes(Act act) {
@@ -40,7 +41,8 @@ inline bool changes(Act act) {
 }
 // Whether it may change which files there are, or what they hold.
 inline bool changes_files(Act act) {
-  return changes(act) && act != Act::kMakeDirectory && act != Act::kSetQuota;
+  return changes(act) && act != Act::kMakeDirectory && act != Act::kSetQuota &&
+         act != Act::kSetAttributes;
 }
 
 enum class Outcome : uint8_t { kPending, kDone, kRefused, kUnknown };
@@ -48,22 +50,32 @@ enum class Outcome : uint8_t { kPending, kDone, kRefused, kUnknown };
 // What the log knows a change by.
 using RequestName = std::pair<ClientId, RequestId>;
 
+// What a file or directory carries, of what the workload changes.
+struct Marks {
+  std::string owner;
+  std::optional<uint16_t> mode;
+  bool operator==(const Marks&) const = default;
+};
+
 struct Operation {
   // What was asked.
   uint32_t client = 0;
   Act act = Act::kGet;
   std::string path;
-  std::string to;                    // of a rename or a copy
-  bool parents = false;              // of a make_directory
-  bool recursive = false;            // of a remove
-  bool if_absent = false;            // of a put
-  Content content;                   // of a put
-  uint64_t number = 0;               // of a put: make_bytes() gives its bytes
-  uint64_t cut_to = 0;               // of a truncate: a length
-  std::vector<std::string> sources;  // of a concatenate
-  metadata::Quota quota;             // of a set_quota
-  std::string after;                 // of a list: names behind it
-  uint64_t count = 0;                // of a list: at most so many; 0: all
+  std::string to;                                   // of a rename or a copy
+  bool parents = false;                             // of a make_directory
+  bool recursive = false;                           // of a remove
+  bool if_absent = false;                           // of a put
+  Content content;                                  // of a put
+  uint64_t number = 0;                              // of a put: make_bytes() gives its bytes
+  uint64_t cut_to = 0;                              // of a truncate: a length
+  std::vector<std::string> sources;                 // of a concatenate
+  metadata::Quota quota;                            // of a set_quota
+  std::optional<std::string> owner;                 // of a set_attributes; absent: it stays
+  std::optional<uint16_t> mode;                     // likewise
+  std::optional<metadata::FileVersion> if_version;  // of a put: that the file there must have
+  std::string after;                                // of a list: names behind it
+  uint64_t count = 0;                               // of a list: at most so many; 0: all
   Instant began{};
   std::vector<RequestName> requests;  // that were sent for it; empty: they are not known
 
@@ -77,6 +89,8 @@ struct Operation {
   uint64_t length = 0;             // found by a stat of a file
   std::vector<std::string> names;  // listed
   metadata::DirectoryUse used;     // found by a use
+  Marks marks;                     // found by a stat
+  metadata::FileVersion is;        // found by a stat of a file
 };
 
 // All paths that it names, its own first.

@@ -84,7 +84,8 @@ class Stable {
       if (path == operation.path) continue;
       for (const std::string& prefix : prefixes(path)) lower(used_, prefix, operation.began);
     }
-    if (!changes(operation.act) || makes) return;
+    if (!changes_files(operation.act) && operation.act != Act::kSetQuota) return;
+    if (operation.act == Act::kTruncate) return;
     for (std::string& path : paths_of(operation)) movable_.insert(std::move(path));
   }
   static void lower(std::map<std::string, Instant>& times, const std::string& path, Instant when) {
@@ -132,6 +133,7 @@ uint64_t digest_of(const TreeModel::Entry& entry) {
   digest.add(entry.is_directory ? 1 : 0).add(entry.in_blocks ? 1 : 0);
   for (const auto& most : {entry.quota.bytes, entry.quota.entries})
     digest.add(most ? 1 : 0).add(most.value_or(0));
+  digest.add(entry.marks.owner).add(entry.marks.mode.value_or(UINT16_MAX)).add(entry.changes);
   for (const Pieces& bytes : entry.contents) bytes.add_to(digest);
   for (const auto& [name, child] : entry.children) digest.add(name).add(digest_of(child));
   return digest.value();
@@ -187,14 +189,18 @@ class TreeSpecification {
       case Act::kCopy: return tree.copy(asked.path, asked.to, asked.if_absent);
       case Act::kTruncate: return tree.truncate(asked.path, asked.cut_to);
       case Act::kSetQuota: return tree.set_quota(asked.path, asked.quota);
+      case Act::kSetAttributes: return tree.set_attributes(asked.path, asked.owner, asked.mode);
       case Act::kConcatenate: return tree.concatenate(asked.path, asked.sources, inline_bytes_);
       default: break;
     }
+    std::optional<TreeModel::Version> version;  // whose file it is nobody knows without a log
+    if (asked.if_version) version = {.number = {}, .changes = asked.if_version->changes};
     return tree.publish(asked.path, {.length = asked.content.length,
                                      .contents = {pieces_of(asked)},
                                      .in_blocks = asked.content.length > inline_bytes_,
                                      .if_absent = asked.if_absent,
-                                     .directory = std::nullopt});
+                                     .directory = std::nullopt,
+                                     .version = version});
   }
   static Result<const TreeModel::Entry*> look(const TreeModel& tree, const Operation& read) {
     switch (read.act) {
@@ -212,8 +218,8 @@ class TreeSpecification {
     if (read.act == Act::kGet) return may_read(entry, read.read);
     if (read.act == Act::kList) return listed(entry, operation);
     if (read.act == Act::kUse) return *tree.use(read.path) == read.used;
-    return entry.is_directory == read.is_directory &&
-           (entry.is_directory || entry.length == read.length);
+    if (entry.is_directory != read.is_directory || entry.marks != read.marks) return false;
+    return entry.is_directory || (entry.length == read.length && entry.changes == read.is.changes);
   }
   static bool listed(const TreeModel::Entry& directory, const PartOperation& operation) {
     const auto counts = [&](const std::string& name) {

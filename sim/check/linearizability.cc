@@ -19,20 +19,26 @@ using metadata::PublishCondition;
 using metadata::PutInline;
 using metadata::Remove;
 using metadata::Rename;
+using metadata::SetAttributes;
 using metadata::SetQuota;
 using metadata::StartUpload;
 using metadata::Truncate;
 
+// Whether the command puts what the operation does.
+bool puts(const Operation& operation, const metadata::Operation& command) {
+  const auto version = operation.if_version.value_or(metadata::FileVersion());
+  if (const auto* put = std::get_if<PutInline>(&command))
+    return put->path == operation.path && put->version == version &&
+           content_of(put->content) == operation.content;
+  const auto* publish = std::get_if<Publish>(&command);
+  return publish != nullptr && publish->path == operation.path && publish->version == version &&
+         publish->length == operation.content.length;
+}
+
 // Whether the command is what the operation asked for.
 bool asks_for(const Operation& operation, const metadata::Operation& command) {
   switch (operation.act) {
-    case Act::kPut: {
-      if (const auto* put = std::get_if<PutInline>(&command))
-        return put->path == operation.path && content_of(put->content) == operation.content;
-      const auto* publish = std::get_if<Publish>(&command);
-      return publish != nullptr && publish->path == operation.path &&
-             publish->length == operation.content.length;
-    }
+    case Act::kPut: return puts(operation, command);
     case Act::kMakeDirectory: {
       const auto* make = std::get_if<MakeDirectory>(&command);
       return make != nullptr && make->path == operation.path && make->parents == operation.parents;
@@ -64,6 +70,11 @@ bool asks_for(const Operation& operation, const metadata::Operation& command) {
       const auto* set = std::get_if<SetQuota>(&command);
       return set != nullptr && set->path == operation.path && set->quota == operation.quota;
     }
+    case Act::kSetAttributes: {
+      const auto* set = std::get_if<SetAttributes>(&command);
+      return set != nullptr && set->path == operation.path && set->owner == operation.owner &&
+             set->mode == operation.mode;
+    }
     case Act::kGet:
     case Act::kStat:
     case Act::kUse:
@@ -85,7 +96,9 @@ bool changes_the_tree(const metadata::Operation& command) {
          std::holds_alternative<MakeDirectory>(command) ||
          std::holds_alternative<Rename>(command) || std::holds_alternative<Remove>(command) ||
          std::holds_alternative<Copy>(command) || std::holds_alternative<Truncate>(command) ||
-         std::holds_alternative<Concatenate>(command) || std::holds_alternative<SetQuota>(command);
+         std::holds_alternative<Concatenate>(command) ||
+         std::holds_alternative<SetQuota>(command) ||
+         std::holds_alternative<SetAttributes>(command);
 }
 
 bool leases(const metadata::Operation& command) {
@@ -121,6 +134,8 @@ bool says_nothing(const Operation& refused) {
   return refused.code == Code::kUnavailable ||
          (refused.act == Act::kGet && refused.code == Code::kCorrupt);
 }
+
+constexpr uint64_t kNoNumber = 0;  // no entry of the model has it
 
 // An upload of the log, from its start on.
 struct Upload {
@@ -184,6 +199,9 @@ class Checker {
   Result<> put(const PutInline& put, const std::vector<size_t>& asked_by);
   Result<> publish(const Publish& publish, const std::vector<size_t>& asked_by);
   void note_made(const std::string& path);
+  std::optional<TreeModel::Version> version_of(PublishCondition condition,
+                                               const metadata::FileVersion& version) const;
+  void check_id(const Operation& stat);
   void answer_reads_below(LogIndex position);
   // The tree has not changed since state_since_: it explains answers whose span meets that.
   void explain_until(LogIndex position);
@@ -197,6 +215,9 @@ class Checker {
   Violations& violations_;
   TreeModel tree_;
   std::vector<Pieces> made_;  // by truncates and concatenates
+  // What files are known by here and there; which belong together, stats tell.
+  std::map<InodeId, uint64_t> numbers_;
+  std::map<uint64_t, InodeId> ids_;
 
   std::map<LogIndex, size_t> at_position_;            // -> commands_
   std::map<RequestName, size_t> first_;               // -> commands_
@@ -494,6 +515,8 @@ Result<> Checker::apply(const metadata::Operation& command, const std::vector<si
     return tree_.remove(remove->path, remove->recursive);
   if (const auto* set = std::get_if<SetQuota>(&command))
     return tree_.set_quota(set->path, set->quota);
+  if (const auto* set = std::get_if<SetAttributes>(&command))
+    return tree_.set_attributes(set->path, set->owner, set->mode);
   return apply_to_files(command);
 }
 
@@ -511,6 +534,25 @@ Result<> Checker::apply_to_files(const metadata::Operation& command) {
   return {};
 }
 
+std::optional<TreeModel::Version> Checker::version_of(PublishCondition condition,
+                                                      const metadata::FileVersion& version) const {
+  if (condition != PublishCondition::kIfVersion) return std::nullopt;
+  // Who names one has read it before.
+  const auto known = numbers_.find(version.file);
+  const uint64_t number = known == numbers_.end() ? kNoNumber : known->second;
+  return TreeModel::Version{.number = number, .changes = version.changes};
+}
+
+// A file has one id all its life, and no other file has it.
+void Checker::check_id(const Operation& stat) {
+  const uint64_t number = (*tree_.stat(stat.path))->number;
+  const auto [by_id, new_id] = numbers_.try_emplace(stat.is.file, number);
+  const auto [by_number, new_number] = ids_.try_emplace(number, stat.is.file);
+  if (by_id->second != number || by_number->second != stat.is.file)
+    violations_.add(Oracle::kLinearizability, "the id {} is or was that of another file: {}",
+                    stat.is.file, describe(stat));
+}
+
 void Checker::note_made(const std::string& path) {
   const auto& contents = tree_.find(path)->contents;
   made_.insert(made_.end(), contents.begin(), contents.end());
@@ -521,7 +563,8 @@ Result<> Checker::put(const PutInline& put, const std::vector<size_t>& asked) {
   TreeModel::Published file{.length = put.content.size(),
                             .contents = {},
                             .if_absent = put.condition == PublishCondition::kIfAbsent,
-                            .directory = {}};
+                            .directory = {},
+                            .version = version_of(put.condition, put.version)};
   for (const size_t i : asked) file.contents.push_back(pieces_of(operations_[i]));
   if (asked.empty()) file.contents.emplace_back(content_of(put.content), 0);
   return tree_.publish(put.path, file);
@@ -532,7 +575,8 @@ Result<> Checker::publish(const Publish& publish, const std::vector<size_t>& ask
                             .contents = {},
                             .in_blocks = true,
                             .if_absent = publish.condition == PublishCondition::kIfAbsent,
-                            .directory = uploads_.at(publish.file).directory};
+                            .directory = uploads_.at(publish.file).directory,
+                            .version = version_of(publish.condition, publish.version)};
   for (const size_t i : asked) file.contents.push_back(pieces_of(operations_[i]));
   return tree_.publish(publish.path, file);
 }
@@ -541,8 +585,10 @@ void Checker::answer_reads_below(LogIndex position) {
   for (; next_read_ < reads_.size(); ++next_read_) {
     const Operation& operation = operations_[reads_[next_read_]];
     if (operation.position >= position) return;
-    if (const auto why = contradiction(operation))
-      violations_.add(Oracle::kLinearizability, "{}: {}", describe(operation), *why);
+    const auto why = contradiction(operation);
+    if (why) violations_.add(Oracle::kLinearizability, "{}: {}", describe(operation), *why);
+    const bool names_version = operation.act == Act::kStat && operation.is.file;
+    if (!why && operation.outcome == Outcome::kDone && names_version) check_id(operation);
   }
 }
 
@@ -570,6 +616,9 @@ std::optional<std::string> Checker::contradiction(const Operation& operation) co
       if (entry->is_directory != operation.is_directory) return "it is of the other kind";
       if (!entry->is_directory && entry->length != operation.length)
         return fmt::format("length {}, not {}", operation.length, entry->length);
+      if (operation.marks != entry->marks) return "its owner or mode is another";
+      if (!entry->is_directory && operation.is.changes != entry->changes)
+        return fmt::format("{} changes, not {}", operation.is.changes, entry->changes);
       return std::nullopt;
     case Act::kList: {
       const std::vector<std::string> names = page_of(*entry, operation);

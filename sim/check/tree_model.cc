@@ -42,7 +42,7 @@ Result<TreeModel::Entry*> TreeModel::parent_of(std::string_view path) {
 
 TreeModel::Entry& TreeModel::make_child(Entry& parent, const std::string& name) {
   const auto [child, is_new] = parent.children.try_emplace(name);
-  if (is_new) child->second.number = ++directories_made_;
+  if (is_new) child->second.number = ++made_;
   return child->second;
 }
 
@@ -117,6 +117,16 @@ Result<> TreeModel::check_quotas(const Chain& to, const std::vector<Move>& moves
         exceeds(directory->quota.entries, used.entries, more.entries, less.entries))
       return fail(Code::kNoSpace, "a quota is full");
   }
+  return {};
+}
+
+Result<> TreeModel::set_attributes(std::string_view path, const std::optional<std::string>& owner,
+                                   const std::optional<uint16_t>& mode) {
+  TRY(found, std::as_const(*this).stat(path));
+  Entry& entry = const_cast<Entry&>(*found);
+  entry.marks.owner = owner.value_or(entry.marks.owner);
+  if (mode) entry.marks.mode = mode;
+  if (!entry.is_directory) ++entry.changes;
   return {};
 }
 
@@ -205,10 +215,20 @@ Result<> TreeModel::copy(std::string_view from, std::string_view to, bool if_abs
                          .contents = source->contents,
                          .in_blocks = source->in_blocks,
                          .if_absent = if_absent,
-                         .directory = {}};
+                         .directory = {},
+                         .version = {},
+                         .marks = source->marks};
   if (from != to) return publish(to, copied);
   return fail(if_absent ? Code::kExists : Code::kInvalid, "{} onto itself", from);
 }
+
+namespace {
+
+bool is_of(const TreeModel::Entry& file, const TreeModel::Version& version) {
+  return version.number.value_or(file.number) == file.number && version.changes == file.changes;
+}
+
+}  // namespace
 
 Result<> TreeModel::publish(std::string_view path, const Published& file) {
   if (path_names(path).empty()) return fail(Code::kExists, "the root");
@@ -219,6 +239,8 @@ Result<> TreeModel::publish(std::string_view path, const Published& file) {
   if (there != children.end() && there->second.is_directory)
     return fail(Code::kExists, "{} is a directory", path);
   if (there != children.end() && file.if_absent) return fail(Code::kExists, "{}", path);
+  if (file.version && (there == children.end() || !is_of(there->second, *file.version)))
+    return fail(Code::kPrecondition, "{} has not that version", path);
   if (file.directory && *file.directory != parent->number)
     return fail(Code::kPrecondition, "the directory of {} is another one", path);
   TRY_VOID(check_quotas(directories_to(path), {{{}, {.bytes = file.length, .entries = 1}}},
@@ -228,6 +250,8 @@ Result<> TreeModel::publish(std::string_view path, const Published& file) {
   entry.length = file.length;
   entry.contents = file.contents;
   entry.in_blocks = file.in_blocks && file.length > 0;
+  entry.number = ++made_;
+  entry.marks = file.marks;
   children.insert_or_assign(name, std::move(entry));
   return {};
 }
@@ -237,6 +261,7 @@ Result<> TreeModel::truncate(std::string_view path, uint64_t length) {
   if (length > found->length) return fail(Code::kInvalid, "{} has {} bytes", path, found->length);
   Entry& file = const_cast<Entry&>(*found);
   for (Pieces& bytes : file.contents) bytes.cut(length);
+  if (length < file.length) ++file.changes;
   file.length = length;
   file.in_blocks = file.in_blocks && length > 0;
   return {};
@@ -272,6 +297,7 @@ Result<> TreeModel::concatenate(std::string_view path, const std::vector<std::st
     moves.push_back({directories_to(source), {.bytes = part->length, .entries = 0}});
   }
   Entry whole = *target;
+  ++whole.changes;
   whole.contents = {Pieces()};
   whole.length = 0;
   bool small = false, large = false;

@@ -27,8 +27,10 @@ class TreeModel {
   struct Entry {
     bool is_directory = true;
     bool in_blocks = false;  // a file that has bytes: they do not live in its inode
-    uint64_t number = 0;     // of a directory; kept for life, wherever it moves
+    uint64_t number = 0;     // no other has or had it; kept for life, wherever it moves
     uint64_t length = 0;
+    uint64_t changes = 0;  // of a file, since it was published
+    Marks marks;
     Candidates contents;
     metadata::Quota quota;  // of a directory
     std::map<std::string, Entry> children;
@@ -39,12 +41,19 @@ class TreeModel {
   Result<> rename(std::string_view from, std::string_view to);
   Result<> remove(std::string_view path, bool recursive);
   Result<> copy(std::string_view from, std::string_view to, bool if_absent);
+  // Of a file that is there; without a number, any that has so many changes.
+  struct Version {
+    std::optional<uint64_t> number;
+    uint64_t changes = 0;
+  };
   struct Published {
     uint64_t length = 0;
     Candidates contents;
     bool in_blocks = false;
     bool if_absent = false;
     std::optional<uint64_t> directory;  // that it must go to; kPrecondition for another one
+    std::optional<Version> version;     // that the file there must have; kPrecondition
+    Marks marks = {};
   };
   Result<> publish(std::string_view path, const Published& file);
   Result<> truncate(std::string_view path, uint64_t length);
@@ -52,6 +61,8 @@ class TreeModel {
   Result<> concatenate(std::string_view path, const std::vector<std::string>& sources,
                        uint64_t inline_bytes);
 
+  Result<> set_attributes(std::string_view path, const std::optional<std::string>& owner,
+                          const std::optional<uint16_t>& mode);
   Result<> set_quota(std::string_view path, const metadata::Quota& quota);
 
   // Whether an upload to the path may start; the number of the directory that it is to go to.
@@ -88,7 +99,7 @@ class TreeModel {
                         const metadata::Use& less) const;
 
   Entry root_;
-  uint64_t directories_made_ = 0;
+  uint64_t made_ = 0;  // entries
   bool any_quota_ = false;
 };
 

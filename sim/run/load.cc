@@ -79,7 +79,10 @@ Task<> Load::run_lane(Env& env, nodes::Client& shared, size_t index, uint32_t la
     co_await env.sleep(Instant(client.workload->from) - world_.now());
   while (!load_is_over(*client.workload)) {
     auto drawn = source.next();
-    co_await user.perform(std::move(drawn.operation), std::move(drawn.bytes));
+    if (drawn.over_version)
+      co_await user.replace(std::move(drawn.operation), std::move(drawn.bytes));
+    else
+      co_await user.perform(std::move(drawn.operation), std::move(drawn.bytes));
     co_await env.sleep(source.draw_pause());
   }
 }
@@ -171,6 +174,8 @@ Task<> Load::try_everything(Env& env, User& user) {
   Operation put = ask(Act::kPut, file);
   put.content = content_of(bytes.text());
   put.number = number;
+  Operation put_again = put;
+  put_again.path = renamed;
   Operation rename = ask(Act::kRename, file);
   rename.to = renamed;
   Operation copy = ask(Act::kCopy, file);
@@ -192,6 +197,11 @@ Task<> Load::try_everything(Env& env, User& user) {
   co_await insist(env, user, ask(Act::kList, "/d1"), {});
   co_await insist(env, user, ask(Act::kMakeDirectory, directory), {});
   co_await try_quota(env, user, directory);
+  Operation attributes = ask(Act::kSetAttributes, renamed);
+  attributes.mode = 0640;
+  co_await insist(env, user, attributes, {});
+  co_await user.replace(put_again, bytes);
+  co_await insist(env, user, ask(Act::kGet, renamed), {});
   Operation remove = ask(Act::kRemove, directory);
   remove.recursive = true;
   co_await insist(env, user, remove, {});

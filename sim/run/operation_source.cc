@@ -16,7 +16,9 @@ OperationSource::Drawn OperationSource::next() {
   Drawn drawn;
   Operation& operation = drawn.operation;
   operation.client = client_;
-  operation.act = draw_act();
+  const Kind kind = draw_kind();
+  operation.act = kind.act;
+  drawn.over_version = kind.over_version;
   switch (operation.act) {
     case Act::kPut: draw_put(drawn); break;
     case Act::kGet: operation.path = draw_file(); break;
@@ -58,6 +60,7 @@ OperationSource::Drawn OperationSource::next() {
         operation.sources.push_back(draw_file());
       break;
     case Act::kSetQuota: draw_quota(operation); break;
+    case Act::kSetAttributes: draw_attributes(operation); break;
     case Act::kUse:
       operation.path = random_.chance(1, 4) ? draw_directory() : top_directory(kQuotaDirectory);
       break;
@@ -68,7 +71,7 @@ OperationSource::Drawn OperationSource::next() {
 void OperationSource::draw_put(Drawn& drawn) {
   Operation& put = drawn.operation;
   put.path = draw_file();
-  put.if_absent = random_.chance(1, 8);
+  put.if_absent = random_.chance(1, 8) && !drawn.over_version;
   const uint64_t size = draw_size();
   put.number = random_.next();
   drawn.bytes = make_bytes(size, put.number);
@@ -85,31 +88,42 @@ void OperationSource::draw_quota(Operation& set) {
   if (kind != 1) set.quota.bytes = bytes;
 }
 
+void OperationSource::draw_attributes(Operation& set) {
+  constexpr uint16_t kModes[] = {0600, 0640, 0755};
+  constexpr std::string_view kOwners[] = {"", "ann", "bob"};
+  set.path = random_.chance(1, 4) ? draw_directory() : draw_file();
+  const uint64_t what = random_.below(3);
+  if (what != 0) set.mode = kModes[random_.below(std::size(kModes))];
+  if (what != 1) set.owner = kOwners[random_.below(std::size(kOwners))];
+}
+
 Duration OperationSource::draw_pause() {
   return Duration(
       static_cast<int64_t>(random_.below(2 * static_cast<uint64_t>(load_.think.count()) + 1)));
 }
 
-Act OperationSource::draw_act() {
+OperationSource::Kind OperationSource::draw_kind() {
   const Mix& mix = load_.mix;
-  const std::pair<Act, uint32_t> weights[] = {{Act::kPut, mix.put},
-                                              {Act::kGet, mix.get},
-                                              {Act::kStat, mix.stat},
-                                              {Act::kList, mix.list},
-                                              {Act::kMakeDirectory, mix.mkdir},
-                                              {Act::kRename, mix.rename},
-                                              {Act::kRemove, mix.remove},
-                                              {Act::kCopy, mix.copy},
-                                              {Act::kTruncate, mix.truncate},
-                                              {Act::kConcatenate, mix.concatenate},
-                                              {Act::kSetQuota, mix.quota},
-                                              {Act::kUse, mix.use}};
+  const Kind kinds[] = {{Act::kPut, mix.put},
+                        {Act::kGet, mix.get},
+                        {Act::kStat, mix.stat},
+                        {Act::kList, mix.list},
+                        {Act::kMakeDirectory, mix.mkdir},
+                        {Act::kRename, mix.rename},
+                        {Act::kRemove, mix.remove},
+                        {Act::kCopy, mix.copy},
+                        {Act::kTruncate, mix.truncate},
+                        {Act::kConcatenate, mix.concatenate},
+                        {Act::kSetQuota, mix.quota},
+                        {Act::kUse, mix.use},
+                        {Act::kSetAttributes, mix.attributes},
+                        {Act::kPut, mix.replace, true}};
   uint64_t draw = random_.below(mix.total());
-  for (const auto& [act, weight] : weights) {
-    if (draw < weight) return act;
-    draw -= weight;
+  for (const Kind& kind : kinds) {
+    if (draw < kind.weight) return kind;
+    draw -= kind.weight;
   }
-  return Act::kGet;
+  return kinds[1];
 }
 
 std::string OperationSource::draw_tangled() {

@@ -25,13 +25,19 @@ class OperationSource {
 
   struct Drawn {
     Operation operation;
-    Buffer bytes;  // of a put
+    Buffer bytes;               // of a put
+    bool over_version = false;  // a put: only over the file that is there when it is looked at
   };
   Drawn next();
   Duration draw_pause();
 
  private:
-  Act draw_act();
+  struct Kind {
+    Act act;
+    uint32_t weight;
+    bool over_version = false;
+  };
+  Kind draw_kind();
   std::string draw_tangled();
   void draw_page(Operation& list);
   std::string draw_directory();
@@ -39,6 +45,7 @@ class OperationSource {
   uint64_t draw_size();
   void draw_put(Drawn& drawn);
   void draw_quota(Operation& set);
+  void draw_attributes(Operation& set);
 
   const Workload& load_;
   const uint32_t client_;

@@ -43,10 +43,11 @@ struct ClusterShape {
 // Weights of what clients do.
 struct Mix {
   uint32_t put = 0, get = 0, stat = 0, list = 0, mkdir = 0, rename = 0, remove = 0, copy = 0;
-  uint32_t truncate = 0, concatenate = 0, quota = 0, use = 0;
+  uint32_t truncate = 0, concatenate = 0, quota = 0, use = 0, attributes = 0;
+  uint32_t replace = 0;  // puts over the version that a stat found just before
   uint32_t total() const {
     return put + get + stat + list + mkdir + rename + remove + copy + truncate + concatenate +
-           quota + use;
+           quota + use + attributes + replace;
   }
 };
 

@@ -98,6 +98,8 @@ Workload read_workload(const json& from) {
   read_number(mix, "concatenate", load.mix.concatenate);
   read_number(mix, "quota", load.mix.quota);
   read_number(mix, "use", load.mix.use);
+  read_number(mix, "attributes", load.mix.attributes);
+  read_number(mix, "replace", load.mix.replace);
   return load;
 }
 

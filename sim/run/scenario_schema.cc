@@ -199,7 +199,9 @@ static constexpr std::string_view kSchema = R"schema({
         "truncate": {"$ref": "#/definitions/weight"},
         "concatenate": {"$ref": "#/definitions/weight"},
         "quota": {"$ref": "#/definitions/weight"},
-        "use": {"$ref": "#/definitions/weight"}
+        "use": {"$ref": "#/definitions/weight"},
+        "attributes": {"$ref": "#/definitions/weight"},
+        "replace": {"$ref": "#/definitions/weight"}
       }
     },
     "weight": {

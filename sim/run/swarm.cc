@@ -95,9 +95,11 @@ void draw_rarer_acts(Random random, Mix& mix) {
   };
   mix.truncate = maybe();
   mix.concatenate = maybe();
-  if (random.chance(3, 4)) return;
-  mix.quota = static_cast<uint32_t>(random.between(1, 2));
-  mix.use = 1;
+  if (random.chance(1, 4)) {
+    mix.quota = static_cast<uint32_t>(random.between(1, 2));
+    mix.use = 1;
+  }
+  if (random.chance(1, 3)) mix.attributes = mix.replace = 1;
 }
 
 // One kind of trouble, as often as it comes in a run that has it.

@@ -78,6 +78,16 @@ Task<size_t> User::perform(Operation operation, Buffer bytes) {
   co_return number;
 }
 
+Task<size_t> User::replace(Operation put, Buffer bytes) {
+  Operation stat;
+  stat.client = put.client;
+  stat.act = Act::kStat;
+  stat.path = put.path;
+  const Operation found = at(co_await perform(std::move(stat), {}));
+  if (found.is.file) put.if_version = found.is;
+  co_return co_await perform(std::move(put), std::move(bytes));
+}
+
 Task<Result<LogIndex>> User::call(size_t number, Buffer bytes) {
   const Operation asked = at(number);
   switch (asked.act) {
@@ -96,6 +106,7 @@ Task<Result<LogIndex>> User::call(size_t number, Buffer bytes) {
       co_return position_of(co_await client_.concatenate(asked.path, asked.sources));
     case Act::kSetQuota: co_return position_of(co_await client_.set_quota(asked.path, asked.quota));
     case Act::kUse: co_return co_await use(number);
+    case Act::kSetAttributes: co_return co_await set_attributes(number);
   }
   co_return fail(Code::kInvalid, "no such act");
 }
@@ -104,6 +115,7 @@ Task<Result<LogIndex>> User::put(size_t number, Buffer bytes) {
   BufferSource source(std::move(bytes));
   nodes::PutOptions options;
   options.overwrite = !at(number).if_absent;
+  options.version = at(number).if_version;
   // Half of the puts tell their size beforehand.
   if (env_.random().chance(1, 2)) options.size = at(number).content.length;
   CO_TRY(result, co_await client_.put(at(number).path, source, std::move(options)));
@@ -124,6 +136,8 @@ Task<Result<LogIndex>> User::stat(size_t number) {
   CO_TRY(result, co_await client_.stat(at(number).path));
   at(number).is_directory = result.attributes.kind == metadata::EntryKind::kDirectory;
   at(number).length = result.attributes.length;
+  at(number).marks = {result.attributes.inode.owner, result.attributes.inode.mode};
+  if (!at(number).is_directory) at(number).is = result.attributes.version();
   co_return result.position;
 }
 
@@ -131,6 +145,13 @@ Task<Result<LogIndex>> User::use(size_t number) {
   CO_TRY(result, co_await client_.use(at(number).path));
   at(number).used = result.use;
   co_return result.position;
+}
+
+Task<Result<LogIndex>> User::set_attributes(size_t number) {
+  metadata::SetAttributes changes{.path = at(number).path};
+  changes.owner = at(number).owner;
+  changes.mode = at(number).mode;
+  co_return position_of(co_await client_.set_attributes(std::move(changes)));
 }
 
 Task<Result<LogIndex>> User::list(size_t number) {

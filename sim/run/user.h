@@ -37,6 +37,9 @@ class User {
 
   // Performs one operation; its number in the history. `bytes` are those of a put.
   Task<size_t> perform(Operation operation, Buffer bytes);
+  // A put over the version of the file that is there now, by a stat before it; where there is none,
+  // like any other.
+  Task<size_t> replace(Operation put, Buffer bytes);
   Env& env() { return env_; }
   const Scheduler& world() const { return world_; }
   Record& record() { return record_; }
@@ -47,6 +50,7 @@ class User {
   Task<Result<LogIndex>> stat(size_t number);
   Task<Result<LogIndex>> list(size_t number);
   Task<Result<LogIndex>> use(size_t number);
+  Task<Result<LogIndex>> set_attributes(size_t number);
   Task<Result<LogIndex>> call(size_t number, Buffer bytes);
   Operation& at(size_t number) { return record_.history.at(number); }
 

@@ -109,6 +109,22 @@ class Forged {
     commit(position, metadata::SetQuota{.path = path, .quota = quota});
     done(number, position);
   }
+  void set_mode(std::string path, uint16_t mode, uint64_t position) {
+    Operation set{.act = Act::kSetAttributes, .path = path};
+    set.mode = mode;
+    const size_t number = begin(set);
+    metadata::SetAttributes changes{.path = path};
+    changes.mode = mode;
+    commit(position, std::move(changes));
+    done(number, position);
+  }
+  // Of a file: its length, and its id and changes.
+  Operation& stat(std::string path, uint64_t length, metadata::FileVersion is, uint64_t position) {
+    Operation& told = done(begin({.act = Act::kStat, .path = std::move(path)}), position);
+    told.length = length;
+    told.is = is;
+    return told;
+  }
   void get(std::string path, const Content& read, uint64_t position) {
     const size_t number = begin({.act = Act::kGet, .path = std::move(path)});
     done(number, position).read = read;

@@ -275,5 +275,33 @@ TEST_CASE("a quota is judged without a log, also one that stays unknown") {
   CHECK_EQ(history_of(true, true, {40, 3}), 1);
 }
 
+TEST_CASE("owners, modes and changes that no order gives are refuted without a log") {
+  const auto told = [](uint64_t changes, uint16_t mode) {
+    Forged forged;
+    forged.put_made("/a", 40, 1, 1);
+    forged.set_mode("/a", 0600, 2);
+    forged.truncate("/a", 30, 3);
+    forged.stat("/a", 30, {InodeId(1), changes}, 4).marks.mode = mode;
+    return breaches(forged);
+  };
+  CHECK_EQ(told(2, 0600), 0);
+  CHECK_EQ(told(1, 0600), 1);
+  CHECK_EQ(told(2, 0640), 1);
+}
+
+TEST_CASE("a put over a version that was changed before it began is refuted without a log") {
+  const auto put = [](bool changed) {
+    Forged forged;
+    forged.put_made("/a", 40, 1, 1);
+    if (changed) forged.set_mode("/a", 0600, 2);
+    Operation over{.act = Act::kPut, .path = "/a", .content = Forged::made(30, 2)};
+    over.if_version = {InodeId(1), 0};
+    forged.done(forged.begin(over), 3);
+    return breaches(forged);
+  };
+  CHECK_EQ(put(false), 0);
+  CHECK_EQ(put(true), 1);
+}
+
 }  // namespace
 }  // namespace dogfs::sim

@@ -15,7 +15,8 @@ Operation refused(Act act, Code code) {
 
 constexpr Act kActs[] = {Act::kPut,           Act::kGet,         Act::kStat,     Act::kList,
                          Act::kMakeDirectory, Act::kRename,      Act::kRemove,   Act::kCopy,
-                         Act::kTruncate,      Act::kConcatenate, Act::kSetQuota, Act::kUse};
+                         Act::kTruncate,      Act::kConcatenate, Act::kSetQuota, Act::kUse,
+                         Act::kSetAttributes};
 
 TEST_CASE("a refusal at the first try is never taken for success") {
   for (const Act act : kActs)

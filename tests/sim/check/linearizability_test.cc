@@ -617,5 +617,91 @@ TEST_CASE("the use and the quota that a directory is said to have are the model'
   CHECK_EQ(told({.use = {40, 2}, .quota = {}}), 1);
 }
 
+TEST_CASE("changes of a file are counted, and start anew with another file") {
+  const auto told = [](uint64_t changes, uint16_t mode) {
+    Forged forged;
+    forged.put_made("/a", 40, 1, 1);
+    forged.set_mode("/a", 0600, 2);
+    forged.truncate("/a", 40, 3);  // changes nothing
+    forged.truncate("/a", 30, 4);
+    forged.put_made("/b", 10, 2, 5);
+    forged.concatenate("/a", {"/b"}, 6);
+    forged.rename("/a", "/c", 7);
+    forged.stat("/c", 40, {InodeId(1), changes}, 7).marks.mode = mode;
+    forged.put_made("/c", 5, 3, 8);
+    forged.stat("/c", 5, {InodeId(2), 0}, 8);
+    return linearizability_breaches(forged);
+  };
+  CHECK_EQ(told(3, 0600), 0);
+  CHECK_EQ(told(2, 0600), 1);
+  CHECK_EQ(told(4, 0600), 1);
+  CHECK_EQ(told(3, 0640), 1);
+}
+
+TEST_CASE("a directory keeps its owner, and a copy has that of its source") {
+  Forged forged;
+  forged.make_directory("/d", 1);
+  forged.put_made("/d/a", 1, 1, 2);
+  for (const auto& [path, position] : {std::pair("/d", 3), std::pair("/d/a", 4)})
+    forged.set_mode(path, 0700, position);
+  const size_t copy = forged.begin({.act = Act::kCopy, .path = "/d/a", .to = "/b"});
+  forged.commit(5, metadata::Copy{.from = "/d/a", .to = "/b", .version = {}});
+  forged.done(copy, 5);
+  forged.done(forged.begin({.act = Act::kStat, .path = "/d"}), 5).is_directory = true;
+  CHECK_EQ(linearizability_breaches(forged), 1);
+  forged.history.at(forged.history.operations().size() - 1).marks.mode = 0700;
+  forged.stat("/b", 1, {InodeId(9), 0}, 5).marks.mode = 0700;
+  CHECK_EQ(linearizability_breaches(forged), 0);
+}
+
+TEST_CASE("a file has one id, and an id one file, for ever") {
+  Forged forged;
+  forged.put_made("/a", 1, 1, 1);
+  forged.put_made("/b", 1, 2, 2);
+  forged.stat("/a", 1, {InodeId(1), 0}, 2);
+  forged.stat("/b", 1, {InodeId(2), 0}, 2);
+  forged.rename("/a", "/c", 3);
+  forged.stat("/c", 1, {InodeId(1), 0}, 3);
+  CHECK_EQ(linearizability_breaches(forged), 0);
+  forged.put_made("/b", 1, 3, 4);
+  forged.stat("/b", 1, {InodeId(1), 0}, 4);
+  CHECK_EQ(linearizability_breaches(forged), 1);
+  forged.stat("/c", 1, {InodeId(3), 0}, 4);
+  CHECK_EQ(linearizability_breaches(forged), 2);
+}
+
+TEST_CASE("a put over a version is done over that one alone") {
+  enum class Between { kNothing, kChange, kOtherFile, kRemoval };
+  const auto breaches = [](Between between, bool small, metadata::Response response) {
+    Forged forged;
+    forged.put_made("/a", 40, 1, 1);
+    forged.stat("/a", 40, {InodeId(1), 0}, 1);
+    if (between == Between::kChange) forged.set_mode("/a", 0600, 2);
+    if (between == Between::kOtherFile) forged.put_made("/a", 40, 2, 2);
+    if (between == Between::kRemoval) forged.remove("/a", 2);
+    Operation put{.act = Act::kPut, .path = "/a", .content = Forged::made(30, 3)};
+    put.number = 3;
+    put.if_version = {InodeId(1), 0};
+    const size_t number = forged.begin(put);
+    metadata::PutInline at_once{
+        .path = "/a", .policy = {}, .content = std::string(make_bytes(30, 3).text())};
+    metadata::Publish publish{.file = {}, .epoch = {}, .path = "/a", .length = 30};
+    at_once.condition = publish.condition = metadata::PublishCondition::kIfVersion;
+    at_once.version = publish.version = *put.if_version;
+    const bool done = response.has_value();
+    forged.commit(3, small ? metadata::Operation(at_once) : publish, std::move(response));
+    done ? forged.done(number, 3) : forged.refused(number, Code::kPrecondition, 3);
+    return linearizability_breaches(forged);
+  };
+  for (const bool small : {true, false}) {
+    for (const Between between :
+         {Between::kNothing, Between::kChange, Between::kOtherFile, Between::kRemoval}) {
+      const bool right = between == Between::kNothing;
+      CHECK_EQ(breaches(between, small, metadata::Done{}), right ? 0 : 1);
+      CHECK_EQ(breaches(between, small, fail(Code::kPrecondition, "")), right ? 1 : 0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace dogfs::sim

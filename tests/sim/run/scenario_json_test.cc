@@ -28,7 +28,7 @@ constexpr std::string_view kWhole = R"({
   "workload": [{"from": "1s", "until": "30s", "clients": 8,
                 "mix": {"put": 3, "get": 5, "stat": 1, "list": 1, "mkdir": 1, "rename": 1,
                         "remove": 1, "copy": 2, "truncate": 3, "concatenate": 4,
-                        "quota": 5, "use": 6},
+                        "quota": 5, "use": 6, "attributes": 7, "replace": 8},
                 "size": ["1B", "4MiB"], "paths": 10, "at_once": 2, "depth": 4, "names": 5,
                 "think": "50ms"}],
   "faults": [
@@ -58,7 +58,9 @@ TEST_CASE("a scenario that says everything is read as it is meant") {
   CHECK_EQ(read->cluster.block_bytes, 2 << 20);
   CHECK(read->cluster.latency_max == 5ms);
   REQUIRE_EQ(read->workload.size(), 1);
-  CHECK_EQ(read->workload[0].mix.total(), 33);
+  CHECK_EQ(read->workload[0].mix.total(), 48);
+  CHECK_EQ(read->workload[0].mix.attributes, 7);
+  CHECK_EQ(read->workload[0].mix.replace, 8);
   CHECK_EQ(read->workload[0].mix.quota, 5);
   CHECK_EQ(read->workload[0].mix.use, 6);
   CHECK_EQ(read->workload[0].mix.truncate, 3);

@@ -68,18 +68,20 @@ TEST_CASE("many drawn runs have an operator, and one that changes members can sp
 }
 
 TEST_CASE("half of the drawn runs cut or join files, a quarter none, a quarter have quotas") {
-  int cutting = 0, joining = 0, neither = 0, quotas = 0;
+  int cutting = 0, joining = 0, neither = 0, quotas = 0, versions = 0;
   for (uint64_t seed = 1; seed <= 300; ++seed) {
     const Mix mix = draw_scenario(seed).workload.front().mix;
     cutting += mix.truncate > 0 ? 1 : 0;
     joining += mix.concatenate > 0 ? 1 : 0;
     quotas += mix.quota > 0 && mix.use > 0 ? 1 : 0;
+    versions += mix.attributes > 0 && mix.replace > 0 ? 1 : 0;
     neither += mix.truncate + mix.concatenate == 0 ? 1 : 0;
   }
   CHECK(cutting > 120);
   CHECK(joining > 120);
   CHECK(neither > 50);
   CHECK(quotas > 50);
+  CHECK(versions > 70);
 }
 
 TEST_CASE("operations keep to their bounds and every kind with a weight comes") {
@@ -94,23 +96,28 @@ TEST_CASE("operations keep to their bounds and every kind with a weight comes") 
                               .truncate = 1,
                               .concatenate = 1,
                               .quota = 1,
-                              .use = 1},
+                              .use = 1,
+                              .attributes = 1,
+                              .replace = 1},
                       .size_min = 3,
                       .size_max = 5000};
   OperationSource source(load, 1, Random(1));
   std::set<Act> acts;
   std::set<uint64_t> sizes;
+  int over_versions = 0;
   for (int i = 0; i < 3000; ++i) {
     const auto drawn = source.next();
     acts.insert(drawn.operation.act);
     if (drawn.operation.act != Act::kPut) continue;
+    over_versions += drawn.over_version ? 1 : 0;
     CHECK(pieces_of(drawn.operation).are(content_of(drawn.bytes.text())));
     CHECK_EQ(make_bytes(drawn.bytes.size(), drawn.operation.number).text(), drawn.bytes.text());
     CHECK(drawn.bytes.size() >= 3);
     CHECK(drawn.bytes.size() <= 5000);
     sizes.insert(drawn.bytes.size());
   }
-  CHECK_EQ(acts.size(), 12);
+  CHECK_EQ(acts.size(), 13);
+  CHECK(over_versions > 100);
   CHECK(sizes.contains(3));
   CHECK(sizes.contains(5000));
   CHECK(sizes.size() > 50);
