@@ -215,10 +215,25 @@ class Run {
                         to_ms(ends[i].time_since_epoch()));
   }
 
+  void count_rarer_acts(Tally& tally) const {
+    for (const Operation& operation : load_.record().history.operations()) {
+      const bool done = operation.outcome == Outcome::kDone;
+      tally["cuts"] += done && operation.act == Act::kTruncate ? 1 : 0;
+      tally["joins"] += done && operation.act == Act::kConcatenate ? 1 : 0;
+      tally["quotas_set"] += done && operation.act == Act::kSetQuota ? 1 : 0;
+      tally["full_refusals"] += operation.code == Code::kNoSpace ? 1 : 0;
+      tally["attributes_set"] += done && operation.act == Act::kSetAttributes ? 1 : 0;
+      tally["puts_over_version"] += done && operation.if_version ? 1 : 0;
+      const bool other = operation.code == Code::kPrecondition;
+      tally["other_version_refusals"] += operation.if_version && other ? 1 : 0;
+    }
+  }
+
   void count(Tally& tally) const {
     const Record& record = load_.record();
     injector_.count(tally);
     census_.count(tally);
+    count_rarer_acts(tally);
     tally["operations.done"] = record.done;
     tally["operations.refused"] = record.history.count(Outcome::kRefused);
     tally["operations.unknown"] = record.history.count(Outcome::kUnknown);
