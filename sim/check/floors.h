@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +21,7 @@ struct Floor {
   std::string_view figure;
   uint64_t per_thousand_seeds;
 };
-const std::vector<Floor>& floors();
+std::span<const Floor> floors();
 
 struct Shortfall {
   std::string_view figure;
@@ -31,7 +32,7 @@ struct Shortfall {
 std::vector<Shortfall> below_floors(const Tally& tally, uint64_t seeds);
 
 // The same the other way: what an oracle gave up must stay rare, or it is green for nothing.
-const std::vector<Floor>& ceilings();
+std::span<const Floor> ceilings();
 std::vector<Shortfall> above_ceilings(const Tally& tally, uint64_t seeds);
 
 }  // namespace dogfs::sim
