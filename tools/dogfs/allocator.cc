@@ -16,6 +16,8 @@ namespace dogfs::tool {
 
 #ifdef DOGFS_SANITIZER_ALLOCATES
 
+void set_up_allocator() {}
+
 uint64_t allocated_bytes() {
   const auto usage = ::mallinfo2();
   return usage.uordblks + usage.hblkhd;
@@ -30,7 +32,11 @@ bool add_area(const mi_heap_t*, const mi_heap_area_t* area, void*, size_t, void*
   return true;
 }
 
+constexpr long kKeptMs = 250;
+
 }  // namespace
+
+void set_up_allocator() { ::mi_option_set(mi_option_decommit_delay, kKeptMs); }
 
 uint64_t allocated_bytes() {
   uint64_t sum = 0;

@@ -6,6 +6,10 @@
 
 namespace dogfs::tool {
 
+// To be called first of all. Pages that were freed are kept for a quarter of a second: the pieces
+// of a file on its way come and go within that, and each would be mapped anew.
+void set_up_allocator();
+
 // Bytes that this thread has allocated and nobody has freed; what the allocator keeps for itself is
 // not among them.
 uint64_t allocated_bytes();

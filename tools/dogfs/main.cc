@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "tools/dogfs/admin_commands.h"
+#include "tools/dogfs/allocator.h"
 #include "tools/dogfs/bench/bench_commands.h"
 #include "tools/dogfs/cluster_commands.h"
 #include "tools/dogfs/export_commands.h"
@@ -74,6 +75,7 @@ int wrong_usage(const CLI::App& app, const CLI::ParseError& wrong, Output& outpu
 }
 
 int run(int argc, char** argv) {
+  set_up_allocator();
   occupy_standard_streams();
   Output output;
   CLI::App app("DogFS: a distributed file and object store", "dogfs");
