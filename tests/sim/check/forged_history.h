@@ -165,4 +165,9 @@ class Forged {
   uint64_t uploads_ = 0;
 };
 
+// All that the check by commit position finds.
+Violations judge_by_log(const Forged& forged);
+// The breaches of linearizability among it; there must be none of exactly-once.
+uint64_t linearizability_breaches(const Forged& forged);
+
 }  // namespace dogfs::sim
