@@ -152,6 +152,20 @@ TEST_CASE("a run that breaks a promise fails, and is replayed to the same violat
   CHECK_EQ(run(scratch, {"sim", "run", file, "--seeds", "1..2"}).exit_code, 2);
 }
 
+TEST_CASE("a wrong call is told as JSON when the variable says so, whatever else it says") {
+  const TemporaryDirectory scratch;
+  for (const char* value : {"1", "true", "0", "perhaps"}) {
+    RunOptions options;
+    options.environment = std::string("DOGFS_JSON=") + value;
+    const Outcome wrong = run(scratch, {"put", "only-one"}, options);
+    CAPTURE(value);
+    CHECK_EQ(wrong.exit_code, 2);
+    const bool wanted = std::string_view("1 true").find(value) != std::string_view::npos;
+    CHECK_EQ(wrong.out.empty(), !wanted);
+    if (wanted) CHECK_EQ(wrong.lines().at(0).at("error").at("exit_code"), 2);
+  }
+}
+
 TEST_CASE("help exits with 0 and names every command") {
   const TemporaryDirectory scratch;
   const Outcome help = run(scratch, {"--help"});

@@ -57,8 +57,10 @@ void refuse_negative_numbers(CLI::App& app) {
 bool wants_json(int argc, char** argv) {
   const auto is_json = [](const char* argument) { return std::strcmp(argument, "--json") == 0; };
   const char* variable = std::getenv("DOGFS_JSON");
+  bool wanted = false;  // what is neither true nor false is the mistake to be told
   return std::any_of(argv, argv + argc, is_json) ||
-         (variable != nullptr && CLI::detail::to_flag_value(variable) > 0);
+         (variable != nullptr && CLI::detail::lexical_cast(std::string(variable), wanted) &&
+          wanted);
 }
 
 int wrong_usage(const CLI::App& app, const CLI::ParseError& wrong, Output& output, int argc,
