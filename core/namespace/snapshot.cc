@@ -111,16 +111,20 @@ Result<> StateMachine::Restore::add(std::string_view piece) {
   return {};
 }
 
-Result<> StateMachine::Restore::finish() {
+Result<> StateMachine::Restore::complete() {
   const BTreeView& rows = tables_->rows();
   if (!started_ || rows.size() != rows_expected_ || rows.digest() != digest_expected_) {
     return fail(Code::kCorrupt, "a snapshot of {} rows came with {}", rows_expected_, rows.size());
   }
   tables_->finish_restore();
-  machine_->tables_ = std::move(tables_);
-  tables_ = std::make_unique<Tables>();
+  complete_ = true;
+  return {};
+}
+
+Result<> StateMachine::Restore::finish() {
+  if (!complete_) TRY_VOID(complete());
+  std::swap(machine_->tables_, tables_);
   if (!MUTANT("M9")) machine_->applied_ = applied_;
-  started_ = false;
   return {};
 }
 

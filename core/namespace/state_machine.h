@@ -69,9 +69,9 @@ class StateMachine {
   uint64_t digest() const;
 
   Snapshot freeze();
-  // Builds a state from the pieces of a snapshot: add() each in order, then finish(), which alone
-  // replaces this state; applied() then is the snapshot's. kCorrupt and kUnsupported leave it as it
-  // was.
+  // Builds a state from the pieces of a snapshot: add() each in order, then complete(), which may
+  // take long and run beside this machine's thread, then finish(), which alone replaces this state;
+  // applied() then is the snapshot's. kCorrupt and kUnsupported leave it as it was.
   class Restore;
   Restore begin_restore();
 
@@ -130,7 +130,9 @@ class StateMachine::Restore {
   ~Restore();
   Restore(Restore&&) noexcept;
   Result<> add(std::string_view piece);
-  // kCorrupt when pieces are missing.
+  // Derives what no row holds. kCorrupt when pieces are missing.
+  Result<> complete();
+  // Does so if complete() was not called. What it replaces goes with this.
   Result<> finish();
 
  private:
@@ -143,6 +145,7 @@ class StateMachine::Restore {
   uint64_t digest_expected_ = 0;
   std::string last_key_;
   bool started_ = false;
+  bool complete_ = false;
 };
 
 }  // namespace dogfs::metadata

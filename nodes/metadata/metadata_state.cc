@@ -30,6 +30,7 @@ class RestoringMetadata final : public ReplicatedState::Restoring {
   RestoringMetadata(metadata::StateMachine::Restore restore, const metadata::StateMachine& machine)
       : restore_(std::move(restore)), machine_(machine) {}
   Result<void> add(std::string_view piece) override { return restore_.add(piece); }
+  Result<void> complete() override { return restore_.complete(); }
   Result<void> finish() override {
     TRY_VOID(restore_.finish());
     return check_understood(machine_.settings());

@@ -44,7 +44,8 @@ struct RaftHostOptions {
   // heartbeats or more. Nothing that a heartbeat waits for takes as long: not the disk, nor a turn
   // of the event loop.
   Duration tick = std::chrono::milliseconds(20);
-  // Of log since the last snapshot, at least; a large state asks for more.
+  // Of log since the last snapshot, at least; a large state asks for more. Up to half as much again
+  // is drawn each time: members that apply the same log do not all write at the same moment.
   uint64_t snapshot_after_bytes = 16 * limits::kMiB;
 };
 
@@ -155,7 +156,10 @@ class RaftHost {
   template <class T>
   Task<> let_go(T unwanted);
   bool snapshot_is_due() const;
+  void draw_snapshot_delay();
   Task<Result<void>> write_snapshot();
+  Task<> forget(std::deque<raft::Entry> entries);
+  Task<Result<std::shared_ptr<ReplicatedState::Restoring>>> read_state(wal::SnapshotFile& file);
   Task<Result<void>> write_pieces(std::shared_ptr<ReplicatedState::Frozen> frozen, LogIndex index,
                                   std::string head);
   // The position of the first of the records.
@@ -200,11 +204,12 @@ class RaftHost {
   Sending sending_;
   uint64_t log_bytes_ = 0;             // applied since the last snapshot
   uint64_t snapshot_bytes_ = 0;        // size of that
+  uint64_t snapshot_delay_ = 0;        // in 1/1024 of the log after which the next one is due
   std::deque<raft::Entry> forgotten_;  // of the log, by the latest step
   Event snapshot_wanted_;
   std::shared_ptr<Arrival> arrival_;                        // a piece that snapshot_loop() takes
   std::unique_ptr<Incoming> incoming_;                      // a snapshot being received
-  std::unique_ptr<ReplicatedState::Restoring> installing_;  // complete, for Output::restore
+  std::shared_ptr<ReplicatedState::Restoring> installing_;  // complete, for Output::restore
 
   uint64_t next_id_ = 1;
   raft::Propose to_propose_;               // in the next step

@@ -16,6 +16,12 @@ constexpr size_t kPieceBytes = limits::kSnapshotChunkBytes;
 constexpr int kSendAttempts = 8;
 
 constexpr uint64_t kLogShare = 4;
+constexpr uint64_t kDelayUnit = 1024;  // of snapshot_delay_
+
+// Destroyed within one turn of the event loop, some 100 us; and how long the loop has for others
+// before the next.
+constexpr size_t kForgottenAtOnce = 1000;
+constexpr Duration kBetweenForgotten = std::chrono::milliseconds(1);
 
 // How many times as long as it worked on a piece the writer of a snapshot rests.
 constexpr int kPausesPerPiece = 2;
@@ -83,6 +89,7 @@ RaftHost::RaftHost(Env& env, RaftHostOptions options, const RaftHostParts& parts
       failed_(env) {
   core_.emplace(options_.raft, std::move(recovered), env.random().fork("raft"));
   hard_state_ = core_->hard_state();
+  draw_snapshot_delay();
   // Where in the log the recovered entries stand is not known: all of it is kept for them.
   if (core_->last().index) written_.push_back({core_->last().index, wal::Lsn(1)});
 }
@@ -99,9 +106,17 @@ Task<Result<void>> RaftHost::load_newest_snapshot() {
     co_return fail(Code::kCorrupt, "the snapshot at {} is not the one that the log names",
                    applied_);
   snapshot_bytes_ = file->size();
-  const auto restoring = parts_.state.begin_restore();
-  CO_TRY_VOID(co_await feed(*file, *restoring));
+  CO_TRY(restoring, co_await read_state(*file));
   co_return restoring->finish();
+}
+
+// The state that the file holds, complete: only to be finished.
+Task<Result<std::shared_ptr<ReplicatedState::Restoring>>> RaftHost::read_state(
+    wal::SnapshotFile& file) {
+  std::shared_ptr<ReplicatedState::Restoring> restoring = parts_.state.begin_restore();
+  CO_TRY_VOID(co_await feed(file, *restoring));
+  CO_TRY_VOID(co_await offload(env_, file.size(), [restoring] { return restoring->complete(); }));
+  co_return std::move(restoring);
 }
 
 // One task writes snapshot files, this server's own and a leader's, one step at a time: they share
@@ -126,18 +141,31 @@ Task<> RaftHost::snapshot_loop() {
 // After as much log as was asked for; of a large state, a part of its size: it is not written over
 // and over for the sake of little news.
 bool RaftHost::snapshot_is_due() const {
-  return log_bytes_ >= std::max(options_.snapshot_after_bytes, snapshot_bytes_ / kLogShare);
+  const uint64_t after = std::max(options_.snapshot_after_bytes, snapshot_bytes_ / kLogShare);
+  return log_bytes_ >= after + after / kDelayUnit * snapshot_delay_;
 }
+
+void RaftHost::draw_snapshot_delay() { snapshot_delay_ = env_.random().below(kDelayUnit / 2); }
 
 Task<Result<void>> RaftHost::write_snapshot() {
   incoming_ = nullptr;  // its unfinished file is written over; the sender begins again
   const raft::SnapshotMeta meta = core_->snapshot_meta(applied_);
   log_bytes_ = 0;
+  draw_snapshot_delay();
   CO_TRY_VOID(co_await write_pieces(parts_.state.freeze(), meta.last.index,
                                     raft::encode_snapshot_meta(meta)));
   step(raft::Compact{meta});
-  co_await let_go(std::exchange(forgotten_, {}));
+  co_await forget(std::exchange(forgotten_, {}));
   co_return Result<void>();
+}
+
+// Entries were made by this thread, one by one, and go so: another thread that frees them all at
+// once leaves the allocator a long turn of its own in this one.
+Task<> RaftHost::forget(std::deque<raft::Entry> entries) {
+  while (entries.size() > kForgottenAtOnce) {
+    entries.erase(entries.begin(), entries.begin() + kForgottenAtOnce);
+    co_await env_.sleep(kBetweenForgotten);
+  }
 }
 
 // What has a great many parts is destroyed off the event loop.
@@ -273,11 +301,10 @@ Task<Result<void>> RaftHost::install() {
   CO_TRY_VOID(co_await incoming_->writer->publish());
   CO_TRY(file, co_await wal::SnapshotFile::open(env_, parts_.snapshots,
                                                 incoming_->offer.snapshot.last.index));
-  auto restoring = parts_.state.begin_restore();
-  CO_TRY_VOID(co_await feed(*file, *restoring));
+  CO_TRY(restoring, co_await read_state(*file));
   installing_ = std::move(restoring);
   step(raft::SnapshotReceived{incoming_->offer});
-  installing_ = nullptr;
+  co_await let_go(std::exchange(installing_, nullptr));  // with the state that it replaced
   co_return Result<void>();
 }
 

@@ -35,11 +35,14 @@ class ReplicatedState {
   };
   virtual std::unique_ptr<Frozen> freeze() = 0;
 
-  // Takes the pieces in order. The state changes only in finish().
+  // Takes the pieces in order, then is completed and finished. The state changes only in finish(),
+  // which is short; complete() may run beside the thread of the state, and outlive it. What
+  // finish() replaces is destroyed with this.
   class Restoring {
    public:
     virtual ~Restoring() = default;
     virtual Result<void> add(std::string_view piece) = 0;
+    virtual Result<void> complete() = 0;
     virtual Result<void> finish() = 0;
   };
   virtual std::unique_ptr<Restoring> begin_restore() = 0;

@@ -44,10 +44,13 @@ class MapRestoring final : public ReplicatedState::Restoring {
     if (!in.at_end()) return fail(Code::kCorrupt, "a piece of a map snapshot is damaged");
     return {};
   }
-  Result<void> finish() override {
+  Result<void> complete() override {
     if (!head_taken_) return fail(Code::kCorrupt, "a map snapshot without a head");
+    return {};
+  }
+  Result<void> finish() override {
     state_.applied_ = applied_;
-    state_.values_ = std::move(values_);
+    std::swap(state_.values_, values_);
     return {};
   }
 

@@ -72,6 +72,22 @@ TEST_CASE("a frozen state does not see later commands") {
   CHECK_NE(fs.machine.digest(), before);
 }
 
+TEST_CASE("a state that is being restored stands still until the restore is finished") {
+  auto fs = busy_cluster();
+  ClusterFixture other;
+  REQUIRE(other.make_directory("/mine").has_value());
+  auto restore = other.machine.begin_restore();
+  for (const auto& piece : pieces_of(fs.machine.freeze(), 1000))
+    REQUIRE(restore.add(piece).has_value());
+  const auto before = other.machine.digest();
+  REQUIRE(restore.complete().has_value());
+  CHECK_EQ(other.machine.digest(), before);
+  CHECK(other.machine.stat("/mine").has_value());
+  REQUIRE(restore.finish().has_value());
+  CHECK_EQ(other.machine.digest(), fs.machine.digest());
+  CHECK(check_invariants(other.machine).has_value());
+}
+
 TEST_CASE("an empty state can be frozen and restored") {
   StateMachine blank;
   const auto pieces = pieces_of(blank.freeze(), 100);
