@@ -76,14 +76,33 @@ Result<> raise_incarnation(SettingsRow& row, Incarnation before, uint32_t next_n
   return {};
 }
 
+// Chunk servers of the exported cluster, by ids that it gave: those of metadata servers are
+// configured, here and there alike, and those from next_node on are still to be given.
+Result<> check_server(const Tables& tables, const ImportedRow& row) {
+  TRY(node, placement::decode_node(row.value));
+  if (key::node(node.id) != row.key) {
+    return fail(Code::kInvalid, "a row stands under the key of another");
+  }
+  const uint32_t end = tables.settings().next_node - kNodesSkipped;
+  if (node.id.value < limits::kFirstAssignedNode || node.id.value >= end) {
+    return fail(Code::kInvalid,
+                "server {} has id {}, which the cluster did not give: {} to {} were",
+                shown(node.name), node.id, limits::kFirstAssignedNode, end - 1);
+  }
+  const auto* known = tables.map().find(node.name);
+  if (known == nullptr || known->kind == placement::NodeKind::kChunk) return {};
+  return fail(Code::kInvalid, "server {} has the name of metadata server {}", shown(node.name),
+              known->id);
+}
+
 // What a key says beside its id must be what the rest of the code takes for granted.
-Result<> check_tail(const key::Parsed& parsed, const ImportedRow& row) {
+Result<> check_tail(const Tables& tables, const key::Parsed& parsed, const ImportedRow& row) {
   if (parsed.tag == Tag::kDentry) return check_name(parsed.tail);
   bool fits = true;
   if (parsed.tag == Tag::kOutbox && key::outbox_kind_of(parsed.tail) == OutboxKind::kGarbage) {
     fits = slot_of(BlockId(key::outbox_id_of(parsed.tail))) == slot_of(InodeId(parsed.id));
   }
-  if (parsed.tag == Tag::kNode) fits = key::node(placement::decode_node(row.value)->id) == row.key;
+  if (parsed.tag == Tag::kNode) return check_server(tables, row);
   if (fits) return {};
   return fail(Code::kInvalid, "a row stands under the key of another");
 }
@@ -97,7 +116,7 @@ Result<> check_row(const Tables& tables, const ImportedRow& row) {
   if (parsed->tag == Tag::kFile || parsed->tag == Tag::kReferrer) {
     TRY_VOID(check_id(tables, key::file_of(parsed->tail).value));
   }
-  TRY_VOID(check_tail(*parsed, row));
+  TRY_VOID(check_tail(tables, *parsed, row));
   return Tables::check(*parsed, row.value);
 }
 

@@ -80,8 +80,22 @@ std::unexpected<Error> broken(fmt::format_string<Args...> text, Args&&... args) 
   return fail(Code::kCorrupt, text, std::forward<Args>(args)...);
 }
 
+// What nothing is above: sums are made and quotas are looked for upwards, to where they end.
+Result<> check_tops(const Contents& all) {
+  if (all.trees.contains(kRootDirectory)) return broken("the root is being removed");
+  const auto top = [&](InodeId id) -> Result<> {
+    const auto row = all.directories.find(id);
+    if (row == all.directories.end() || !row->second.parent) return {};
+    return broken("directory {} lies in none and thinks it is in {}", id, row->second.parent);
+  };
+  TRY_VOID(top(kRootDirectory));
+  for (const InodeId id : all.trees) TRY_VOID(top(id));
+  return {};
+}
+
 // Each directory is entered from its parent's name or from the outbox, and only once.
 Result<> check_directories(const Contents& all) {
+  TRY_VOID(check_tops(all));
   std::vector<InodeId> open(all.trees.begin(), all.trees.end());
   if (!all.directories.empty()) open.push_back(kRootDirectory);
   std::set<InodeId> reached(open.begin(), open.end());
@@ -288,7 +302,7 @@ Result<> check_derived(const Contents& all, const Tables& tables) {
   for (const auto& [directory, row] : all.directories) {
     if (tables.policy(directory) != row.policy) return broken("the policy of {}", directory);
   }
-  for (const auto& [directory, use] : tables.scan_uses()) {
+  for (const auto& [directory, use] : tables.scan_uses().uses) {
     if (use != tables.use(directory)) return broken("what directory {} holds", directory);
   }
   return {};

@@ -68,8 +68,10 @@ Result<> check_name(std::string_view name) {
 
 Result<std::vector<std::string_view>> parse_path(std::string_view path) {
   if (path.size() > limits::kPathBytesMax) {
-    return fail(Code::kTooLarge, "the path {} has {} bytes, at most {} are allowed", shown(path),
-                path.size(), limits::kPathBytesMax);
+    return fail(Code::kTooLarge,
+                "the path {} has {} bytes, at most {} are allowed; to reach what lies deeper, move "
+                "a directory on the way upwards",
+                shown(path), path.size(), limits::kPathBytesMax);
   }
   if (!path.starts_with('/')) {
     return fail(Code::kInvalid, "the path {} does not start with a slash", shown(path));
@@ -86,8 +88,11 @@ Result<std::vector<std::string_view>> parse_path(std::string_view path) {
     at = end + 1;
   }
   if (names.size() > limits::kPathDepthMax) {
-    return fail(Code::kTooLarge, "the path {} has {} levels, at most {} are allowed", shown(path),
-                names.size(), limits::kPathDepthMax);
+    return fail(
+        Code::kTooLarge,
+        "the path {} has {} levels, at most {} are allowed; to reach what lies deeper, move a "
+        "directory on the way upwards",
+        shown(path), names.size(), limits::kPathDepthMax);
   }
   return names;
 }

@@ -1,5 +1,7 @@
 #include "core/namespace/tables.h"
 
+#include <vector>
+
 #include "core/base/check.h"
 #include "core/namespace/response_coding.h"
 
@@ -354,30 +356,48 @@ void Tables::account_directory(InodeId directory, std::string_view value, int si
   known.policy = row.policy;
 }
 
-std::map<InodeId, Use> Tables::scan_uses() const {
-  std::map<InodeId, Use> direct, all;
-  for (auto at = rows_.seek(""); at.valid(); at.next()) {
+Tables::UseScan Tables::scan_uses() const {
+  UseScan out;
+  for (auto at = rows_.seek(""); at.valid(); at.next(), ++out.steps) {
     const auto parsed = must_parse(at.key());
     const InodeId id(parsed.id);
-    if (parsed.tag == Tag::kDirectory) direct[id], all[id];
+    if (parsed.tag == Tag::kDirectory) out.uses[id];
     if (parsed.tag != Tag::kDentry) continue;
     const DentryRow entry = must_decode_dentry(at.value(), id);
-    Use& use = direct[id];
+    Use& use = out.uses[id];
     ++use.entries;
     if (entry.kind == EntryKind::kFile) use.bytes += use_of(entry).bytes;
   }
-  for (const auto& [id, use] : direct) {
-    InodeId here = id;
-    for (size_t steps = 0; here && steps < all.size(); ++steps, here = parent(here)) {
-      all[here].bytes += use.bytes;
-      all[here].entries += use.entries;
-    }
+  out.steps += sum_upwards(out.uses);
+  return out;
+}
+
+// From the leaves up: a directory is added to the one above when all below it have been.
+uint64_t Tables::sum_upwards(std::map<InodeId, Use>& uses) const {
+  std::map<InodeId, uint64_t> missing;  // directories below that are not added yet
+  for (const auto& [id, use] : uses) ++missing[parent(id)];
+  std::vector<InodeId> whole;
+  for (const auto& [id, use] : uses) {
+    if (!missing.contains(id)) whole.push_back(id);
   }
-  return all;
+  uint64_t steps = 2 * uses.size();
+  for (; !whole.empty(); ++steps) {
+    const InodeId id = whole.back();
+    whole.pop_back();
+    const auto above = uses.find(parent(id));
+    if (above == uses.end()) continue;
+    above->second.bytes += uses.at(id).bytes;
+    above->second.entries += uses.at(id).entries;
+    if (--missing.at(above->first) == 0) whole.push_back(above->first);
+  }
+  return steps;
 }
 
 void Tables::finish_restore() {
-  for (const auto& [directory, use] : scan_uses()) directories_[directory].below = use;
+  for (const auto& [id, use] : scan_uses().uses) {
+    const auto known = directories_.find(id);
+    if (known != directories_.end()) known->second.below = use;
+  }
 }
 
 void Tables::account_upload(const key::Parsed& parsed, std::string_view value, int sign) {

@@ -119,8 +119,13 @@ class Tables {
 
   // The counters, counted from the rows.
   Counters scan_counters() const;
-  // The same for the uses of directories.
-  std::map<InodeId, Use> scan_uses() const;
+  // The same for the uses of directories, each looked at once, however deep they lie and whatever
+  // the rows say: of directories in a ring, which no sound state has, the sums lack each other.
+  struct UseScan {
+    std::map<InodeId, Use> uses;
+    uint64_t steps = 0;  // rows and directories looked at
+  };
+  UseScan scan_uses() const;
 
  private:
   struct Directory {
@@ -128,6 +133,8 @@ class Tables {
     Use below;
     std::optional<placement::Policy> policy;
   };
+  // Adds what each directory holds to all above it; returns the steps that took.
+  uint64_t sum_upwards(std::map<InodeId, Use>& uses) const;
   // Adds what the entry holds to the directory and all above it, or takes it away.
   void count_entry(InodeId directory, const DentryRow& entry, int sign);
   enum class Act { kWritten, kReplaced, kErased };

@@ -128,6 +128,29 @@ TEST_CASE("two renames that cross cannot make a loop") {
   check_sound(fs);
 }
 
+TEST_CASE("what lies deeper than paths go is reached by moving a directory upwards") {
+  ClusterFixture fs;
+  std::string deep;
+  for (int i = 0; i < 200; ++i) deep += "/d";
+  for (const char* top : {"/a", "/b", "/c"}) {
+    REQUIRE(fs.make_directory(top + deep, true).has_value());
+  }
+  REQUIRE(fs.put("/a" + deep + "/f", {100}).has_value());
+  REQUIRE_EQ(outcome(fs.move("/a", "/b" + deep + "/a")), "ok");
+  REQUIRE_EQ(outcome(fs.move("/b", "/c" + deep + "/b")), "ok");
+  check_sound(fs);
+  CHECK_EQ(fs.machine.use("/c")->use.bytes, 100u);
+  CHECK_EQ(fs.machine.use("/c")->use.entries, 603u);
+  const auto too_deep = fs.machine.stat("/c" + deep + "/b" + deep + "/a");
+  REQUIRE_FALSE(too_deep.has_value());
+  CHECK(too_deep.error().message.find("move a directory") != std::string::npos);
+  REQUIRE_EQ(outcome(fs.move("/c" + deep + "/b/d", "/d")), "ok");
+  CHECK_EQ(fs.machine.use("/d")->use.bytes, 100u);
+  REQUIRE_EQ(outcome(fs.move(deep + "/a", "/a")), "ok");
+  CHECK(fs.machine.stat("/a" + deep + "/f").has_value());
+  check_sound(fs);
+}
+
 TEST_CASE("an open file handle stays valid when the file and its directory move") {
   ClusterFixture fs;
   REQUIRE(fs.make_directory("/a").has_value());

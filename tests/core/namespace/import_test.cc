@@ -49,6 +49,17 @@ void import_all(ClusterFixture& fs, const Export& all) {
   REQUIRE(check_invariants(fs.machine).has_value());
 }
 
+// A cluster whose chunk servers have the ids that it gave them, as a server that joins has.
+struct OldCluster : ClusterFixture {
+  OldCluster() : ClusterFixture(0) {
+    for (uint32_t i = 1; i <= 6; ++i) {
+      RegisterNode joins = server(i);
+      joins.node = {};
+      (void)lead(joins);
+    }
+  }
+};
+
 // Everything that a namespace can hold.
 void fill(ClusterFixture& fs) {
   REQUIRE(fs.make_directory("/a/b", true).has_value());
@@ -89,7 +100,7 @@ void collect_ids(const StateMachine& machine, std::set<uint64_t>& inodes,
 }
 
 TEST_CASE("an imported namespace is the exported one, places of blocks included") {
-  ClusterFixture old;
+  OldCluster old;
   fill(old);
   const Export all = export_all(old.machine);
   ClusterFixture fresh(0);
@@ -114,7 +125,7 @@ TEST_CASE("an imported namespace is the exported one, places of blocks included"
 }
 
 TEST_CASE("after an import no id is given that was ever given before") {
-  ClusterFixture old;
+  OldCluster old;
   fill(old);
   const Export all = export_all(old.machine);
   // Made after the export, and lost with the servers.
@@ -146,7 +157,7 @@ TEST_CASE("after an import no id is given that was ever given before") {
 }
 
 TEST_CASE("only a new cluster of the same id takes an import, and serves nothing until it ends") {
-  ClusterFixture old;
+  OldCluster old;
   fill(old);
   Export all = export_all(old.machine);
   CHECK_EQ(outcome(old.ask(all.settings)), "precondition");  // holds files
@@ -167,7 +178,7 @@ TEST_CASE("only a new cluster of the same id takes an import, and serves nothing
 }
 
 TEST_CASE("an import that was cut off is done again, and mixes with no other export") {
-  ClusterFixture old;
+  OldCluster old;
   fill(old);
   const Export all = export_all(old.machine);
   REQUIRE(fs_put_more(old));
@@ -192,7 +203,7 @@ TEST_CASE("an import that was cut off is done again, and mixes with no other exp
 }
 
 TEST_CASE("no import where a chunk server has an id already that the export may name") {
-  ClusterFixture old;
+  OldCluster old;
   fill(old);
   ClusterFixture fresh(1);
   CHECK_EQ(outcome(fresh.ask(export_all(old.machine).settings)), "precondition");
@@ -210,7 +221,7 @@ TEST_CASE("the row of a file with the most blocks fits an import") {
   }
   const FileHandle file{compose_id<InodeId>(Slot(60'000), Incarnation(1), 2),
                         compose_id<InodeId>(Slot(60'000), Incarnation(1), 3)};
-  ClusterFixture old;
+  OldCluster old;
   ClusterFixture fresh(0);
   REQUIRE_EQ(outcome(fresh.ask(export_all(old.machine).settings)), "ok");
   const ImportRows rows{.rows = {{key::file(file), encode(row)}}};
@@ -222,23 +233,31 @@ ImportedRow& directory_of(std::vector<ImportedRow>& rows) {
       rows, [](const auto& row) { return key::parse(row.key)->tag == Tag::kDirectory; });
 }
 
+// How an import of the rows ends when they are damaged so; "row ..." when one is not taken.
+template <class Damage>
+std::string import_ends(const Export& all, Damage damage) {
+  ClusterFixture fresh(0);
+  RegisterNode metadata = ClusterFixture::server(1);
+  metadata.kind = placement::NodeKind::kMetadata;
+  metadata.name = "meta-1";
+  REQUIRE(fresh.lead(metadata).has_value());
+  REQUIRE(fresh.ask(all.settings).has_value());
+  std::vector<ImportedRow> rows = all.rows;
+  damage(rows);
+  for (const auto& row : rows) {
+    const auto taken = fresh.ask(ImportRows{.rows = {row}});
+    if (!taken) return "row " + outcome(taken);
+  }
+  const auto finished = fresh.ask(FinishImport{.rows = all.rows.size()});
+  if (!finished) CHECK_EQ(outcome(fresh.make_directory("/x")), "unavailable");
+  return outcome(finished);
+}
+
 TEST_CASE("rows that are damaged, foreign or missing are refused, and nothing is served") {
-  ClusterFixture old;
+  OldCluster old;
   fill(old);
   const Export all = export_all(old.machine);
-  const auto ends = [&](auto damage) {
-    ClusterFixture fresh(0);
-    REQUIRE(fresh.ask(all.settings).has_value());
-    std::vector<ImportedRow> rows = all.rows;
-    damage(rows);
-    for (const auto& row : rows) {
-      const auto taken = fresh.ask(ImportRows{.rows = {row}});
-      if (!taken) return "row " + outcome(taken);
-    }
-    const auto finished = fresh.ask(FinishImport{.rows = all.rows.size()});
-    if (!finished) CHECK_EQ(outcome(fresh.make_directory("/x")), "unavailable");
-    return outcome(finished);
-  };
+  const auto ends = [&](auto damage) { return import_ends(all, damage); };
   CHECK_EQ(ends([](auto&) {}), "ok");
   CHECK_EQ(ends([](auto& rows) { rows.pop_back(); }), "corrupt");
   CHECK_EQ(ends([](auto& rows) { directory_of(rows).value += "x"; }), "row corrupt");
@@ -285,6 +304,114 @@ TEST_CASE("rows that are damaged, foreign or missing are refused, and nothing is
              }
            }),
            "corrupt");
+}
+
+TEST_CASE("servers that the cluster did not give an id, and tops that lie somewhere, are refused") {
+  OldCluster old;
+  fill(old);
+  const Export all = export_all(old.machine);
+  const auto ends = [&](auto damage) { return import_ends(all, damage); };
+  const auto change_server = [&](auto change) {
+    return ends([&](auto& rows) {
+      const auto row = std::ranges::find_if(
+          rows, [](const auto& r) { return key::parse(r.key)->tag == Tag::kNode; });
+      auto node = placement::decode_node(row->value).value();
+      change(node);
+      *row = {key::node(node.id), placement::encode_node(node)};
+    });
+  };
+  CHECK_EQ(change_server([](auto&) {}), "ok");
+  CHECK_EQ(change_server([](auto& node) { node.id = NodeId(1); }), "row invalid");
+  CHECK_EQ(change_server([](auto& node) { node.id = NodeId(1023); }), "row invalid");
+  CHECK_EQ(change_server([&](auto& node) { node.id = NodeId(all.settings.next_node); }),
+           "row invalid");
+  CHECK_EQ(change_server([](auto& node) { node.id = NodeId(UINT32_MAX); }), "row invalid");
+  CHECK_EQ(change_server([](auto& node) { node.name = "meta-1"; }), "row invalid");
+  const auto change_top = [&](InodeId id, InodeId parent) {
+    return ends([&](auto& rows) {
+      const auto row =
+          std::ranges::find_if(rows, [&](const auto& r) { return r.key == key::directory(id); });
+      auto directory = decode<DirectoryRow>(row->value).value();
+      directory.parent = parent;
+      row->value = encode(directory);
+    });
+  };
+  CHECK_EQ(change_top(kRootDirectory, {}), "ok");
+  CHECK_EQ(change_top(kRootDirectory, old.machine.stat("/a")->id), "corrupt");
+  const InodeId tree(key::outbox_id_of(key::parse(*old.machine.tables().removals().begin())->tail));
+  CHECK_EQ(change_top(tree, {}), "ok");
+  CHECK_EQ(change_top(tree, kRootDirectory), "corrupt");
+}
+
+// Directories "x" in one another, the first of them in `top`; a ring when that is the last.
+std::vector<ImportedRow> chain(uint64_t count, InodeId top) {
+  const auto id = [](uint64_t i) { return compose_id<InodeId>(Slot(5), Incarnation(1), i); };
+  std::vector<ImportedRow> rows;
+  for (uint64_t i = 0; i < count; ++i) {
+    const InodeId parent = i == 0 ? top : id(i - 1);
+    DirectoryRow row;
+    row.parent = parent;
+    rows.push_back({key::directory(id(i)), encode(row)});
+    const DentryRow name{.kind = EntryKind::kDirectory, .id = id(i), .home = {}};
+    rows.push_back({key::dentry(parent, "x"), encode(name, parent)});
+  }
+  return rows;
+}
+
+Response import_chain(ClusterFixture& fs, uint64_t count, InodeId top) {
+  OldCluster old;
+  Export all = export_all(old.machine);
+  for (auto& row : chain(count, top)) all.rows.push_back(std::move(row));
+  REQUIRE_EQ(outcome(fs.ask(all.settings)), "ok");
+  for (size_t i = 0; i < all.rows.size(); i += 1000) {
+    const auto begin = all.rows.begin() + static_cast<ptrdiff_t>(i);
+    const auto end = begin + static_cast<ptrdiff_t>(std::min<size_t>(1000, all.rows.size() - i));
+    REQUIRE_EQ(outcome(fs.ask(ImportRows{.rows = {begin, end}})), "ok");
+  }
+  return fs.ask(FinishImport{.rows = all.rows.size()});
+}
+
+// Each row and each directory once, and not each directory for each of those below it.
+void check_linear(const StateMachine& machine) {
+  CHECK_LE(machine.tables().scan_uses().steps,
+           machine.tables().rows().size() + 4 * machine.counters().directories);
+}
+
+TEST_CASE("a ring of directories is refused, with no more work than others") {
+  constexpr uint64_t kCount = 3000;
+  ClusterFixture fs(0);
+  const InodeId last = compose_id<InodeId>(Slot(5), Incarnation(1), kCount - 1);
+  CHECK_EQ(outcome(import_chain(fs, kCount, last)), "corrupt");
+  check_linear(fs.machine);
+  ClusterFixture lost(0);
+  const InodeId nowhere = compose_id<InodeId>(Slot(6), Incarnation(1), 9);
+  CHECK_EQ(outcome(import_chain(lost, kCount, nowhere)), "corrupt");
+  check_linear(lost.machine);
+}
+
+TEST_CASE("directories of any depth are imported, summed in one go, reached and removed") {
+  constexpr uint64_t kCount = 3000;
+  ClusterFixture fs(0);
+  REQUIRE_EQ(outcome(import_chain(fs, kCount, kRootDirectory)), "ok");
+  check_linear(fs.machine);
+  CHECK_EQ(fs.machine.use("/")->use.entries, kCount);
+  auto copy = copy_through_snapshot(fs.machine, 10'000);
+  REQUIRE(copy.has_value());
+  CHECK(check_invariants(*copy).has_value());
+  CHECK_EQ(copy->use("/")->use.entries, kCount);
+  ClusterFixture again(0);
+  import_all(again, export_all(fs.machine));
+  CHECK_EQ(again.machine.use("/")->use.entries, kCount);
+  std::string deep;
+  for (size_t i = 0; i < limits::kPathDepthMax; ++i) deep += "/x";
+  CHECK_EQ(outcome(fs.make_directory(deep + "/y")), "too_large");
+  REQUIRE_EQ(outcome(fs.move(deep, "/up")), "ok");
+  CHECK_EQ(fs.machine.use("/up")->use.entries, kCount - limits::kPathDepthMax);
+  CHECK_EQ(outcome(fs.make_directory("/up/x/x/y")), "ok");
+  REQUIRE_EQ(outcome(fs.remove("/up", true)), "ok");
+  while (fs.machine.removal_pending()) REQUIRE(fs.lead(RemoveStep{.limit = 700}).has_value());
+  CHECK(check_invariants(fs.machine).has_value());
+  CHECK_EQ(fs.machine.counters().directories, limits::kPathDepthMax);
 }
 
 }  // namespace

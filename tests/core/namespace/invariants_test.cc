@@ -74,6 +74,22 @@ TEST_CASE("a directory that is lost, doubled or badly placed is found") {
               DirectoryRow{.parent = f.directory, .policy = {}, .modified = {}, .attributes = {}});
         }),
         "thinks it is in");
+  // What nothing is above.
+  names(violation([](Forgery& f) {
+          f.tables.put(
+              kRootDirectory,
+              DirectoryRow{.parent = f.directory, .policy = {}, .modified = {}, .attributes = {}});
+        }),
+        "lies in none");
+  names(violation([](Forgery& f) {
+          f.tables.erase_dentry(kRootDirectory, "d");
+          f.tables.put(slot_of(f.directory), OutboxKind::kRemoveTree, f.directory.value, {});
+        }),
+        "lies in none");
+  names(violation([](Forgery& f) {
+          f.tables.put(Slot(0), OutboxKind::kRemoveTree, kRootDirectory.value, {});
+        }),
+        "being removed");
   // A detached loop, the trace of two renames that crossed.
   names(violation([](Forgery& f) {
           f.tables.erase_dentry(kRootDirectory, "d");
