@@ -31,6 +31,9 @@ class PoolFile final : public File {
   Task<Result<void>> truncate(uint64_t size) override {
     return perform([file = file_, size] { return file->truncate(size); });
   }
+  Task<Result<void>> extend(uint64_t from, uint64_t to) override {
+    return perform([file = file_, from, to] { return file->extend(from, to); });
+  }
   Task<Result<uint64_t>> size() override {
     return perform([file = file_] { return file->size(); });
   }

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,6 +77,16 @@ Result<void> OpenFile::truncate(uint64_t size) const {
   TRY_VOID(check_disk_range(size, 0));
   while (ftruncate(descriptor_, static_cast<off_t>(size)) != 0)
     if (errno != EINTR) return system_failure(errno, "truncate", path_);
+  return {};
+}
+
+Result<void> OpenFile::extend(uint64_t from, uint64_t to) const {
+  TRY_VOID(check_disk_range(from, to - from));
+  int error = 0;
+  do {
+    error = posix_fallocate(descriptor_, static_cast<off_t>(from), static_cast<off_t>(to - from));
+  } while (error == EINTR);
+  if (error != 0) return system_failure(error, "extend", path_);
   return {};
 }
 

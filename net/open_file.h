@@ -30,6 +30,7 @@ class OpenFile {
   Result<void> write(uint64_t offset, Buffer bytes) const;
   Result<void> sync() const;
   Result<void> truncate(uint64_t size) const;
+  Result<void> extend(uint64_t from, uint64_t to) const;
   Result<uint64_t> size() const;
 
  private:

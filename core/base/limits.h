@@ -83,6 +83,7 @@ inline constexpr uint64_t kRaftIndexMax = uint64_t{1} << 56;
 inline constexpr size_t kRaftMessagesPerFrameMax = 1024;  // of any groups
 inline constexpr size_t kSnapshotPieceBytes = 1 * kMiB;
 inline constexpr uint64_t kWalSegmentBytes = 16 * kMiB;
+inline constexpr uint64_t kMetadataReserveBytes = 64 * kMiB;  // of a metadata server's disk
 inline constexpr size_t kWalRecordBytesMax = 4 * kMiB;
 inline constexpr size_t kWalBatchBytesMax = 8 * kMiB;      // one write and one sync
 inline constexpr size_t kWalQueueBytesMax = 64 * kMiB;     // waiting for the disk

@@ -12,6 +12,18 @@ Task<Result<void>> File::write_durably(uint64_t offset, Buffer bytes) {
   if (!synced) co_return fail(Code::kIo, "{}", synced.error().message);
   co_return synced;
 }
+
+Task<Result<void>> File::extend(uint64_t from, uint64_t to) {
+  constexpr uint64_t kAtOnce = limits::kMiB;
+  CO_TRY_VOID(check_disk_range(from, to - from));
+  while (from < to) {
+    const uint64_t length = std::min(kAtOnce, to - from);
+    CO_TRY_VOID(co_await write(from, Buffer::take(std::string(length, '\0'))));
+    from += length;
+  }
+  co_return Result<void>();
+}
+
 namespace {
 
 bool valid_part(std::string_view part) {

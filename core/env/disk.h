@@ -42,6 +42,9 @@ class File {
   // nothing was synced; a failed sync is kIo whatever its reason.
   virtual Task<Result<void>> write_durably(uint64_t offset, Buffer bytes);
   virtual Task<Result<void>> truncate(uint64_t size) = 0;
+  // Adds zeros from `from`, where the file ends, to `to`, with blocks of the disk behind them:
+  // later writes there need no more space. After an error the file may have got longer in part.
+  virtual Task<Result<void>> extend(uint64_t from, uint64_t to);
   virtual Task<Result<uint64_t>> size() = 0;
 };
 

@@ -55,4 +55,42 @@ bool leader_operation(const Operation& operation) {
   return std::visit(Visitor(), operation);
 }
 
+bool needs_room(const Operation& operation) {
+  struct Visitor {
+    bool operator()(const MakeDirectory&) { return true; }
+    bool operator()(const Rename&) { return true; }
+    bool operator()(const Remove&) { return false; }
+    bool operator()(const StartUpload&) { return true; }
+    bool operator()(const AllocateBlocks&) { return true; }
+    bool operator()(const CommitBlocks&) { return true; }
+    bool operator()(const Publish&) { return true; }
+    bool operator()(const PutInline&) { return true; }
+    bool operator()(const SetAttributes&) { return true; }
+    bool operator()(const Copy&) { return true; }
+    bool operator()(const Truncate&) { return false; }
+    bool operator()(const Concatenate&) { return true; }
+    bool operator()(const SetQuota&) { return true; }
+    bool operator()(const SetTrash&) { return false; }  // without one, removal frees at once
+    bool operator()(const BeginImport&) { return true; }
+    bool operator()(const ImportRows&) { return true; }
+    bool operator()(const FinishImport&) { return true; }
+    bool operator()(const AdvanceTrash&) { return false; }
+    bool operator()(const AbandonUpload&) { return false; }
+    bool operator()(const RenewLease&) { return false; }
+    bool operator()(const CreateCluster&) { return true; }
+    bool operator()(const RegisterNode&) { return false; }
+    bool operator()(const SetNodeState&) { return false; }
+    bool operator()(const SetNodeSpace&) { return false; }
+    bool operator()(const RegisterClient&) { return false; }  // whoever removes needs a session
+    bool operator()(const ExpireSession&) { return false; }
+    bool operator()(const ExpireLease&) { return false; }
+    bool operator()(const RemoveStep&) { return false; }
+    bool operator()(const OrderDeletion&) { return false; }
+    bool operator()(const AckDeleted&) { return false; }
+    bool operator()(const RaiseIncarnation&) { return false; }
+    bool operator()(const SetClusterVersion&) { return false; }
+  };
+  return std::visit(Visitor(), operation);
+}
+
 }  // namespace dogfs::metadata

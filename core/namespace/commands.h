@@ -408,6 +408,10 @@ std::string_view operation_name(const Operation& operation);
 // True for operations without a session. RegisterClient is one of them, but clients may send it.
 bool leader_operation(const Operation& operation);
 
+// True for operations that store something: not possible while the disks of the metadata are full.
+// The others remove, free or keep the cluster going, and take next to nothing of the log.
+bool needs_room(const Operation& operation);
+
 struct Command {
   ClientId client;               // 0 for a leader operation
   RequestId request;             // from 1 up, unique in the session

@@ -59,6 +59,7 @@ void put(const raft::AppendReply& reply, RaftMessage& message) {
   RaftAppendReply& out = *message.mutable_append_reply();
   out.set_match(reply.match.value);
   out.set_read_round(reply.read_round.value);
+  out.set_short_of_space(reply.short_of_space);
   if (!reply.rejection) return;
   out.mutable_rejection()->set_previous(reply.rejection->previous.value);
   put(reply.rejection->hint, *out.mutable_rejection()->mutable_hint());
@@ -126,7 +127,8 @@ Result<raft::Body> get(RaftAppendRequest& message) {
 
 raft::Body get(const RaftAppendReply& message) {
   raft::AppendReply reply{.match = LogIndex(message.match()),
-                          .read_round = raft::ReadRound(message.read_round())};
+                          .read_round = raft::ReadRound(message.read_round()),
+                          .short_of_space = message.short_of_space()};
   if (message.has_rejection()) {
     reply.rejection = {LogIndex(message.rejection().previous()), get(message.rejection().hint())};
   }

@@ -110,6 +110,11 @@ class Core {
   // Whether it is known to have said nothing for an election timeout: this member leads for longer
   // than that and did not hear it. A new leader has no such knowledge of anybody.
   bool is_silent(const Member& member) const;
+  // Of a leader: whether its group may grow. Not while so many disks are full that the others are
+  // no quorum; what is left on those is for votes and removals. A voter that is silent has no room.
+  bool has_room() const;
+  // Whether this leader knows the member's disk, or its own, to be full.
+  bool is_short_of_space(const Member& member) const;
   // Everything this member must not lose, as one request: a log that begins with it needs nothing
   // older. For the start of a fresh log segment; its number is that of the newest request issued.
   PersistRequest image() const;
@@ -122,6 +127,7 @@ class Core {
   void on(const Compact& compact);
   void on(StepDown);
   void on(AllowCampaign);
+  void on(ReportSpace report) { short_of_space_ = report.is_short; }
   void receive_stale(const Message& message);
   Output finish_step(const RoleChange& before);
   RoleChange role_change() const { return {role(), term(), leader()}; }
@@ -218,6 +224,7 @@ class Core {
   uint64_t election_timer_start_ = 0;  // of a leader: when it last looked at its quorum
   uint64_t election_timeout_ = 0;      // drawn anew for each wait
   bool campaign_allowed_ = true;
+  bool short_of_space_ = false;
   uint64_t promised_until_ = 0;  // with a lease: elects nobody before this tick
 
   // Persistence. A request is issued at most once per step; numbers count from 1.

@@ -93,8 +93,9 @@ LogIndex Core::own_match(const Follower& follower) const {
 void Core::acknowledge() {
   auto& follower = std::get<Follower>(role_);
   follower.acknowledged = own_match(follower);
-  send(follower.leader,
-       AppendReply{.match = follower.acknowledged, .read_round = follower.read_round});
+  send(follower.leader, AppendReply{.match = follower.acknowledged,
+                                    .read_round = follower.read_round,
+                                    .short_of_space = short_of_space_});
 }
 
 void Core::acknowledge_if_news() {
@@ -104,7 +105,9 @@ void Core::acknowledge_if_news() {
 
 void Core::reject_append(const AppendRequest& request) {
   const auto& follower = std::get<Follower>(role_);
-  AppendReply reply{.match = own_match(follower), .read_round = follower.read_round};
+  AppendReply reply{.match = own_match(follower),
+                    .read_round = follower.read_round,
+                    .short_of_space = short_of_space_};
   reply.rejection = {request.previous.index, log_.last_at_most(request.previous)};
   send(follower.leader, std::move(reply));
 }

@@ -80,6 +80,22 @@ Progress* Core::progress_of(const Member& member) {
   return const_cast<Progress*>(std::as_const(*this).progress_of(member));
 }
 
+// --- Space ---
+
+bool Core::is_short_of_space(const Member& member) const {
+  if (same_member(member, options_.self)) return short_of_space_;
+  const Progress* progress = role() == Role::kLeader ? progress_of(member) : nullptr;
+  return progress && progress->short_of_space;
+}
+
+bool Core::has_room() const {
+  const auto& voters = configuration();
+  const auto is_short = [&](const Member& voter) { return is_short_of_space(voter); };
+  if (std::ranges::none_of(voters.members(), is_short)) return true;
+  return is_quorum(voters,
+                   [&](const Member& voter) { return !is_short(voter) && !is_silent(voter); });
+}
+
 // --- Proposals ---
 
 void Core::on(Propose& propose) {
@@ -173,6 +189,7 @@ void Core::receive(const Envelope& envelope, const AppendReply& reply) {
 
   progress->active = true;
   progress->heard_at = now_;
+  progress->short_of_space = reply.short_of_space;
   progress->read_round = std::max(progress->read_round, reply.read_round);
   progress->acknowledged(reply.match);
   progress->advance_round(log_.last().index, now_, options_.election_ticks);

@@ -75,8 +75,13 @@ struct TransferLeadership {
 struct StepDown {};
 struct AllowCampaign {};
 
+// Whether this server's disk is full, and it lives on a reserve (Core::has_room).
+struct ReportSpace {
+  bool is_short = false;
+};
+
 using Input =
     std::variant<Tick, Message, Propose, ChangeMembership, ReadIndex, Persisted, SnapshotReceived,
-                 SnapshotSent, Compact, TransferLeadership, StepDown, AllowCampaign>;
+                 SnapshotSent, Compact, TransferLeadership, StepDown, AllowCampaign, ReportSpace>;
 
 }  // namespace dogfs::raft

@@ -30,6 +30,7 @@ std::string describe_body(const AppendRequest& request) {
 
 std::string describe_body(const AppendReply& reply) {
   std::string text = fmt::format("match {}", reply.match) + round_suffix(reply.read_round);
+  if (reply.short_of_space) text += " short of space";
   if (!reply.rejection) return text;
   return fmt::format("reject after {} hint {}, ", reply.rejection->previous,
                      reply.rejection->hint) +

@@ -68,6 +68,7 @@ struct AppendReply {
   LogIndex match = {};
   ReadRound read_round = {};
   std::optional<Rejection> rejection = {};
+  bool short_of_space = false;  // the follower's disk is full; it lives on a reserve
 
   bool operator==(const AppendReply&) const = default;
 };

@@ -56,6 +56,7 @@ class Progress {
   ReadRound read_round;                   // newest leadership check this member has answered
   bool active = false;                    // heard from since the leader last looked
   std::optional<uint64_t> heard_at = {};  // tick of the newest answer
+  bool short_of_space = false;            // it said so last
   bool snapshot_answered = true;          // no SnapshotSent is awaited from the host
 
  private:

@@ -28,6 +28,7 @@ struct Options {
   ClusterId cluster;
   StoreId store;
   uint64_t segment_bytes = limits::kWalSegmentBytes;
+  uint64_t reserve_bytes = 0;  // of disk, kept for a time when it is full (reserve.h)
 };
 
 struct Record {

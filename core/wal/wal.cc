@@ -16,6 +16,9 @@ constexpr uint64_t kSegmentBytesMin =
 // marker.
 constexpr Duration kQuietBeforeMarker = std::chrono::milliseconds(2);
 
+// How often it is looked whether a disk that was full has space again.
+constexpr Duration kRefillEvery = std::chrono::milliseconds(500);
+
 }  // namespace
 
 // Records that are written together. Shared with the tickets of those who wait for them.
@@ -42,6 +45,7 @@ Wal::Wal(Env& env, Options options, Recovered recovered)
       taken_(recovered.last),
       durable_(recovered.last),
       marked_(recovered.marked),
+      reserve_(env, options_.directory + ".reserve", options_.reserve_bytes),
       work_(env),
       room_(env) {}
 
@@ -133,16 +137,35 @@ Task<> Wal::run() {
   while (!failure_) {
     work_.reset();
     co_await delete_released();
+    co_await refill();
     if (failure_) co_return;
     if (!queue_.empty()) {
       co_await write_next();
       quiet = kQuietBeforeMarker;
     } else if (marked_) {
-      co_await work_.wait();
+      co_await wait_for_work();
     } else if (!co_await work_.wait_for(quiet)) {
       co_await mark_durable();
     }
   }
+}
+
+Task<> Wal::wait_for_work() {
+  if (reserve_.is_whole())
+    co_await work_.wait();
+  else
+    co_await work_.wait_until(refill_at_);
+}
+
+Task<> Wal::refill() {
+  if (reserve_.is_whole() || env_.now() < refill_at_) co_return;
+  const bool was_short = reserve_.is_short_of_space();
+  const auto filled = co_await reserve_.fill();
+  refill_at_ = env_.now() + kRefillEvery;
+  if (filled && was_short) env_.log().info("the log's disk has space again");
+  if (!filled && !was_short)
+    env_.log().error("the log's disk has no {} bytes to keep in reserve: {}",
+                     options_.reserve_bytes, filled.error());
 }
 
 Task<> Wal::write_next() {
@@ -164,7 +187,8 @@ Result<void> required(Result<void> result) {
 
 Task<Result<void>> Wal::write(std::shared_ptr<Batch> batch) {
   const size_t size = batch->frame.size();
-  if (!active_ || end_ + size > options_.segment_bytes) CO_TRY_VOID(co_await begin_segment());
+  if (!active_ || end_ + size > options_.segment_bytes)
+    CO_TRY_VOID(co_await with_reserve(size, [this] { return begin_segment(); }));
   const ByteView payload = as_bytes(batch->frame).subspan(kFrameHeaderBytes);
   const FrameHeader header{.payload_bytes = static_cast<uint32_t>(payload.size()),
                            .records = batch->records,
@@ -173,15 +197,32 @@ Task<Result<void>> Wal::write(std::shared_ptr<Batch> batch) {
                            .payload_crc = crc32c(payload)};
   batch->frame.replace(0, kFrameHeaderBytes, encode_frame_header(header, identity(), end_));
   if (MUTANT("M5")) announce(*batch, {});
-  auto written = co_await active_->write_durably(end_, Buffer::take(std::move(batch->frame)));
-  if (!written && written.error().is(Code::kIo) && MUTANT("M6")) written = {};
-  CO_TRY_VOID(co_await cut_off_unless(written));
+  const Buffer frame = Buffer::take(std::move(batch->frame));
+  CO_TRY_VOID(co_await with_reserve(size, [this, frame] { return write_frame(frame); }));
   end_ += size;
   durable_ = batch->last;
   marked_ = false;
   for (const auto& [group, last] : batch->last_of_group)
     segments_.back().last_of_group[group] = last;
   co_return Result<void>();
+}
+
+// Tries again, as long as the disk is full and the reserve has something to give.
+template <class F>
+Task<Result<void>> Wal::with_reserve(uint64_t bytes, F attempt) {
+  for (;;) {
+    Result<void> done = co_await attempt();
+    if (done || !done.error().is(Code::kNoSpace)) co_return done;
+    if (!reserve_.is_short_of_space())
+      env_.log().error("the log's disk is full; it goes on in its reserve");
+    if (!co_await reserve_.give(bytes)) co_return done;
+  }
+}
+
+Task<Result<void>> Wal::write_frame(Buffer frame) {
+  auto written = co_await active_->write_durably(end_, std::move(frame));
+  if (!written && written.error().is(Code::kIo) && MUTANT("M6")) written = {};
+  co_return co_await cut_off_unless(written);
 }
 
 // What a full disk left of a frame is cut off again.

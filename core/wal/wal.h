@@ -5,8 +5,9 @@
 //
 // Owned by its node, which spawns run() in its nursery. A failed write or sync is final: nothing
 // of it is known any more, every later call gives kIo and the node must stop; the next open()
-// finds what survived. A full disk is not: the records waiting are refused with kNoSpace, and
-// later ones are taken once there is space.
+// finds what survived. A full disk is not: the log goes on in its reserve and says that it is short
+// of space; when that is used up, the records waiting are refused with kNoSpace, and later ones are
+// taken once there is space.
 //
 // Segments are deleted, oldest first, when release() says that no group needs their records. A
 // group that is idle for long holds the segment of its last records: whoever drives the groups
@@ -19,6 +20,7 @@
 
 #include "core/env/event.h"
 #include "core/wal/recovery.h"
+#include "core/wal/reserve.h"
 
 namespace dogfs::wal {
 
@@ -55,6 +57,8 @@ class Wal {
   // Why the log has failed, or nothing.
   const std::optional<Error>& failure() const { return failure_; }
   Lsn last_durable() const { return durable_; }
+  // The disk is full and the log lives on its reserve, if it can: growth should end.
+  bool is_short_of_space() const { return reserve_.is_short_of_space(); }
   size_t segments() const { return segments_.size(); }
   std::vector<GroupId> holders_of_oldest() const;
 
@@ -67,6 +71,11 @@ class Wal {
   void keep_together(const std::vector<std::string>& records);
   Task<> write_next();
   Task<Result<void>> write(std::shared_ptr<Batch> batch);
+  template <class F>
+  Task<Result<void>> with_reserve(uint64_t bytes, F attempt);
+  Task<> refill();
+  Task<> wait_for_work();
+  Task<Result<void>> write_frame(Buffer frame);
   Task<Result<void>> cut_off_unless(Result<void> written);
   Task<Result<void>> begin_segment();
   Task<Result<void>> fill_new_segment(uint64_t sequence);
@@ -92,6 +101,8 @@ class Wal {
   std::map<GroupId, Lsn> refused_;  // from where on; the group has not heard of it yet
   std::map<GroupId, Lsn> keep_from_;
   std::optional<Error> failure_;
+  Reserve reserve_;
+  Instant refill_at_{};
   Event work_;
   Event room_;
 };

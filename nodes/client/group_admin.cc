@@ -21,7 +21,8 @@ GroupMember member_of(const proto::MemberStatus& row) {
           .match = LogIndex(row.match()),
           .heard = row.heard(),
           .snapshot_sent = row.snapshot_sent(),
-          .snapshot_bytes = row.snapshot_bytes()};
+          .snapshot_bytes = row.snapshot_bytes(),
+          .short_of_space = row.short_of_space()};
 }
 
 void put(const GroupMember& member, proto::GroupMember& row) {

@@ -28,6 +28,7 @@ struct GroupMember {
   bool heard = false;    // within an election timeout
   uint64_t snapshot_sent = 0;
   uint64_t snapshot_bytes = 0;  // 0: it is being sent none
+  bool short_of_space = false;  // its disk is full
 };
 
 struct GroupView {

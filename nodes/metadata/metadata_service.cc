@@ -64,6 +64,10 @@ void MetadataService::execute(rpc::Call call, rpc::Responder respond) {
   if (!parts_.group.leading()) return respond(redirect());
   if (auto allowed = parts_.group.check_version(*command); !allowed)
     return respond(fail(std::move(allowed).error()));
+  if (metadata::needs_room(command->operation) && !parts_.group.host().core().has_room())
+    return respond(fail(Code::kNoSpace,
+                        "the disks of the metadata servers are full: until there is space, only "
+                        "reads and removals are possible"));
   parts_.expiry.heard(*command);
   parts_.group.execute(call.message.text(),
                        [this, respond = std::move(respond)](Result<Committed> committed) mutable {
@@ -139,6 +143,7 @@ void MetadataService::describe(const raft::Member& member, proto::MemberStatus& 
   }
   if (core.followers() == nullptr) return;
   row.set_heard(core.is_heard(member));
+  row.set_short_of_space(core.is_short_of_space(member));
   if (member == core.self()) row.set_match(core.durable().value);
   const auto progress = core.followers()->find(member);
   if (progress == core.followers()->end()) return;

@@ -36,8 +36,15 @@ Task<> RaftHost::tick_loop() {
   for (Instant next = env_.now() + options_.tick;;
        next = std::max(next, env_.now()) + options_.tick) {
     co_await env_.sleep_until(next);
+    report_space();
     step(raft::Tick{});
   }
+}
+
+void RaftHost::report_space() {
+  const bool is_short = parts_.wal.is_short_of_space();
+  if (is_short == std::exchange(short_of_space_, is_short)) return;
+  step(raft::ReportSpace{is_short});
 }
 
 Task<> RaftHost::persist_loop() {

@@ -148,6 +148,7 @@ class RaftHost {
   Task<Result<void>> load_newest_snapshot();
   Task<> drive(Nursery& children);
   Task<> tick_loop();
+  void report_space();
   Task<> request_loop();
   Task<> persist_loop();
   Task<> snapshot_loop();
@@ -222,6 +223,7 @@ class RaftHost {
   Event failed_;
   std::optional<Error> failure_;
   bool started_ = false;
+  bool short_of_space_ = false;  // as the core knows
 };
 
 }  // namespace dogfs::nodes

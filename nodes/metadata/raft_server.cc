@@ -121,8 +121,10 @@ Task<Result<RaftServer::Found>> RaftServer::read_back_log(Env& env, RaftServerOp
       return fail(Code::kUnsupported, "the log has records of group {}", record.group);
     return replay.add(record.body);
   };
-  const wal::Options log{
-      .directory = kWalDirectory, .cluster = options.cluster, .store = found.store};
+  const wal::Options log{.directory = kWalDirectory,
+                         .cluster = options.cluster,
+                         .store = found.store,
+                         .reserve_bytes = options.reserve_bytes};
   CO_TRY(opened, co_await wal::Wal::open(env, log, add));
   found.wal = std::move(opened);
   // It may have voted and acknowledged under this id, and all of it is gone.

@@ -50,6 +50,7 @@ struct RaftServerOptions {
   Duration tick = RaftHostOptions().tick;
   uint64_t snapshot_after_bytes = 16 * limits::kMiB;
   uint64_t tail_entries = 1024;  // kept behind a snapshot for slow followers
+  uint64_t reserve_bytes = 0;    // of disk, for votes and removals when it is full
   metadata::RaftObserver* observer = nullptr;
 };
 

@@ -25,6 +25,8 @@ bool is_open(const Operation& operation) {
 // found may also be the upload, after its lease.
 bool says_nothing(const Operation& refused) {
   if (refused.code == Code::kUnavailable) return true;
+  // By the leader, for want of disk; a quota's refusal stands in the log.
+  if (refused.code == Code::kNoSpace && !refused.position) return true;
   if (refused.act == Act::kGet) return refused.code == Code::kCorrupt;
   return refused.act == Act::kPut && refused.code != Code::kExists;
 }

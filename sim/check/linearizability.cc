@@ -129,9 +129,11 @@ std::vector<std::string> page_of(const TreeModel::Entry& directory, const Operat
   return names;
 }
 
-// A refusal that is right whatever the tree is: no leader, busy, or bytes that cannot be read.
+// A refusal that is right whatever the tree is: no leader, busy, bytes that cannot be read, or full
+// disks of the metadata servers (a quota's refusal stands in the log).
 bool says_nothing(const Operation& refused) {
   return refused.code == Code::kUnavailable ||
+         (refused.code == Code::kNoSpace && !refused.position) ||
          (refused.act == Act::kGet && refused.code == Code::kCorrupt);
 }
 

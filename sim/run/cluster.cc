@@ -89,6 +89,7 @@ void Cluster::add_metadata(uint32_t number) {
   options.raft.tick = shape_.tick;
   if (shape_.snapshot_after_bytes > 0)
     options.raft.snapshot_after_bytes = shape_.snapshot_after_bytes;
+  options.raft.reserve_bytes = shape_.reserve_bytes;
   options.raft.tail_entries = shape_.log_tail.value_or(options.raft.tail_entries);
   nodes::Bootstrap bootstrap;
   for (uint32_t i = 1; i <= shape_.metadata; ++i) {

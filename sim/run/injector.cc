@@ -134,7 +134,9 @@ bool Injector::is_well(Host& host) const {
   if (!host.up() || host.process()->ended() || &host == blank_) return false;
   return std::ranges::none_of(active_, [&host](const auto& entry) {
     const Active& active = entry.second;
-    return active.host == &host && (active.impairs || active.kind == FaultKind::kClog);
+    // With a full disk a server goes on in its reserve.
+    if (active.host != &host || active.kind == FaultKind::kDiskFull) return false;
+    return active.impairs || active.kind == FaultKind::kClog;
   });
 }
 

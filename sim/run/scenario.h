@@ -26,8 +26,9 @@ struct ClusterShape {
   uint32_t cell_bytes = 16 << 10;
   uint32_t inline_bytes = 4 << 10;
   // Extreme settings.
-  uint64_t snapshot_after_bytes = 0;  // of log; 0: as the product has it
-  std::optional<uint64_t> log_tail;   // entries kept behind a snapshot; absent: likewise
+  uint64_t snapshot_after_bytes = 0;   // of log; 0: as the product has it
+  std::optional<uint64_t> log_tail;    // entries kept behind a snapshot; absent: likewise
+  uint64_t reserve_bytes = 256 << 10;  // of metadata servers' disks
   Duration session_silence = 600s;
   Duration lease_silence = 60s;
   uint32_t removal_step = 512;  // entries of a removed tree that one log entry takes apart

@@ -129,11 +129,15 @@ Task<> cut_and_grow(Disk& disk) {
   CHECK(co_await file.truncate(8));
   CHECK_EQ(co_await file.size(), 8);
   CHECK_EQ((co_await file.read(0, 20))->text(), std::string_view("0123\0\0\0\0", 8));
+  CHECK(co_await file.extend(8, 3'000'000));
+  CHECK_EQ(co_await file.size(), 3'000'000);
+  CHECK_EQ((co_await file.read(2, 4))->text(), std::string_view("23\0\0", 4));
+  CHECK_EQ((co_await file.read(2'999'999, 4))->text(), std::string_view("\0", 1));
   CHECK(co_await file.truncate(0));
   CHECK_EQ((co_await file.read(0, 20))->size(), 0);
 }
 
-IN_BOTH_WORLDS("truncating cuts, and grows with zeros") {
+IN_BOTH_WORLDS("truncating cuts, and grows with zeros, as extending does") {
   Node& node = world.add_node();
   world.run(node, cut_and_grow(node.env().disk()));
 }
@@ -144,6 +148,7 @@ Task<> use_huge_offsets(Disk& disk) {
   REQUIRE(opened);
   CHECK_FALSE(co_await (*opened)->write(UINT64_MAX, Buffer::copy("y")));
   CHECK_FALSE(co_await (*opened)->truncate(UINT64_MAX));
+  CHECK_FALSE(co_await (*opened)->extend(1, UINT64_MAX));
   CHECK_EQ(co_await (*opened)->size(), 1);
 }
 

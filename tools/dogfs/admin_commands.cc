@@ -52,7 +52,8 @@ json as_json(const GroupView& view, const GroupMember& member) {
            {"heard", member.heard},
            {"match", member.match.value},
            {"lag", lag_of(view, member)},
-           {"progress", member.progress}};
+           {"progress", member.progress},
+           {"disk_full", member.short_of_space}};
   if (member.snapshot_bytes > 0)
     row["snapshot"] = {{"sent", member.snapshot_sent}, {"bytes", member.snapshot_bytes}};
   return row;
@@ -78,6 +79,7 @@ void show(Output& output, const GroupView& view) {
     if (member.snapshot_bytes > 0)
       state += fmt::format(" {}%", 100 * member.snapshot_sent / member.snapshot_bytes);
     if (!member.heard) state += state.empty() ? "silent" : ", silent";
+    if (member.short_of_space) state += state.empty() ? "disk full" : ", disk full";
     output.line(fmt::format("{:<10} {:>4}  {:016x}  {:<21} {:<8} {:<8} {:>10} {:>8}  {}",
                             member.name, member.node, member.store.value, member.address,
                             role_of(view, member), member.part, member.match, lag_of(view, member),

@@ -57,6 +57,7 @@ nodes::MetadataNodeOptions ServerConfig::metadata_options() const {
   options.raft.cluster = cluster;
   options.raft.peers = metadata;
   options.raft.bootstrap = bootstrap;
+  options.raft.reserve_bytes = limits::kMetadataReserveBytes;
   if (!founded_file.empty())
     options.raft.founded = [path = founded_file] {
       return replace_file(path, "This metadata server is a member, and never again a first one.\n");

@@ -146,5 +146,56 @@ TEST_CASE(
 }
 #endif
 
+// A settled group of five, of which some say that their disks are full, and some go away.
+bool has_room(std::vector<uint32_t> full, std::vector<uint32_t> gone) {
+  Options options;
+  options.election_ticks = 5;
+  Cluster cluster(options, {.voters = 5}, 1);
+  const auto tick = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      for (const auto& [node, server] : cluster.servers()) {
+        if (server.core) cluster.step(node, Tick{});
+      }
+      cluster.settle();
+    }
+  };
+  tick(50);
+  const uint32_t leader = cluster.leader().value;
+  REQUIRE_GT(leader, 0u);
+  // 0 is the leader, 1 to 4 are the others.
+  const auto node = [&](uint32_t place) { return NodeId((leader - 1 + place) % 5 + 1); };
+  for (const uint32_t place : full) cluster.step(node(place), ReportSpace{.is_short = true});
+  for (const uint32_t place : gone) cluster.crash(node(place));
+  tick(20);
+  REQUIRE_EQ(cluster.leader(), node(0));
+  return cluster.server(node(0)).core->has_room();
+}
+
+TEST_CASE("a group may grow while a quorum of voters is heard and has space") {
+  CHECK(has_room({}, {}));
+  CHECK(has_room({}, {1, 2}));  // who is silent is no reason by itself
+  CHECK(has_room({0}, {}));
+  CHECK(has_room({1, 2}, {}));
+  CHECK(has_room({0, 4}, {}));
+  CHECK(has_room({1}, {2}));
+  CHECK_FALSE(has_room({0, 1, 2}, {}));
+  CHECK_FALSE(has_room({0, 1, 2, 3, 4}, {}));
+  CHECK_FALSE(has_room({1, 2}, {3}));
+  CHECK_FALSE(has_room({0}, {1, 2}));
+}
+
+TEST_CASE("a group may grow again when a disk has space again") {
+  Options options;
+  Cluster cluster(options, {.voters = 1}, 1);
+  while (!cluster.leader()) {
+    cluster.step(NodeId(1), Tick{});
+    cluster.settle();
+  }
+  cluster.step(NodeId(1), ReportSpace{.is_short = true});
+  CHECK_FALSE(cluster.server(NodeId(1)).core->has_room());
+  cluster.step(NodeId(1), ReportSpace{.is_short = false});
+  CHECK(cluster.server(NodeId(1)).core->has_room());
+}
+
 }  // namespace
 }  // namespace dogfs::raft

@@ -57,10 +57,11 @@ struct Ledger {
 };
 
 struct Rig {
-  explicit Rig(uint64_t seed) : world(seed), random(world.random("rig")) {}
+  explicit Rig(uint64_t seed, uint64_t reserve = 0)
+      : world(seed), random(world.random("rig")), reserve_bytes(reserve) {}
 
   Options options(uint64_t segment_bytes = 2048) const {
-    return {"log", ClusterId(1), StoreId(2), segment_bytes};
+    return {"log", ClusterId(1), StoreId(2), segment_bytes, reserve_bytes};
   }
   // One life, until its main returns or the host stops.
   void live(sim::Host::Main main) {
@@ -73,8 +74,12 @@ struct Rig {
   sim::World world;
   sim::Host& host = world.add_host("host", {});
   Random random;
+  const uint64_t reserve_bytes;
   Ledger ledger;
 };
+
+// Half of the logs have a reserve.
+inline uint64_t reserve_of(uint64_t seed) { return seed % 2 * 4096; }
 
 inline Result<void> note(Ledger& ledger, Lsn& previous, const Record& record) {
   if (record.lsn <= previous) ledger.complain("records out of order");

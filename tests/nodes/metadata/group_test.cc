@@ -42,6 +42,7 @@ MetadataNodeOptions options_of(uint32_t number, bool founds) {
   options.raft.cluster = kCluster;
   options.raft.snapshot_after_bytes = 4'000;
   options.raft.tail_entries = 10;
+  options.raft.reserve_bytes = 64 * limits::kKiB;
   Bootstrap bootstrap{.store = first_store(number), .voters = {}};
   for (uint32_t n = 1; n <= kFirstServers; ++n) {
     options.raft.peers.push_back({NodeId(n), name_of(n), address_of(n)});
@@ -581,6 +582,57 @@ TEST_CASE("no majority is made of a directory that is blank or damaged") {
   CHECK_EQ(recovered(stage, 1).error().code, Code::kNotFound);
   damage_the_log(stage.server(2));
   CHECK_EQ(recovered(stage, 2).error().code, Code::kCorrupt);
+}
+
+void set_full(Stage& stage, std::set<uint32_t> numbers, bool full) {
+  for (const uint32_t number : numbers) {
+    auto& image = stage.server(number).disk_image();
+    const uint64_t used = image.capacity() - image.space().free_bytes;
+    image.set_capacity(full ? used : uint64_t{1} << 30);
+  }
+}
+
+Task<> all_disks_fill_up(Stage& stage) {
+  co_await stage.settled({1, 2, 3});
+  for (int i = 0; i < 30; ++i) co_await stage.must_work(fmt::format("/before-{}", i));
+  set_full(stage, {1}, true);
+  for (int i = 0; i < 30; ++i) co_await stage.must_work(fmt::format("/one-is-full-{}", i));
+  set_full(stage, {2, 3}, true);
+  // Until the log needs more space nobody knows.
+  std::optional<Error> refused;
+  for (int i = 0; i < 100 && !refused; ++i) {
+    const auto made =
+        co_await stage.client->make_directory(fmt::format("/full-{}", i), false, std::nullopt);
+    if (!made) refused = made.error();
+  }
+  REQUIRE(refused);
+  CHECK_EQ(refused->code, Code::kNoSpace);
+  for (int i = 0; i < 30; ++i) {
+    CHECK((co_await stage.client->stat(fmt::format("/before-{}", i))).has_value());
+    CHECK((co_await stage.client->remove(fmt::format("/before-{}", i), false)).has_value());
+  }
+  // Also under another leader: votes go to the reserve, too.
+  const GroupView view = co_await stage.settled({1, 2, 3});
+  CHECK(std::ranges::count_if(view.members, &GroupMember::short_of_space) >= 2);
+  stage.server(view.leader.value).crash();
+  CHECK((co_await stage.client->stat("/one-is-full-0")).has_value());
+  CHECK((co_await stage.client->remove("/one-is-full-0", false)).has_value());
+  CHECK_EQ((co_await stage.client->make_directory("/no", false, std::nullopt)).error().code,
+           Code::kNoSpace);
+  set_full(stage, {1, 2, 3}, false);
+  co_await stage.env->sleep(2s);
+  co_await stage.must_work("/after");
+  stage.start(view.leader.value);
+  co_await stage.settled({1, 2, 3});
+  co_await stage.must_work("/all");
+}
+
+TEST_CASE(
+    "full disks: reads and removals go on in reserved space, and growth when there is space") {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    CAPTURE(seed);
+    Stage(seed).play(all_disks_fill_up);
+  }
 }
 
 }  // namespace
