@@ -110,6 +110,7 @@ Response apply(Tables& tables, const EntryContext& entry, const MakeDirectory& o
   TRY(names, parse_path(operation.path));
   TRY(reached, reach(tables, entry.asker, operation.path, names));
   if (reached.last) return accept_existing(tables, operation, *reached.last);
+  TRY_VOID(check_not_in_trash(tables, operation.path));
   if (!operation.parents && reached.names + 1 < names.size()) {
     return fail(Code::kNotFound, "there is no directory above {}", shown(operation.path));
   }
@@ -135,6 +136,8 @@ Response apply(Tables& tables, const EntryContext& entry, const Rename& operatio
   }
   if (to.root()) return fail(Code::kExists, "the root directory is in the way");
   if (from.parent() == to.parent() && from.name == to.name) return Done{};
+  TRY_VOID(check_not_trash(entry.asker, operation.from));
+  TRY_VOID(check_not_in_trash(tables, operation.to));
   TRY_VOID(check_directory(tables, entry.asker, from.parent(), Access::kWrite, operation.from));
   TRY_VOID(check_directory(tables, entry.asker, to.parent(), Access::kWrite, operation.to));
   TRY_VOID(check_no_loop(operation, *from.entry, to));
@@ -163,12 +166,19 @@ Response apply(Tables& tables, const EntryContext& entry, const Remove& operatio
   if (!target.entry) {
     return fail(Code::kNotFound, "there is no file or directory {}", shown(operation.path));
   }
+  TRY_VOID(check_not_trash(entry.asker, operation.path));
   TRY_VOID(check_directory(tables, entry.asker, target.parent(), Access::kWrite, operation.path));
   const bool tree = target.entry->kind == EntryKind::kDirectory && !empty(tables, target.entry->id);
   if (tree && !operation.recursive) {
     return fail(Code::kPrecondition, "the directory {} is not empty", shown(operation.path));
   }
-  if (!operation.forever && move_to_trash(tables, entry, target)) return Done{};
+  if (!operation.forever) {
+    TRY(kept, goes_to_trash(tables, target));
+    if (kept) {
+      move_to_trash(tables, entry, target);
+      return Done{};
+    }
+  }
   if (!tree) {
     take_away(tables, entry, target.parent(), target.name, *target.entry);
     return Done{};

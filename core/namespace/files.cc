@@ -5,6 +5,7 @@
 #include "core/namespace/path.h"
 #include "core/namespace/permissions.h"
 #include "core/namespace/quota.h"
+#include "core/namespace/trash.h"
 
 namespace dogfs::metadata {
 
@@ -36,6 +37,7 @@ Result<Resolved> file_place(const Tables& tables, const EntryContext& entry,
   if (target.root() || (target.entry && target.entry->kind == EntryKind::kDirectory)) {
     return fail(Code::kExists, "{} is a directory", shown(wanted.path));
   }
+  TRY_VOID(check_not_in_trash(tables, wanted.path));
   TRY_VOID(check_directory(tables, entry.asker, target.parent(), Access::kWrite, wanted.path));
   if (target.entry && wanted.condition == PublishCondition::kIfAbsent) {
     return fail(Code::kExists, "{} exists", shown(wanted.path));
@@ -97,6 +99,7 @@ Response apply(Tables& tables, const EntryContext& entry, const SetAttributes& o
   if (!target.entry) {
     return fail(Code::kNotFound, "there is no file or directory {}", shown(operation.path));
   }
+  TRY_VOID(check_not_trash(entry.asker, operation.path));
   if (operation.version) {
     TRY_VOID(check_version(tables, target.entry, *operation.version, operation.path));
   }

@@ -2,6 +2,7 @@
 
 #include "core/namespace/path.h"
 #include "core/namespace/permissions.h"
+#include "core/namespace/trash.h"
 
 namespace dogfs::metadata {
 namespace {
@@ -15,6 +16,7 @@ std::string_view up_to(std::string_view path, std::string_view name) {
 
 Result<Resolved> resolve(const Tables& tables, std::string_view path, const Asker* asker) {
   TRY(names, parse_path(path));
+  TRY_VOID(check_removed_by(asker, names, path));
   Resolved out;
   out.policy = tables.settings().settings.policy;
   DentryRow here{.kind = EntryKind::kDirectory, .id = kRootDirectory, .home = {}};

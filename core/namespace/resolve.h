@@ -29,7 +29,7 @@ struct Resolved {
 
 // kInvalid and kTooLarge for a bad path; kNotFound when a directory on the way is missing,
 // kPrecondition when a file stands there, kDenied when the asker, if there is one, may not enter
-// one. A missing last name is no error.
+// one or did not remove what lies in the trash. A missing last name is no error.
 Result<Resolved> resolve(const Tables& tables, std::string_view path, const Asker* asker = nullptr);
 
 // What new files in the directory `entry` get, given what those in its parent get.

@@ -17,12 +17,14 @@ class ClusterFixture {
  public:
   static constexpr uint32_t kInlineBytes = 100;
 
-  explicit ClusterFixture(uint32_t chunk_servers = 6, const char* policy = "rs-4-2") {
+  explicit ClusterFixture(uint32_t chunk_servers = 6, const char* policy = "rs-4-2",
+                          uint32_t version = kLatestClusterVersion) {
     (void)lead(CreateCluster{.cluster = ClusterId(7),
                              .policy = placement::Policy::parse(policy).value(),
                              .block_bytes = limits::kMiB,
                              .cell_bytes = 64 * 1024,
-                             .inline_bytes = kInlineBytes});
+                             .inline_bytes = kInlineBytes,
+                             .version = version});
     for (uint32_t i = 1; i <= chunk_servers; ++i) (void)lead(server(i));
     client = new_client();
   }
