@@ -35,6 +35,7 @@ class Reserve {
 
  private:
   Task<Result<void>> open();
+  Task<Result<void>> look_for_space();
 
   Env& env_;
   const std::string path_;

@@ -215,6 +215,7 @@ Task<Result<void>> Wal::with_reserve(uint64_t bytes, F attempt) {
     if (done || !done.error().is(Code::kNoSpace)) co_return done;
     if (!reserve_.is_short_of_space())
       env_.log().error("the log's disk is full; it goes on in its reserve");
+    refill_at_ = env_.now() + kRefillEvery;
     if (!co_await reserve_.give(bytes)) co_return done;
   }
 }
