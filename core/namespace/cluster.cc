@@ -188,7 +188,7 @@ Response apply(Tables& tables, const EntryContext&, const RegisterNode& operatio
   if (known->store != operation.store && known->kind == NodeKind::kChunk) {
     return add_node(tables, operation, known);
   }
-  const bool draining = known->state == NodeState::kDraining;
+  const bool draining = known->state == NodeState::kDraining && known->store == operation.store;
   const auto state = draining ? NodeState::kDraining : NodeState::kLive;
   return write_node(tables, node_of(operation, known->id, state));
 }

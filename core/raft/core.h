@@ -200,7 +200,7 @@ class Core {
   void append_configuration(const Configuration& next);
   void follow_configuration();
   void advance_membership();
-  bool target_is_ready() const;
+  std::vector<Member> ready_newcomers() const;
   void hand_over();
 
   // core_reads.cc

@@ -33,7 +33,12 @@ std::optional<Refusal> Core::refusal_of(const Membership& wanted) const {
   if (begin_change(configuration(), wanted) == configuration()) {
     return Refusal::kNothingToChange;
   }
-  const bool alive = is_quorum({wanted.voters}, [&](const Member& voter) {
+  // Newcomers that are silent do not vote before they are heard.
+  std::vector<Member> voters = wanted.voters;
+  std::erase_if(voters, [&](const Member& voter) {
+    return std::ranges::binary_search(configuration().learners, voter) && !is_heard(voter);
+  });
+  const bool alive = !voters.empty() && is_quorum({voters}, [&](const Member& voter) {
     return !configuration().contains(voter) || is_heard(voter);
   });
   return alive ? std::nullopt : std::optional(Refusal::kNoQuorum);
@@ -86,26 +91,31 @@ void Core::follow_configuration() {
   }
 }
 
-// Takes the next step of the change under way, when the last one is committed.
+// Takes the next step of the change under way, when the last one is committed. A joint
+// configuration that nobody could leave, for its new majority is not there, is not begun.
 void Core::advance_membership() {
   if (!is_settled()) return;
   const Configuration& now = configuration();
   if (now.joint()) return append_configuration(leave(now));
   // Also one that left and is to come back: that is for a voter to finish.
   if (!now.is_voter(options_.self)) return hand_over();
-  if (!now.target.empty() && target_is_ready()) append_configuration(join(now));
+  if (now.target.empty()) return;
+  const std::vector<Member> ready = ready_newcomers();
+  if (ready.empty()) return;
+  const Configuration next = join(now, ready);
+  const bool heard = is_quorum({next.voters}, [&](const Member& m) { return is_heard(m); });
+  if (heard && next.valid()) append_configuration(next);
 }
 
-// Newcomers have caught up (thesis 4.2.1), and the new majority is there: a joint configuration
-// that nobody can leave is not begun.
-bool Core::target_is_ready() const {
-  const Configuration& now = configuration();
-  const bool caught_up = std::ranges::all_of(now.target, [&](const Member& member) {
-    if (now.is_voter(member)) return true;
+// Those that have caught up (thesis 4.2.1) do not wait for those that have not, and maybe never
+// will.
+std::vector<Member> Core::ready_newcomers() const {
+  std::vector<Member> ready = newcomers_of(configuration());
+  std::erase_if(ready, [&](const Member& member) {
     const Progress* progress = progress_of(member);
-    return progress && progress->caught_up() && is_heard(member);
+    return !progress || !progress->caught_up() || !is_heard(member);
   });
-  return caught_up && is_quorum({now.target}, [&](const Member& m) { return is_heard(m); });
+  return ready;
 }
 
 // Thesis 4.2.2: a leader that is no voter of the new configuration leads until it is committed.

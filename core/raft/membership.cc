@@ -30,6 +30,29 @@ Members with(Members list, const Members& more) {
   return list;
 }
 
+bool has_node(const Members& list, NodeId node) {
+  return std::ranges::any_of(list, [&](const Member& member) { return member.node == node; });
+}
+
+// Of a change that brings nobody new, who need not wait for those that are still to come: whom it
+// is about, and as many as it takes back newcomers in whose exchange others were to leave.
+Members leaving_at_once(const Configuration& now, const Membership& wanted) {
+  const Members before = membership_of(now).voters;
+  const Members added = without(without(wanted.voters, before), now.voters);
+  if (!added.empty()) return {};
+  size_t taken_back = without(without(before, wanted.voters), now.voters).size();
+  Members leaving;
+  for (const Member& member : without(now.voters, wanted.voters)) {
+    if (has(before, member)) {
+      leaving.push_back(member);
+    } else if (taken_back > 0 && !has_node(wanted.voters, member.node)) {
+      leaving.push_back(member);
+      --taken_back;
+    }
+  }
+  return leaving;
+}
+
 }  // namespace
 
 Membership membership_of(const Configuration& configuration) {
@@ -37,27 +60,46 @@ Membership membership_of(const Configuration& configuration) {
   return {configuration.target, without(configuration.learners, configuration.target)};
 }
 
+Members newcomers_of(const Configuration& now) { return without(now.target, now.voters); }
+
 Configuration begin_change(const Configuration& now, const Membership& wanted) {
   const Members newcomers = without(wanted.voters, now.voters);
-  if (!newcomers.empty()) {
-    return {now.voters, with(wanted.learners, newcomers), {}, wanted.voters};
+  if (newcomers.empty() && wanted.voters == now.voters) return {now.voters, wanted.learners};
+  if (newcomers.empty()) return {wanted.voters, wanted.learners, now.voters};
+  const Members staying = without(now.voters, leaving_at_once(now, wanted));
+  const Members learners = with(wanted.learners, newcomers);
+  if (staying.empty() || staying == now.voters) return {now.voters, learners, {}, wanted.voters};
+  return {staying, learners, now.voters, wanted.voters};
+}
+
+Configuration join(const Configuration& now, const Members& ready) {
+  const Members newcomers = newcomers_of(now);
+  Members next = with(without(now.voters, without(now.voters, now.target)), ready);
+  if (ready == newcomers) return {next, without(now.learners, next), now.voters};
+  const Members leaving = without(now.voters, now.target);
+  auto in_exchange = std::ranges::count_if(
+      ready, [&](const Member& member) { return !has_node(leaving, member.node); });
+  for (const Member& member : leaving) {
+    const bool goes =
+        has_node(newcomers, member.node) ? has_node(ready, member.node) : in_exchange-- > 0;
+    if (!goes) insert(next, member);
   }
-  if (wanted.voters == now.voters) return {now.voters, wanted.learners};
-  return {wanted.voters, wanted.learners, now.voters};
+  return {next, without(now.learners, next), now.voters, now.target};
 }
 
-Configuration join(const Configuration& now) {
-  return {now.target, without(now.learners, now.target), now.voters};
+Configuration leave(const Configuration& joint) {
+  return {joint.voters, joint.learners, {}, joint.target};
 }
-
-Configuration leave(const Configuration& joint) { return {joint.voters, joint.learners}; }
 
 bool may_become(const Configuration& now, const Membership& wanted) {
   if (now.joint() || wanted.voters.empty()) return false;
   if (!Configuration{wanted.voters, wanted.learners}.valid()) return false;
-  const Configuration first = begin_change(now, wanted);
-  return first.valid() && (first.target.empty() || join(first).valid()) &&
-         std::ranges::none_of(wanted.learners, [&](const Member& m) { return has(now.voters, m); });
+  if (std::ranges::any_of(wanted.learners, [&](const Member& m) { return has(now.voters, m); }))
+    return false;
+  Configuration step = begin_change(now, wanted);
+  if (!step.valid()) return false;
+  if (step.joint()) step = leave(step);
+  return step.target.empty() || join(step, newcomers_of(step)).valid();
 }
 
 std::string_view part_name(const Configuration& configuration, const Member& member) {

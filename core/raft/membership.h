@@ -3,15 +3,16 @@
 // chapter 4). Pure functions of configurations; the leader decides when (core_membership.cc).
 //
 //   voters V                      wanted voters W
-//     | begin()                   without newcomers in W straight to the joint configuration
+//     | begin_change()              without newcomers in W straight to the joint configuration
 //   voters V, learners W - V, target W
-//     | join(), once the newcomers have caught up
-//   joint: voters W, outgoing V
+//     | join(), of those newcomers that have caught up
+//   joint: voters V', outgoing V, target W while newcomers are to come still
 //     | leave(), once that is committed
-//   voters W
+//   voters V', target W, or W alone
 //
-// Each is one log entry, in force when appended, and appended only when the one before it is
-// committed. Two that follow each other always have a majority in common.
+// V' has the newcomers that are ready; who leaves, goes with its successor (README.md). Each is one
+// log entry, in force when appended, and appended only when the one before it is committed. Two
+// that follow each other always have a majority in common.
 
 #include <string_view>
 
@@ -35,9 +36,13 @@ Membership membership_of(const Configuration& configuration);
 // which no voter becomes a learner.
 bool may_become(const Configuration& now, const Membership& wanted);
 
-// The steps. Preconditions: may_become; a target; joint.
+// Who is to vote and does not yet.
+std::vector<Member> newcomers_of(const Configuration& configuration);
+
+// The steps. Preconditions: may_become; a target, not joint, `ready` some of the newcomers, sorted;
+// joint.
 Configuration begin_change(const Configuration& now, const Membership& wanted);
-Configuration join(const Configuration& now);
+Configuration join(const Configuration& now, const std::vector<Member>& ready);
 Configuration leave(const Configuration& joint);
 
 // "voter", "learner", "joining" (a learner that is to vote), "leaving"; "" for no member.

@@ -46,7 +46,6 @@ bool Configuration::valid() const {
   for (const auto* list : {&voters, &learners, &outgoing, &target}) {
     if (!is_proper_list(*list)) return false;
   }
-  if (joint() && !target.empty()) return false;
   const auto among = [](const std::vector<Member>& list) {
     return [&list](const Member& m) { return std::ranges::binary_search(list, m); };
   };

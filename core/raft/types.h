@@ -93,9 +93,8 @@ struct Configuration {
   std::vector<Member> members() const;
   // Lists sorted and free of repetition, no node twice within a list, no learner among the voters
   // (but one may have the node of a voter whose data directory was lost), a target only of voters
-  // and learners and never while joint, at most limits::kGroupMembersMax members in all. A
-  // configuration from a wire or a disk is refused unless it is valid. The empty one ("not known
-  // yet") is valid.
+  // and learners, at most limits::kGroupMembersMax members in all. A configuration from a wire or
+  // a disk is refused unless it is valid. The empty one ("not known yet") is valid.
   bool valid() const;
 };
 

@@ -48,6 +48,18 @@ bool GroupView::settled() const {
   });
 }
 
+bool GroupChange::done_in(const GroupView& view) const {
+  const auto row = [&](const GroupMember& member) {
+    return std::ranges::find_if(view.members, [&](const GroupMember& m) {
+      return m.node == member.node && m.store == member.store;
+    });
+  };
+  const auto end = view.members.end();
+  const bool entered = !add.node || (row(add) != end && row(add)->part == "voter");
+  const bool left = !remove.node || row(remove) == end;
+  return entered && left && !view.joint;
+}
+
 GroupAdmin::GroupAdmin(Env& env, std::vector<Address> metadata, ClusterId cluster)
     : rpc_(env, {.cluster = cluster, .node = {}, .store = {}, .credentials = {}}),
       calls_(env, rpc_, {.servers = std::move(metadata), .refused_limit = kChangeLimit}) {}
@@ -114,17 +126,25 @@ Task<Result<GroupMember>> GroupAdmin::find(std::string who) {
   co_return fail(Code::kNotFound, "'{}' is no member of the group: {} are", who, names);
 }
 
-Task<Result<std::vector<std::string>>> GroupAdmin::change(Change change) {
-  proto::ChangeGroupRequest request;
-  request.set_dry_run(change.dry_run);
+Task<Result<GroupChange>> GroupAdmin::meant(Change change) {
+  GroupChange meant;
   if (change.add) {
     CO_TRY(member, co_await server_at(*change.add));
-    put(member, *request.mutable_add());
+    meant.add = std::move(member);
   }
   if (!change.remove.empty()) {
     CO_TRY(member, co_await find(change.remove));
-    put(member, *request.mutable_remove());
+    meant.remove = std::move(member);
   }
+  co_return meant;
+}
+
+Task<Result<std::vector<std::string>>> GroupAdmin::change(Change change) {
+  proto::ChangeGroupRequest request;
+  request.set_dry_run(change.dry_run);
+  CO_TRY(meant, co_await this->meant(std::move(change)));
+  if (meant.add.node) put(meant.add, *request.mutable_add());
+  if (meant.remove.node) put(meant.remove, *request.mutable_remove());
   co_return plan_in<proto::ChangeGroupReply>(
       co_await calls_.ask(rpc::Method::kChangeGroup, rpc::serialize(request), kChangeLimit));
 }

@@ -44,6 +44,15 @@ struct GroupView {
   bool settled() const;
 };
 
+// Who enters and who leaves; node 0: nobody.
+struct GroupChange {
+  GroupMember add;
+  GroupMember remove;
+
+  // The one votes, the other is no member; whatever else is under way.
+  bool done_in(const GroupView& view) const;
+};
+
 class GroupAdmin {
  public:
   GroupAdmin(Env& env, std::vector<Address> metadata, ClusterId cluster);
@@ -59,11 +68,13 @@ class GroupAdmin {
     std::string remove;          // name or id; empty: nobody
     bool dry_run = false;
   };
+  // Who that is. kNotFound; kInvalid: no metadata server is there; kUnavailable.
+  Task<Result<GroupChange>> meant(Change change);
   // Begins it (or, dry, does not); what happens then, line by line. kPrecondition: refused, with
   // the reason; kNotFound, kExists; kUnavailable: another change is under way, or no leader;
   // kUnknown.
   Task<Result<std::vector<std::string>>> change(Change change);
-  // `to`: name or id. Done when it returns. Errors as change.
+  // `to`: name or id. It leads when this returns. Errors as change.
   Task<Result<std::vector<std::string>>> transfer(std::string to, bool dry_run);
   // Raises the cluster version to the newest that this build understands. kPrecondition: a server
   // does not understand it.

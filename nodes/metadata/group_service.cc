@@ -5,12 +5,14 @@
 #include "core/namespace/cluster.h"
 #include "core/namespace/cluster_version.h"
 #include "core/proto/metadata.pb.h"
+#include "core/rpc/client.h"
 #include "nodes/metadata/leader_replies.h"
 
 namespace dogfs::nodes {
 namespace {
 
 constexpr Duration kTransferLimit = 3s;
+constexpr Duration kAnswerLimit = 2s;
 
 rpc::Reply answer(LogIndex index, const google::protobuf::MessageLite& body) {
   return leader_reply(index, body.SerializeAsString());
@@ -76,6 +78,11 @@ Task<Result<rpc::Reply>> GroupService::join(rpc::Call call) {
   // What this leader knows is whole only when an entry of its own term has committed.
   CO_TRY_VOID(co_await group_.host().read_barrier());
   CO_TRY_VOID(may_join(member, request.admit()));
+  if (!core().configuration().contains(member)) {
+    CO_TRY_VOID(co_await must_answer(request.self()));
+    if (!group_.leading()) co_return redirect();
+    CO_TRY_VOID(may_join(member, request.admit()));
+  }
   CO_TRY_VOID(co_await record(request.self()));
   if (request.admit()) CO_TRY_VOID(co_await admit(member));
   proto::JoinGroupReply reply;
@@ -93,8 +100,41 @@ Task<Result<rpc::Reply>> GroupService::join(rpc::Call call) {
 Result<void> GroupService::may_join(const raft::Member& member, bool admit) const {
   if (core().configuration().contains(member)) return {};
   if (!admit) return fail(Code::kPrecondition, "{} is no member of the group", member);
+  if (was_removed(member))
+    return fail(Code::kPrecondition,
+                "{} was removed from the group; it comes back by: dogfs admin add", name(member));
   const auto wanted = with_replacement(member);
   return wanted ? Result<void>() : fail(wanted.error());
+}
+
+// A member that nobody reaches would be a learner for ever.
+Task<Result<void>> GroupService::must_answer(proto::GroupMember member) {
+  CO_TRY(address, Address::parse(member.address()));
+  auto answer = co_await client_.call<proto::MetadataStatusReply>(
+      address, rpc::Method::kMetadataStatus, proto::MetadataStatusRequest(), kAnswerLimit);
+  if (!answer)
+    co_return fail(Code::kPrecondition, "{}, which asks to join, does not answer at {}: {}",
+                   member.name(), member.address(), answer.error().message);
+  const raft::Member there{NodeId(answer->message.node()), StoreId(answer->message.store())};
+  if (there != member_of(member))
+    co_return fail(Code::kPrecondition, "{} answers at {}, where {} says to be", there,
+                   member.address(), member_of(member));
+  co_return Result<void>();
+}
+
+bool GroupService::was_removed(const raft::Member& member) const {
+  const placement::Node* known = group_.state().cluster_map().find(member.node);
+  return known != nullptr && known->store == member.store &&
+         known->state == placement::NodeState::kDraining;
+}
+
+Task<Result<void>> GroupService::note_wanted(raft::Member member, bool wanted) {
+  const placement::Node* known = group_.state().cluster_map().find(member.node);
+  if (known == nullptr || known->store != member.store || wanted != was_removed(member))
+    co_return Result<void>();
+  const auto state = wanted ? placement::NodeState::kLive : placement::NodeState::kDraining;
+  CO_TRY_VOID(co_await group_.propose(metadata::SetNodeState{member.node, state, {}}));
+  co_return Result<void>();
 }
 
 Task<Result<void>> GroupService::record(proto::GroupMember member) {
@@ -147,6 +187,8 @@ Task<Result<rpc::Reply>> GroupService::change(rpc::Call call) {
   if (!group_.leading()) co_return redirect();
   CO_TRY_VOID(co_await group_.host().read_barrier());
   raft::MemberChange change;
+  if (!request.has_add() && !request.has_remove())
+    co_return fail(Code::kInvalid, "a change adds a server, removes one, or does both");
   if (request.has_add()) {
     change.add = member_of(request.add());
     CO_TRY_VOID(check_named(change.add));
@@ -162,8 +204,16 @@ Task<Result<rpc::Reply>> GroupService::change(rpc::Call call) {
   proto::ChangeGroupReply reply;
   for (auto& line : plan(wanted)) reply.add_plan(std::move(line));
   if (!request.dry_run()) {
-    if (request.has_add()) CO_TRY_VOID(co_await record(request.add()));
-    CO_TRY_VOID(co_await group_.host().change_membership(std::move(wanted)));
+    if (request.has_add()) {
+      CO_TRY_VOID(co_await record(request.add()));
+      CO_TRY_VOID(co_await note_wanted(change.add, true));
+    }
+    // Before it leaves, or it could ask to join and nobody would know.
+    if (change.remove) CO_TRY_VOID(co_await note_wanted(change.remove, false));
+    auto begun = co_await group_.host().change_membership(std::move(wanted));
+    const bool refused = !begun && !begun.error().is(Code::kUnknown);
+    if (refused && change.remove) co_await note_wanted(change.remove, true);
+    CO_TRY_VOID(begun);
   }
   co_return answer(group_.host().applied(), reply);
 }
@@ -180,6 +230,15 @@ Result<void> GroupService::check(const raft::Membership& wanted) const {
               "refused: of the {} voters {} that would remain, {} cannot be heard; the group would "
               "have no majority and stop. Bring them back, or replace them, first",
               wanted.voters.size(), names(wanted.voters), names(silent));
+}
+
+// Who is to join by an earlier change and is not heard.
+std::vector<raft::Member> GroupService::silent_newcomers(const raft::Membership& wanted) const {
+  std::vector<raft::Member> silent = raft::newcomers_of(core().configuration());
+  std::erase_if(silent, [&](const raft::Member& member) {
+    return core().is_heard(member) || !std::ranges::binary_search(wanted.voters, member);
+  });
+  return silent;
 }
 
 std::vector<std::string> GroupService::plan(const raft::Membership& wanted) const {
@@ -199,6 +258,11 @@ std::vector<std::string> GroupService::plan(const raft::Membership& wanted) cons
                     newcomers.empty() ? "" : "once it has caught up, ", names(now.voters),
                     names(wanted.voters)));
   if (!leaving.empty()) lines.push_back(fmt::format("{} leaves the group", names(leaving)));
+  if (const auto silent = silent_newcomers(wanted); !silent.empty())
+    lines.push_back(
+        fmt::format("{} is to join and cannot be heard: nothing waits for it; to take it back: "
+                    "dogfs admin remove",
+                    names(silent)));
   if (std::ranges::binary_search(leaving, core().self()))
     lines.push_back(fmt::format("{} leads now and hands leadership over", name(core().self())));
   lines.push_back(
@@ -226,12 +290,19 @@ Task<Result<rpc::Reply>> GroupService::transfer(rpc::Call call) {
                      : fmt::format("{} leads in term {}; {} is brought up to date and takes over",
                                    name(core().self()), core().term(), name(*heir)));
   if (request.dry_run() || *heir == core().self()) co_return answer(group_.host().applied(), reply);
-  group_.host().transfer_leadership(*heir);
+  const raft::Member member = *heir;
+  group_.host().transfer_leadership(member);
   const Instant end = env_.now() + kTransferLimit;
   while (group_.leading() && env_.now() < end)
     co_await group_.host().role_changed().wait_for(end - env_.now());
   if (group_.leading())
     co_return fail(Code::kUnavailable, "it did not take over within {} ms", to_ms(kTransferLimit));
+  while (!core().leader() && env_.now() < end)
+    co_await group_.host().role_changed().wait_for(end - env_.now());
+  if (core().leader() != member)
+    co_return fail(Code::kUnavailable, "{} leads no more; {} leads, not {}", name(core().self()),
+                   core().leader() ? name(core().leader()) : "nobody that is known here",
+                   name(member));
   co_return answer(group_.host().applied(), reply);
 }
 

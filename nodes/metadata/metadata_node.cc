@@ -22,7 +22,7 @@ struct MetadataNode::Parts {
         trash(env, options.trash, group),
         exports(env, group),
         service(options.raft.cluster, {group, raft->peers(), liveness, expiry, deletion, exports}),
-        group_service(env, group, raft->peers()),
+        group_service(env, group, raft->peers(), raft->client()),
         admission(env, *raft, state.machine(), std::move(self), std::move(seeds), std::move(known)),
         server(env, raft->identity()) {
     raft->peers().set_directory([&state](NodeId node) -> std::string_view {

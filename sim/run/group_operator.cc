@@ -87,8 +87,6 @@ Task<> GroupOperator::make(Change change) {
   }
 }
 
-// A newcomer that cannot catch up (it is down, or its disk hangs) holds up all others: it is taken
-// back first.
 Task<> GroupOperator::bring_back(std::vector<std::string> names) {
   for (;; co_await env_.sleep(kLookAgain)) {
     const auto view = co_await admin_.view();
@@ -97,14 +95,7 @@ Task<> GroupOperator::bring_back(std::vector<std::string> names) {
     const auto missing = std::ranges::find_if(
         servers_, [&](const Server& s) { return has(names, s.name) && !has(voters, s.name); });
     if (missing == servers_.end()) co_return;
-    const auto broken = std::ranges::find_if(view->members, [&](const nodes::GroupMember& member) {
-      return member.part == "joining" && !has(names, member.name);
-    });
-    if (broken != view->members.end()) {
-      co_await make({.remove = broken->name});
-    } else if (!has(of_part(*view, "joining"), missing->name)) {
-      co_await make({.add = &*missing});
-    }
+    if (!has(of_part(*view, "joining"), missing->name)) co_await make({.add = &*missing});
   }
 }
 

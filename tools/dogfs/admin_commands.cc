@@ -99,12 +99,13 @@ Task<Result<void>> group(Env&, GroupAdmin& admin, Output& output, Request) {
   co_return Result<void>();
 }
 
-// Until no change is under way.
-Task<Result<void>> wait_until_settled(Env& env, GroupAdmin& admin, Output& output) {
+// For this change alone: another may be under way, for as long as a newcomer is silent.
+Task<Result<void>> wait_until_done(Env& env, GroupAdmin& admin, Output& output,
+                                   nodes::GroupChange change) {
   const Instant end = env.now() + kWaitLimit;
   while (env.now() < end) {
     const auto view = co_await admin.view();
-    if (view && view->settled()) {
+    if (view && change.done_in(*view)) {
       output.object({{"done", true}});
       output.line("done");
       co_return Result<void>();
@@ -122,10 +123,11 @@ Task<Result<void>> change(Env& env, GroupAdmin& admin, Output& output, Request r
     CO_TRY(address, Address::parse(request.address));
     change.add = address;
   }
+  CO_TRY(meant, co_await admin.meant(change));
   CO_TRY(plan, co_await admin.change(std::move(change)));
   show_plan(output, plan, request.dry_run);
   if (request.dry_run || request.no_wait) co_return Result<void>();
-  co_return co_await wait_until_settled(env, admin, output);
+  co_return co_await wait_until_done(env, admin, output, std::move(meant));
 }
 
 Task<Result<void>> transfer(Env&, GroupAdmin& admin, Output& output, Request request) {
@@ -185,15 +187,22 @@ Command add(CLI::App& admin, Output& output, const std::string& name, const std:
   return command;
 }
 
+std::string must_say_something(const std::string& text) {
+  return text.empty() ? "must not be empty" : "";
+}
+
 void add_member(const Command& command, const std::string& what) {
-  command.app->add_option("MEMBER", command.request->member, what)->required();
+  command.app->add_option("MEMBER", command.request->member, what)
+      ->required()
+      ->check(must_say_something);
 }
 
 void add_address(const Command& command) {
   command.app
       ->add_option("ADDRESS", command.request->address,
                    "host:port of a metadata server that runs and is no member")
-      ->required();
+      ->required()
+      ->check(must_say_something);
 }
 
 void add_dry_run(const Command& command, bool waits) {

@@ -35,6 +35,14 @@ std::vector<Member> draw_members(Random& random) {
   return list;
 }
 
+std::vector<Member> draw_ready(Random& random, const std::vector<Member>& newcomers) {
+  std::vector<Member> list;
+  for (const Member& m : newcomers) {
+    if (random.chance(1, 2)) list.push_back(m);
+  }
+  return list;
+}
+
 // Every choice of members that is a majority of one and leaves a majority of the other over.
 bool can_be_apart(const Configuration& a, const Configuration& b) {
   std::set<Member> all;
@@ -55,17 +63,24 @@ TEST_CASE("section 6: any majority of a step of a change meets any majority of t
     Random random(seed);
     Configuration now{draw_members(random)};
     if (now.empty()) now.voters = {member(1)};
+    const auto step = [&](const Configuration& next) {
+      RC_ASSERT(next.valid());
+      RC_ASSERT(!next.empty());
+      RC_ASSERT(!can_be_apart(now, next));
+      now = next;
+    };
     for (int change = 0; change < 4; ++change) {
       const Membership wanted{draw_members(random)};
       if (!may_become(now, wanted)) continue;
-      const auto step = [&](const Configuration& next) {
-        RC_ASSERT(next.valid());
-        RC_ASSERT(!can_be_apart(now, next));
-        now = next;
-      };
       step(begin_change(now, wanted));
-      if (!now.target.empty()) step(join(now));
       if (now.joint()) step(leave(now));
+      // Some changes are still under way when the next one is asked for.
+      while (!now.target.empty() && !random.chance(1, 3)) {
+        const std::vector<Member> ready = draw_ready(random, newcomers_of(now));
+        if (ready.empty()) continue;
+        step(join(now, ready));
+        step(leave(now));
+      }
       RC_ASSERT((membership_of(now) == wanted));
     }
   }));
@@ -83,7 +98,7 @@ TEST_CASE("a newcomer enters as a learner, and who it replaces leaves when it is
   CHECK((first == Configuration{now.voters, {member(3, 2)}, {}, wanted.voters}));
   CHECK(first.is_voter(member(3)));
   CHECK_FALSE(first.is_voter(member(3, 2)));
-  const Configuration joint = join(first);
+  const Configuration joint = join(first, {member(3, 2)});
   CHECK((joint == Configuration{wanted.voters, {}, now.voters}));
   CHECK((leave(joint) == Configuration{wanted.voters}));
 }
@@ -94,7 +109,44 @@ TEST_CASE("a change may be taken back, or another put in its place, while it wai
   CHECK((begin_change(waiting, {members({1, 2, 3})}) == Configuration{members({1, 2, 3})}));
   const Configuration both = begin_change(waiting, {members({1, 2, 3, 4, 5})});
   CHECK((both.learners == members({4, 5})));
-  CHECK_FALSE(may_become(join(waiting), {members({1, 2, 3})}));
+  CHECK_FALSE(may_become(join(waiting, members({4})), {members({1, 2, 3})}));
+}
+
+TEST_CASE("who replaces itself does not wait for newcomers that are not ready") {
+  const Configuration waiting = begin_change({members({1, 2, 3})}, {members({1, 2, 3, 9})});
+  const Membership wanted{{member(1), member(2), member(3, 2), member(9)}};
+  const Configuration both = begin_change(waiting, wanted);
+  const Configuration joint = join(both, {member(3, 2)});
+  const std::vector<Member> whole = {member(1), member(2), member(3, 2)};
+  CHECK((joint == Configuration{whole, members({9}), members({1, 2, 3}), wanted.voters}));
+  const Configuration left = leave(joint);
+  CHECK((left == Configuration{whole, members({9}), {}, wanted.voters}));
+  CHECK((leave(join(left, members({9}))) == Configuration{wanted.voters}));
+  // The other way round, the old self stays.
+  CHECK((join(both, members({9})).voters == members({1, 2, 3, 9})));
+}
+
+TEST_CASE("one leaves for each newcomer that is ready, the rest with the last") {
+  const Configuration waiting = begin_change({members({1, 2, 3})}, {members({4, 5})});
+  const Configuration joint = join(waiting, members({5}));
+  CHECK((joint ==
+         Configuration{members({2, 3, 5}), members({4}), members({1, 2, 3}), members({4, 5})}));
+  CHECK((leave(join(leave(joint), members({4}))) == Configuration{members({4, 5})}));
+}
+
+TEST_CASE("a removal waits for nobody that is still to join, nor loses who was to be replaced") {
+  const Configuration adding = begin_change({members({1, 2, 3})}, {members({1, 2, 3, 9})});
+  const Configuration removing = begin_change(adding, {members({2, 3, 9})});
+  CHECK((removing ==
+         Configuration{members({2, 3}), members({9}), members({1, 2, 3}), members({2, 3, 9})}));
+  const Configuration replacing = begin_change({members({1, 2, 3})}, {members({2, 3, 4})});
+  CHECK((begin_change(replacing, {members({3, 4})}).voters == members({1, 3})));
+  const Configuration more = begin_change(replacing, {members({2, 3, 4, 9})});
+  CHECK((begin_change(more, {members({2, 3, 9})}).voters == members({2, 3})));
+  // The last voter stays until there is another.
+  const Configuration last = begin_change({members({1})}, {members({1, 9})});
+  CHECK((begin_change(last, {members({9})}) ==
+         Configuration{members({1}), members({9}), {}, members({9})}));
 }
 
 TEST_CASE("a group is not changed into one that cannot be") {
@@ -153,6 +205,30 @@ TEST_CASE("thesis 4.2.1: a newcomer that does not catch up is not promoted, and 
   cluster.restart(NodeId(4));
   run(cluster, 10);
   CHECK((configuration(cluster) == Configuration{members({1, 2, 3, 4})}));
+}
+
+TEST_CASE("a newcomer that never catches up stays a learner and stops nothing") {
+  Cluster cluster(fast(), {.voters = 3, .spares = 2}, 1);
+  run(cluster, 30);
+  cluster.crash(NodeId(4));
+  change(cluster, {1, 2, 3, 4});
+  run(cluster, 20);
+  change(cluster, {1, 2, 3, 4, 5});
+  run(cluster, 20);
+  CHECK((configuration(cluster) ==
+         Configuration{members({1, 2, 3, 5}), members({4}), {}, members({1, 2, 3, 4, 5})}));
+  const Member leaver = cluster.server(NodeId(cluster.leader() == NodeId(1) ? 2 : 1)).self;
+  Membership wanted{members({1, 2, 3, 4, 5})};
+  std::erase(wanted.voters, leaver);
+  cluster.step(cluster.leader(), ChangeMembership{ProposalId(2), wanted});
+  run(cluster, 20);
+  CHECK_FALSE(configuration(cluster).joint());
+  CHECK_FALSE(configuration(cluster).is_voter(leaver));
+  CHECK((configuration(cluster).learners == members({4})));
+  cluster.restart(NodeId(4));
+  run(cluster, 20);
+  CHECK((configuration(cluster) == Configuration{wanted.voters}));
+  CHECK(cluster.oracle().violations().empty());
 }
 
 TEST_CASE("a newcomer that needs a snapshot gets one, with the configuration it is in") {

@@ -405,6 +405,140 @@ TEST_CASE("a newcomer that dies in its own former place can be removed") {
   stage.play(a_newcomer_dies);
 }
 
+MetadataNodeOptions wrong_address_options() {
+  MetadataNodeOptions options = options_of(9, false);
+  options.raft.node = NodeId(9);
+  options.listen = {"stray", 7001};
+  options.advertise = {"stray", 7002};
+  return options;
+}
+
+Task<> a_stray_asks(Stage& stage) {
+  co_await stage.settled({1, 2, 3});
+  sim::Host& stray = stage.world.add_host("stray", {});
+  stray.set_main([](Env& env) { return serve(env, wrong_address_options()); });
+  stray.boot();
+  for (int look = 0; look < 20; ++look) {
+    co_await stage.env->sleep(500ms);
+    const auto view = co_await stage.admin->view();
+    CHECK((view && view->members.size() == kFirstServers));
+  }
+}
+
+TEST_CASE("a server that does not answer where it says to be is not admitted by asking") {
+  Stage().play(a_stray_asks);
+}
+
+// Cuts the fourth off from all members when the first has written that it joins.
+struct CutsFourthOff final : metadata::RaftObserver {
+  void started(const raft::Core&) override {}
+  void stepped(const raft::Core& core) override {
+    const bool joins = std::ranges::any_of(core.configuration().learners,
+                                           [](const auto& m) { return m.node == NodeId(4); });
+    if (done || !joins) return;
+    done = true;
+    link(true);
+  }
+  void committed(GroupId, const raft::Member&, const raft::Entry&) override {}
+  void applied(GroupId, const raft::Member&, LogIndex, uint64_t) override {}
+  void link(bool cut) {
+    sim::Host& fourth = world->host(name_of(4));
+    for (uint32_t n = 1; n <= kFirstServers; ++n) {
+      sim::Host& other = world->host(name_of(n));
+      for (auto [from, to] : {std::pair(&fourth, &other), std::pair(&other, &fourth)})
+        cut ? world->fabric().block(*from, *to) : world->fabric().unblock(*from, *to);
+    }
+  }
+
+  sim::World* world = nullptr;
+  bool done = false;
+};
+
+bool is_whole_but_for_the_fourth(const GroupView& view) {
+  size_t voters = 0;
+  for (const GroupMember& member : view.members) {
+    if (member.part == "leaving") return false;
+    if (member.node == NodeId(3) && member.store == first_store(3)) return false;
+    if (member.part == "voter" && member.heard) ++voters;
+  }
+  return voters == kFirstServers && !view.joint;
+}
+
+Task<> a_disk_is_lost_beside_a_silent_newcomer(Stage& stage) {
+  const CutsFourthOff& cuts = *static_cast<CutsFourthOff*>(stage.observer);
+  co_await stage.settled({1, 2, 3});
+  CHECK((co_await stage.admin->transfer("meta-1", false)).has_value());
+  stage.start(4);
+  while (!cuts.done) co_await stage.env->sleep(1ms);
+  stage.server(3).lose_disk();
+  stage.start(3);
+  bool whole = false;
+  for (const Instant end = stage.env->now() + 20s; !whole && stage.env->now() < end;) {
+    co_await stage.env->sleep(200ms);
+    const auto view = co_await stage.admin->view();
+    whole = view && is_whole_but_for_the_fourth(*view);
+  }
+  CHECK(whole);
+  // A plan says who is silent; a removal does not wait for it.
+  const GroupAdmin::Change removal{.add = {}, .remove = "meta-3"};
+  const auto plan = co_await stage.admin->change({.add = {}, .remove = "meta-3", .dry_run = true});
+  CHECK((plan && std::ranges::any_of(*plan, [](const std::string& line) {
+           return line.starts_with("meta-4 is to join and cannot be heard");
+         })));
+  const auto meant = co_await stage.admin->meant(removal);
+  CHECK(meant.has_value());
+  CHECK((co_await stage.admin->change(removal)).has_value());
+  co_await stage.env->sleep(2s);
+  const auto view = co_await stage.admin->view();
+  CHECK((meant && view && meant->done_in(*view) && view->members.size() == 3));
+}
+
+TEST_CASE("a newcomer that nobody reaches stops neither healing nor a removal") {
+  CutsFourthOff cuts;
+  Stage stage(1, &cuts);
+  cuts.world = &stage.world;
+  stage.play(a_disk_is_lost_beside_a_silent_newcomer);
+}
+
+// It is removed before it learns that it was admitted, and asks on.
+Task<> a_newcomer_is_removed(Stage& stage) {
+  CutsFourthOff& cuts = *static_cast<CutsFourthOff*>(stage.observer);
+  co_await stage.settled({1, 2, 3});
+  stage.start(4);
+  while (!cuts.done) co_await stage.env->sleep(1ms);
+  co_await stage.env->sleep(2s);
+  CHECK((co_await stage.admin->change({.add = {}, .remove = "meta-4"})).has_value());
+  cuts.link(false);
+  for (int look = 0; look < 30; ++look) {
+    if (look == 10) {
+      const auto now = co_await stage.admin->view();
+      const std::string heir = now && now->leader == NodeId(2) ? "meta-1" : "meta-2";
+      CHECK((co_await stage.admin->transfer(heir, false)).has_value());
+      const auto then = co_await stage.admin->view();
+      CHECK((then && name_of(then->leader.value) == heir));
+    }
+    co_await stage.env->sleep(1s);
+    const auto view = co_await stage.admin->view();
+    CHECK((view && view->members.size() == kFirstServers));
+  }
+  CHECK((co_await stage.admin->change({.add = address_of(4), .remove = ""})).has_value());
+  co_await stage.settled({1, 2, 3, 4});
+  CHECK((co_await stage.admin->change({.add = {}, .remove = "meta-4"})).has_value());
+  co_await stage.settled({1, 2, 3});
+  stage.server(4).lose_disk();
+  stage.start(4);
+  co_await stage.settled({1, 2, 3, 4});
+}
+
+TEST_CASE(
+    "a running newcomer that is removed stays out, under every leader, until it is added or comes "
+    "with a new store") {
+  CutsFourthOff cuts;
+  Stage stage(1, &cuts);
+  cuts.world = &stage.world;
+  stage.play(a_newcomer_is_removed);
+}
+
 // As the member meta-1, and as a server of node 0.
 Task<> claim_a_name(Stage& stage, rpc::Client& stranger) {
   proto::JoinGroupRequest join;
