@@ -232,11 +232,11 @@ Response apply(Tables& tables, const EntryContext& entry, const FinishImport& op
                 "another export; found the cluster anew",
                 rows, operation.rows);
   }
-  tables.finish_restore();
-  if (const auto sound = check_invariants(tables); !sound) {
+  if (const auto sound = check_rows(tables); !sound) {
     return fail(Code::kCorrupt, "what was imported is no sound namespace: {}",
                 sound.error().message);
   }
+  tables.finish_restore();
   settings.importing = false;
   tables.put(settings);
   return Done{};

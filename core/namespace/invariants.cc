@@ -277,6 +277,26 @@ Result<> check_sessions(const Contents& all, const Tables& tables) {
   return {};
 }
 
+// What waits in the outbox waits there once.
+Result<> check_outbox(const Contents& all, const Tables& tables) {
+  if (tables.removals().size() != all.trees.size() + all.dropped.size()) {
+    return broken("removals miscounted");
+  }
+  uint64_t garbage = 0;
+  for (const auto& [slot, count] : tables.garbage_slots()) garbage += count;
+  if (garbage != all.garbage.size()) return broken("garbage slots miscounted");
+  return {};
+}
+
+// All that rows can break.
+Result<> check_rows(const Contents& all, const Tables& tables) {
+  TRY_VOID(check_directories(all));
+  TRY_VOID(check_files(all));
+  TRY_VOID(check_blocks(all, tables.settings().settings.inline_bytes));
+  TRY_VOID(check_ids(all, tables));
+  return check_outbox(all, tables);
+}
+
 Result<> check_derived(const Contents& all, const Tables& tables) {
   if (tables.counters() != tables.scan_counters()) return broken("counters differ from a scan");
   const auto uploads = std::ranges::count_if(
@@ -289,12 +309,6 @@ Result<> check_derived(const Contents& all, const Tables& tables) {
       return broken("upload {} is not what its row says", file.file);
     }
   }
-  if (tables.removals().size() != all.trees.size() + all.dropped.size()) {
-    return broken("removals miscounted");
-  }
-  uint64_t garbage = 0;
-  for (const auto& [slot, count] : tables.garbage_slots()) garbage += count;
-  if (garbage != all.garbage.size()) return broken("garbage slots miscounted");
   if (tables.map().nodes().size() != all.nodes) return broken("nodes miscounted");
   for (const auto& [slot, row] : all.slots) {
     if (tables.slot(slot) != row) return broken("slot {} is not known as its row says", slot);
@@ -314,12 +328,11 @@ Result<> check_invariants(const StateMachine& machine) {
   return check_invariants(machine.tables());
 }
 
+Result<> check_rows(const Tables& tables) { return check_rows(read(tables.rows()), tables); }
+
 Result<> check_invariants(const Tables& tables) {
   const Contents all = read(tables.rows());
-  TRY_VOID(check_directories(all));
-  TRY_VOID(check_files(all));
-  TRY_VOID(check_blocks(all, tables.settings().settings.inline_bytes));
-  TRY_VOID(check_ids(all, tables));
+  TRY_VOID(check_rows(all, tables));
   TRY_VOID(check_sessions(all, tables));
   return check_derived(all, tables);
 }

@@ -1,6 +1,6 @@
 #pragma once
-// What must hold of the metadata at every applied index, checked by walking all of it: for tests
-// and the simulator, not for servers.
+// What must hold of the metadata at every applied index, checked by walking all of it: for tests,
+// the simulator and imports.
 
 #include "core/base/error.h"
 
@@ -23,5 +23,8 @@ class Tables;
 // - counters and sets kept on the side equal what the rows say; sessions count their results.
 Result<> check_invariants(const StateMachine& machine);
 Result<> check_invariants(const Tables& tables);
+// The part of it that rows can break which came from elsewhere, in a tree that is otherwise right:
+// all but sessions and what is kept on the side. Takes a time and memory as the rows are many.
+Result<> check_rows(const Tables& tables);
 
 }  // namespace dogfs::metadata

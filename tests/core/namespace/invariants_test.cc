@@ -99,6 +99,22 @@ TEST_CASE("a directory that is lost, doubled or badly placed is found") {
         "cannot be reached");
 }
 
+TEST_CASE("a tree that waits twice to be taken apart is found") {
+  const auto drop = [](Forgery& f) {
+    f.tables.erase_dentry(kRootDirectory, "d");
+    f.tables.put(f.directory,
+                 DirectoryRow{.parent = {}, .policy = {}, .modified = {}, .attributes = {}});
+    f.tables.put(slot_of(f.directory), OutboxKind::kRemoveTree, f.directory.value, {});
+  };
+  CHECK_EQ(violation(drop), "sound");
+  const auto twice = [&](Forgery& f) {
+    drop(f);
+    f.tables.put(Slot(77), OutboxKind::kRemoveTree, f.directory.value, {});
+    CHECK_FALSE(check_rows(f.tables).has_value());
+  };
+  names(violation(twice), "removals miscounted");
+}
+
 TEST_CASE("a file with no name or two is found") {
   names(violation([](Forgery& f) { f.tables.erase_dentry(kRootDirectory, "f"); }), "has no name");
   names(violation([](Forgery& f) {
