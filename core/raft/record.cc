@@ -223,9 +223,13 @@ bool Replay::adrift() const {
          state_.entries.front().index != state_.snapshot.last.index.next();
 }
 
-Recovered Replay::take() && {
-  // No snapshot leads up to them: of a log that a leader's snapshot took the place of.
-  if (adrift()) state_.entries.clear();
+// Whatever went before a snapshot that stands for it went after that one's record was durable, and
+// a leader's snapshot took away what it does not follow (add_snapshot).
+Result<Recovered> Replay::take() && {
+  if (adrift()) {
+    return fail(Code::kCorrupt, "raft log has lost what stood between snapshot {} and entry {}",
+                state_.snapshot.last, state_.entries.front().index);
+  }
   return std::move(state_);
 }
 

@@ -45,13 +45,15 @@ Result<SnapshotMeta> decode_snapshot_meta(ByteView bytes);
 
 // Reads one group's records back, oldest first. A log may have lost its oldest records once a hard
 // state and a snapshot record written later stand for them: what it still has from before those may
-// begin at any entry, and must reach the snapshot's or goes.
+// begin at any entry, and in the end it reaches the snapshot's: what a leader's snapshot took the
+// place of goes, and anything else that does not reach it has lost what stood between.
 class Replay {
  public:
   // kCorrupt when the record cannot follow those before it (a gap, a term that goes backwards, a
   // second vote): the log is damaged, and this member must not vote with it.
   Result<> add(const RecordBody& body);
-  Recovered take() &&;
+  // kCorrupt: entries are missing between the snapshot and those that are there.
+  Result<Recovered> take() &&;
   const Recovered& state() const { return state_; }
 
  private:

@@ -1,8 +1,11 @@
 #include "core/wal/recovery.h"
 
+#include <optional>
+
 #include "core/base/mutation.h"
 #include "core/env/env.h"
 #include "core/wal/directory.h"
+#include "core/wal/read_back.h"
 
 namespace dogfs::wal {
 namespace {
@@ -19,16 +22,21 @@ class Recovery {
   Recovery(Env& env, Options options, Visitor visit)
       : env_(env), options_(std::move(options)), visit_(std::move(visit)) {}
 
-  Task<Result<Recovered>> run();
+  Task<Result<void>> read();
+  // Makes it a log that can be written to.
+  Task<Result<Recovered>> secure();
 
  private:
   Task<Result<std::vector<uint64_t>>> list_segments();
+  Result<void> check_reach(const std::vector<uint64_t>& sequences) const;
   Task<Result<Loaded>> load(uint64_t sequence);
   // Reads one segment. False: it was never finished and holds nothing.
   Task<Result<bool>> take(uint64_t sequence, bool is_last);
   Result<void> follow(const SegmentHeader& header) const;
   Result<void> visit_frames();
   Task<Result<void>> secure_tail();
+  Task<Result<void>> secure_extent();
+  Reach reach() const { return recovered_.extent ? recovered_.extent->reach() : Reach{}; }
   std::unexpected<Error> damage() const;
   SegmentIdentity identity(uint64_t sequence) const {
     return {options_.cluster, options_.store, sequence};
@@ -38,6 +46,7 @@ class Recovery {
   const Options options_;
   Visitor visit_;
   Recovered recovered_;
+  std::optional<uint64_t> unfinished_;  // a segment that holds nothing
   // The latest segment read.
   Loaded tail_;
   SegmentScan scan_;
@@ -48,11 +57,25 @@ Task<Result<std::vector<uint64_t>>> Recovery::list_segments() {
   std::vector<uint64_t> sequences;  // sorted, as the names are
   for (const auto& entry : entries)
     if (const auto sequence = parse_segment_name(entry.name)) sequences.push_back(*sequence);
-  for (size_t i = 1; i < sequences.size(); ++i)
-    if (sequences[i] != sequences[i - 1] + 1)
-      co_return fail(Code::kCorrupt, "{} is missing: the log is damaged",
-                     segment_path(options_, sequences[i - 1] + 1));
+  CO_TRY_VOID(check_reach(sequences));
   co_return sequences;
+}
+
+// What the extent does not name may still be there, at both ends: a segment that was just being
+// deleted, and one that was just being made.
+Result<void> Recovery::check_reach(const std::vector<uint64_t>& sequences) const {
+  const auto missing = [&](uint64_t sequence) {
+    return fail(Code::kCorrupt, "{} is missing: the log is damaged",
+                segment_path(options_, sequence));
+  };
+  for (size_t i = 1; i < sequences.size(); ++i)
+    if (sequences[i] != sequences[i - 1] + 1) return missing(sequences[i - 1] + 1);
+  if (!recovered_.extent) return {};
+  const auto [first, last] = reach();
+  if (first > last && sequences.empty()) return {};
+  if (sequences.empty() || sequences.front() > first) return missing(first);
+  if (sequences.back() < last) return missing(sequences.back() + 1);
+  return {};
 }
 
 Task<Result<Loaded>> Recovery::load(uint64_t sequence) {
@@ -61,20 +84,29 @@ Task<Result<Loaded>> Recovery::load(uint64_t sequence) {
   if (size > limits::kWalSegmentBytes)
     co_return fail(Code::kCorrupt, "{} has {} bytes, more than a segment",
                    segment_path(options_, sequence), size);
-  CO_TRY(bytes, co_await file->read(0, size));
-  co_return Loaded{sequence, std::move(file), std::move(bytes)};
+  auto bytes = co_await read_back(*file, 0, size);
+  if (!bytes) co_return fail(bytes.error().in(segment_path(options_, sequence)));
+  co_return Loaded{sequence, std::move(file), std::move(*bytes)};
 }
 
-Task<Result<Recovered>> Recovery::run() {
-  CO_TRY_VOID(co_await make_durable_directory(env_, options_.directory));
+Task<Result<void>> Recovery::read() {
+  CO_TRY(extent,
+         co_await Extent::open(env_, {options_.directory, options_.cluster, options_.store}));
+  recovered_.extent = std::move(extent);
   CO_TRY(sequences, co_await list_segments());
   for (const uint64_t sequence : sequences) {
     CO_TRY(finished, co_await take(sequence, sequence == sequences.back()));
-    if (!finished) CO_TRY_VOID(co_await env_.disk().remove(segment_path(options_, sequence)));
+    if (!finished) unfinished_ = sequence;
   }
-  // Only now is it known that nothing is damaged, and that something may be cut off.
+  co_return Result<void>();
+}
+
+// Only now is it known that nothing is damaged, and that something may be cut off.
+Task<Result<Recovered>> Recovery::secure() {
+  if (unfinished_) CO_TRY_VOID(co_await env_.disk().remove(segment_path(options_, *unfinished_)));
   if (!recovered_.segments.empty()) CO_TRY_VOID(co_await secure_tail());
   CO_TRY_VOID(co_await env_.disk().sync_directory(options_.directory));
+  CO_TRY_VOID(co_await secure_extent());
   co_return std::move(recovered_);
 }
 
@@ -85,6 +117,7 @@ Task<Result<bool>> Recovery::take(uint64_t sequence, bool is_last) {
     // A segment is used only after its header and name are durable. One without a header, the
     // last, was being made when the process ended.
     const bool unfinished = header.error().is(Code::kCorrupt) && is_last &&
+                            sequence > reach().last &&
                             !holds_frames(segment.bytes.view(), identity(sequence));
     if (unfinished) co_return false;
     co_return fail(header.error().in(segment_path(options_, sequence)));
@@ -155,6 +188,25 @@ Task<Result<void>> Recovery::secure_tail() {
   co_return Result<void>();
 }
 
+// A new segment may have been made before its place was written down. Without space for an extent
+// the log goes on as it is: whoever makes its next segment makes the extent first.
+Task<Result<void>> Recovery::secure_extent() {
+  const auto& segments = recovered_.segments;
+  const Reach found =
+      segments.empty() ? Reach{} : Reach{segments.front().sequence, segments.back().sequence};
+  if (recovered_.extent) {
+    CO_TRY_VOID(co_await recovered_.extent->secure());
+    const Reach known = reach();
+    if (found.last <= known.last) co_return Result<void>();
+    co_return co_await recovered_.extent->set({known.first, found.last});
+  }
+  auto made =
+      co_await Extent::create(env_, {options_.directory, options_.cluster, options_.store}, found);
+  if (!made && !made.error().is(Code::kNoSpace)) co_return fail(made.error());
+  if (made) recovered_.extent = std::move(*made);
+  co_return Result<void>();
+}
+
 }  // namespace
 
 std::string segment_path(const Options& options, uint64_t sequence) {
@@ -163,8 +215,15 @@ std::string segment_path(const Options& options, uint64_t sequence) {
 }
 
 Task<Result<Recovered>> recover(Env& env, Options options, Visitor visit) {
+  CO_TRY_VOID(co_await make_durable_directory(env, options.directory));
   Recovery recovery(env, std::move(options), std::move(visit));
-  co_return co_await recovery.run();
+  CO_TRY_VOID(co_await recovery.read());
+  co_return co_await recovery.secure();
+}
+
+Task<Result<void>> inspect(Env& env, Options options, Visitor visit) {
+  Recovery recovery(env, std::move(options), std::move(visit));
+  co_return co_await recovery.read();
 }
 
 }  // namespace dogfs::wal

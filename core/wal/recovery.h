@@ -15,6 +15,7 @@
 #include "core/base/buffer.h"
 #include "core/base/limits.h"
 #include "core/env/disk.h"
+#include "core/wal/extent.h"
 #include "core/wal/segment.h"
 
 namespace dogfs {
@@ -50,12 +51,16 @@ struct Recovered {
   std::unique_ptr<File> active;   // null when there is no segment yet
   uint64_t end = 0;               // of the active segment
   Lsn last;
-  bool marked = true;  // the log itself says that all up to `last` is durable
+  bool marked = true;              // the log itself says that all up to `last` is durable
+  std::unique_ptr<Extent> extent;  // null if there is none yet, and no space for it
 };
 
-// Creates the directory if it is missing. Errors: kCorrupt (names segment, offset and LSN), kIo,
-// kNoSpace, kUnsupported, kPrecondition (another store's log), and the visitor's.
+// Creates the directory if it is missing. Errors: kCorrupt (names segment, offset and LSN; also
+// what cannot be read), kIo, kNoSpace, kUnsupported, kPrecondition (another store's log), and the
+// visitor's.
 Task<Result<Recovered>> recover(Env& env, Options options, Visitor visit);
+// Reads the records and changes nothing; they may be less durable than what recover() gives.
+Task<Result<void>> inspect(Env& env, Options options, Visitor visit);
 
 std::string segment_path(const Options& options, uint64_t sequence);
 

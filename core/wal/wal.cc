@@ -41,6 +41,7 @@ Wal::Wal(Env& env, Options options, Recovered recovered)
       segments_(std::make_move_iterator(recovered.segments.begin()),
                 std::make_move_iterator(recovered.segments.end())),
       active_(std::move(recovered.active)),
+      extent_(std::move(recovered.extent)),
       end_(recovered.end),
       taken_(recovered.last),
       durable_(recovered.last),
@@ -233,8 +234,10 @@ Task<Result<void>> Wal::cut_off_unless(Result<void> written) {
   co_return written;
 }
 
-// All before the new segment is durable, and so are its header and name before it is used.
+// All before the new segment is durable, and so are its header and name, and that it is there,
+// before it is used.
 Task<Result<void>> Wal::begin_segment() {
+  if (!extent_) CO_TRY_VOID(co_await make_extent());
   const uint64_t sequence = segments_.empty() ? 1 : segments_.back().sequence + 1;
   auto filled = co_await fill_new_segment(sequence);
   if (filled || !filled.error().is(Code::kNoSpace)) co_return filled;
@@ -250,10 +253,21 @@ Task<Result<void>> Wal::fill_new_segment(uint64_t sequence) {
   CO_TRY_VOID(co_await file->write(0, Buffer::take(encode_segment_header(header))));
   CO_TRY_VOID(required(co_await file->sync()));
   CO_TRY_VOID(required(co_await env_.disk().sync_directory(options_.directory)));
+  CO_TRY_VOID(required(co_await extent_->set({extent_->reach().first, sequence})));
   segments_.push_back({sequence, {}});
   active_ = std::move(file);
   end_ = kSegmentHeaderBytes;
   marked_ = true;  // by the header
+  co_return Result<void>();
+}
+
+// There was no space for it when the log was opened.
+Task<Result<void>> Wal::make_extent() {
+  const Reach reach =
+      segments_.empty() ? Reach{} : Reach{segments_.front().sequence, segments_.back().sequence};
+  CO_TRY(made, co_await Extent::create(env_, {options_.directory, options_.cluster, options_.store},
+                                       reach));
+  extent_ = std::move(made);
   co_return Result<void>();
 }
 
@@ -320,11 +334,16 @@ std::vector<GroupId> Wal::holders_of_oldest() const {
 
 bool Wal::oldest_is_free() const { return segments_.size() > 1 && holders_of_oldest().empty(); }
 
-// One at a time, each made durable, so that after any crash no segment is missing in the middle.
+// One at a time, each made durable, so that after any crash no segment is missing in the middle;
+// and written down before, so that none is missing at the beginning.
 Task<> Wal::delete_released() {
   while (!failure_ && oldest_is_free()) {
-    const auto path = segment_path(options_, segments_.front().sequence);
-    auto removed = co_await env_.disk().remove(path);
+    const uint64_t oldest = segments_.front().sequence;
+    Result<void> removed;
+    if (extent_ && extent_->reach().first <= oldest)
+      removed = co_await extent_->set({oldest + 1, extent_->reach().last});
+    if (!removed && removed.error().is(Code::kNoSpace)) co_return;  // later
+    if (removed) removed = co_await env_.disk().remove(segment_path(options_, oldest));
     if (removed) removed = co_await env_.disk().sync_directory(options_.directory);
     if (!removed) co_return fail_for_good(nullptr, removed.error());
     segments_.pop_front();

@@ -79,6 +79,7 @@ class Wal {
   Task<Result<void>> cut_off_unless(Result<void> written);
   Task<Result<void>> begin_segment();
   Task<Result<void>> fill_new_segment(uint64_t sequence);
+  Task<Result<void>> make_extent();
   Task<> mark_durable();
   Task<> delete_released();
   bool oldest_is_free() const;
@@ -92,6 +93,7 @@ class Wal {
   const Options options_;
   std::deque<Segment> segments_;
   std::unique_ptr<File> active_;
+  std::unique_ptr<Extent> extent_;
   uint64_t end_ = 0;  // of the active segment
   Lsn taken_;         // given to the latest record
   Lsn durable_;

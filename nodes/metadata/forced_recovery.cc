@@ -35,7 +35,7 @@ Task<Result<Opened>> open_survivor(Env& env) {
   Opened opened;
   CO_TRY(wal, co_await wal::Wal::open(env, options, add));
   opened.wal = std::move(wal);
-  raft::Recovered recovered = std::move(replay).take();
+  CO_TRY(recovered, std::move(replay).take());
   Survivor& survivor = opened.survivor;
   survivor.cluster = identity->cluster;
   survivor.self = {identity->node, identity->store};

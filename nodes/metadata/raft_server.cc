@@ -124,6 +124,7 @@ Task<Result<RaftServer::Found>> RaftServer::read_back_log(Env& env, RaftServerOp
   const wal::Options log{.directory = kWalDirectory,
                          .cluster = options.cluster,
                          .store = found.store,
+                         .segment_bytes = options.segment_bytes,
                          .reserve_bytes = options.reserve_bytes};
   CO_TRY(opened, co_await wal::Wal::open(env, log, add));
   found.wal = std::move(opened);
@@ -136,7 +137,8 @@ Task<Result<RaftServer::Found>> RaftServer::read_back_log(Env& env, RaftServerOp
     CO_TRY_VOID(replay.add(birth));
     found.birth = std::move(birth);
   }
-  found.recovered = std::move(replay).take();
+  CO_TRY(recovered, std::move(replay).take());
+  found.recovered = std::move(recovered);
   co_return found;
 }
 

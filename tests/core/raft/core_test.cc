@@ -119,7 +119,7 @@ TEST_CASE("a vote is still given after a crash and a restart") {
   for (const std::string& record : encode_records(kGroup, *output.persist)) {
     CHECK(replay.add(decode_record(as_bytes(record))->body).has_value());
   }
-  Core restarted(Server::prepare({}), std::move(replay).take(), Random(2));
+  Core restarted(Server::prepare({}), *std::move(replay).take(), Random(2));
   const Output other = restarted.step(Message{{kGroup, member(3), member(1), Term(2)}, vote(7, 1)});
   CHECK_FALSE(vote_in(other).granted);
 }
@@ -292,7 +292,7 @@ TEST_CASE("an image alone restarts the member as it was") {
   for (const std::string& record : encode_records(kGroup, server.core.image())) {
     CHECK(replay.add(decode_record(as_bytes(record))->body).has_value());
   }
-  const Core again(Server::prepare({}), std::move(replay).take(), Random(1));
+  const Core again(Server::prepare({}), *std::move(replay).take(), Random(1));
   CHECK((again.hard_state() == server.core.hard_state()));
   CHECK((again.last() == server.core.last()));
   CHECK((again.log().snapshot() == server.core.log().snapshot()));

@@ -62,8 +62,12 @@ Task<> serve(Env& env, MetadataNodeOptions options) {
 struct Stage {
   using Script = Task<> (*)(Stage&);
 
-  explicit Stage(uint64_t seed = 1, metadata::RaftObserver* watches = nullptr)
-      : world(seed), observer(watches) {
+  using Tune = void (*)(RaftServerOptions&);
+
+  explicit Stage(
+      uint64_t seed = 1, metadata::RaftObserver* watches = nullptr,
+      Tune tune = [](RaftServerOptions&) {})
+      : world(seed), observer(watches), tuned(tune) {
     for (uint32_t number = 1; number <= kFirstServers; ++number) start(number);
   }
 
@@ -75,6 +79,7 @@ struct Stage {
     sim::Host& host = known ? server(number) : world.add_host(name_of(number), {});
     auto options = options_of(number, !known && number <= kFirstServers);
     options.raft.observer = observer;
+    tuned(options.raft);
     host.set_main([options](Env& env) { return serve(env, options); });
     host.boot();
   }
@@ -142,6 +147,7 @@ struct Stage {
 
   sim::World world;
   metadata::RaftObserver* observer;
+  Tune tuned;
   int plays = 0;
   Env* env = nullptr;
   std::optional<Client> client;
@@ -309,6 +315,40 @@ Task<> a_log_is_gone(Stage& stage) {
 
 TEST_CASE("a server whose log is gone, but not its identity, comes back under a new store id") {
   Stage().play(a_log_is_gone);
+}
+
+std::vector<std::string> segments_of(sim::Host& host) {
+  auto files = host.disk_image().files();
+  std::erase_if(files, [](const std::string& path) { return !path.starts_with("wal/wal-"); });
+  return files;
+}
+
+// At either end of the log.
+Task<> ends_of_the_log_are_gone(Stage& stage) {
+  GroupView view = co_await stage.settled({1, 2, 3});
+  sim::Host& host = stage.server(2);
+  int made = 0;
+  for (const bool first : {true, false}) {
+    while (segments_of(host).size() < 2)
+      co_await stage.must_work(fmt::format("/{}-{}", std::string(200, 'x'), ++made));
+    host.crash();
+    const auto segments = segments_of(host);
+    CHECK(host.disk_image().remove(first ? segments.front() : segments.back()).has_value());
+    stage.start(2);
+    const StoreId former = stage.store(view, 2);
+    do view = co_await stage.settled({1, 2, 3});
+    while (stage.store(view, 2) == former);
+    CHECK(keeps_damaged(host));
+  }
+  stage.server(3).power_off();
+  co_await stage.must_work("/after");
+}
+
+TEST_CASE("a server that lost the first or the last file of its log comes back as a new member") {
+  Stage(1, nullptr, [](RaftServerOptions& options) {
+    options.segment_bytes = 100'000;  // the first goes with the third snapshot or so
+    options.snapshot_after_bytes = 40'000;
+  }).play(ends_of_the_log_are_gone);
 }
 
 // The server is killed at the n-th event of its start on a damaged log; then started again.
