@@ -33,6 +33,7 @@ constexpr Floor kFloors[] = {
     {"joins", 1'800},
     {"full_refusals", 1'000},
     {"attributes_set", 2'800},
+    {"labels_set", 1'500},
     {"puts_over_version", 1'900},
     {"other_version_refusals", 45},
     {"recoveries", 2'000},

@@ -6,6 +6,7 @@
 // carried it; for a read, of the state it was answered from.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,7 +55,16 @@ using RequestName = std::pair<ClientId, RequestId>;
 struct Marks {
   std::string owner;
   std::optional<uint16_t> mode;
+  std::map<std::pair<metadata::LabelKind, std::string>, std::string> labels;
   bool operator==(const Marks&) const = default;
+};
+
+// Of a set_attributes; what is absent stays.
+struct MarkChanges {
+  std::optional<std::string> owner;
+  std::optional<uint16_t> mode;
+  std::vector<metadata::LabelChange> labels;
+  bool operator==(const MarkChanges&) const = default;
 };
 
 struct Operation {
@@ -71,8 +81,7 @@ struct Operation {
   uint64_t cut_to = 0;                              // of a truncate: a length
   std::vector<std::string> sources;                 // of a concatenate
   metadata::Quota quota;                            // of a set_quota
-  std::optional<std::string> owner;                 // of a set_attributes; absent: it stays
-  std::optional<uint16_t> mode;                     // likewise
+  MarkChanges change;                               // of a set_attributes
   std::optional<metadata::FileVersion> if_version;  // of a put: that the file there must have
   std::string after;                                // of a list: names behind it
   uint64_t count = 0;                               // of a list: at most so many; 0: all

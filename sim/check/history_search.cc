@@ -136,6 +136,8 @@ uint64_t digest_of(const TreeModel::Entry& entry) {
   for (const auto& most : {entry.quota.bytes, entry.quota.entries})
     digest.add(most ? 1 : 0).add(most.value_or(0));
   digest.add(entry.marks.owner).add(entry.marks.mode.value_or(UINT16_MAX)).add(entry.changes);
+  for (const auto& [label, value] : entry.marks.labels)
+    digest.add(static_cast<uint64_t>(label.first)).add(label.second).add(value);
   for (const Pieces& bytes : entry.contents) bytes.add_to(digest);
   for (const auto& [name, child] : entry.children) digest.add(name).add(digest_of(child));
   return digest.value();
@@ -191,7 +193,7 @@ class TreeSpecification {
       case Act::kCopy: return tree.copy(asked.path, asked.to, asked.if_absent);
       case Act::kTruncate: return tree.truncate(asked.path, asked.cut_to);
       case Act::kSetQuota: return tree.set_quota(asked.path, asked.quota);
-      case Act::kSetAttributes: return tree.set_attributes(asked.path, asked.owner, asked.mode);
+      case Act::kSetAttributes: return tree.set_attributes(asked.path, asked.change);
       case Act::kConcatenate: return tree.concatenate(asked.path, asked.sources, inline_bytes_);
       default: break;
     }

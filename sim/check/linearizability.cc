@@ -72,8 +72,8 @@ bool asks_for(const Operation& operation, const metadata::Operation& command) {
     }
     case Act::kSetAttributes: {
       const auto* set = std::get_if<SetAttributes>(&command);
-      return set != nullptr && set->path == operation.path && set->owner == operation.owner &&
-             set->mode == operation.mode;
+      return set != nullptr && set->path == operation.path &&
+             MarkChanges{set->owner, set->mode, set->labels} == operation.change;
     }
     case Act::kGet:
     case Act::kStat:
@@ -518,7 +518,7 @@ Result<> Checker::apply(const metadata::Operation& command, const std::vector<si
   if (const auto* set = std::get_if<SetQuota>(&command))
     return tree_.set_quota(set->path, set->quota);
   if (const auto* set = std::get_if<SetAttributes>(&command))
-    return tree_.set_attributes(set->path, set->owner, set->mode);
+    return tree_.set_attributes(set->path, {set->owner, set->mode, set->labels});
   return apply_to_files(command);
 }
 
@@ -618,7 +618,7 @@ std::optional<std::string> Checker::contradiction(const Operation& operation) co
       if (entry->is_directory != operation.is_directory) return "it is of the other kind";
       if (!entry->is_directory && entry->length != operation.length)
         return fmt::format("length {}, not {}", operation.length, entry->length);
-      if (operation.marks != entry->marks) return "its owner or mode is another";
+      if (operation.marks != entry->marks) return "its owner, mode or labels are others";
       if (!entry->is_directory && operation.is.changes != entry->changes)
         return fmt::format("{} changes, not {}", operation.is.changes, entry->changes);
       return std::nullopt;

@@ -120,12 +120,18 @@ Result<> TreeModel::check_quotas(const Chain& to, const std::vector<Move>& moves
   return {};
 }
 
-Result<> TreeModel::set_attributes(std::string_view path, const std::optional<std::string>& owner,
-                                   const std::optional<uint16_t>& mode) {
+Result<> TreeModel::set_attributes(std::string_view path, const MarkChanges& change) {
   TRY(found, std::as_const(*this).stat(path));
   Entry& entry = const_cast<Entry&>(*found);
-  entry.marks.owner = owner.value_or(entry.marks.owner);
-  if (mode) entry.marks.mode = mode;
+  entry.marks.owner = change.owner.value_or(entry.marks.owner);
+  if (change.mode) entry.marks.mode = change.mode;
+  for (const auto& label : change.labels) {
+    const std::pair name{label.kind, label.name};
+    if (label.value)
+      entry.marks.labels[name] = *label.value;
+    else
+      entry.marks.labels.erase(name);
+  }
   if (!entry.is_directory) ++entry.changes;
   return {};
 }

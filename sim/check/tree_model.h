@@ -61,8 +61,7 @@ class TreeModel {
   Result<> concatenate(std::string_view path, const std::vector<std::string>& sources,
                        uint64_t inline_bytes);
 
-  Result<> set_attributes(std::string_view path, const std::optional<std::string>& owner,
-                          const std::optional<uint16_t>& mode);
+  Result<> set_attributes(std::string_view path, const MarkChanges& change);
   Result<> set_quota(std::string_view path, const metadata::Quota& quota);
 
   // Whether an upload to the path may start; the number of the directory that it is to go to.

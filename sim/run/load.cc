@@ -198,7 +198,7 @@ Task<> Load::try_everything(Env& env, User& user) {
   co_await insist(env, user, ask(Act::kMakeDirectory, directory), {});
   co_await try_quota(env, user, directory);
   Operation attributes = ask(Act::kSetAttributes, renamed);
-  attributes.mode = 0640;
+  attributes.change.mode = 0640;
   co_await insist(env, user, attributes, {});
   co_await user.replace(put_again, bytes);
   co_await insist(env, user, ask(Act::kGet, renamed), {});

@@ -91,10 +91,20 @@ void OperationSource::draw_quota(Operation& set) {
 void OperationSource::draw_attributes(Operation& set) {
   constexpr uint16_t kModes[] = {0600, 0640, 0755};
   constexpr std::string_view kOwners[] = {"", "ann", "bob"};
+  constexpr metadata::LabelKind kKinds[] = {
+      metadata::LabelKind::kXattr, metadata::LabelKind::kHeader, metadata::LabelKind::kTag};
+  constexpr std::string_view kNames[] = {"color", "content-type"};
   set.path = random_.chance(1, 4) ? draw_directory() : draw_file();
   const uint64_t what = random_.below(3);
-  if (what != 0) set.mode = kModes[random_.below(std::size(kModes))];
-  if (what != 1) set.owner = kOwners[random_.below(std::size(kOwners))];
+  if (what != 0) set.change.mode = kModes[random_.below(std::size(kModes))];
+  if (what != 1) set.change.owner = kOwners[random_.below(std::size(kOwners))];
+  for (uint64_t labels = random_.below(3); labels > 0; --labels) {
+    metadata::LabelChange change{.kind = kKinds[random_.below(std::size(kKinds))],
+                                 .name = std::string(kNames[random_.below(std::size(kNames))]),
+                                 .value = {}};
+    if (random_.chance(2, 3)) change.value = fmt::format("{}", random_.below(4));
+    set.change.labels.push_back(std::move(change));
+  }
 }
 
 Duration OperationSource::draw_pause() {

@@ -223,6 +223,7 @@ class Run {
       tally["quotas_set"] += done && operation.act == Act::kSetQuota ? 1 : 0;
       tally["full_refusals"] += operation.code == Code::kNoSpace ? 1 : 0;
       tally["attributes_set"] += done && operation.act == Act::kSetAttributes ? 1 : 0;
+      tally["labels_set"] += done && !operation.change.labels.empty() ? 1 : 0;
       tally["puts_over_version"] += done && operation.if_version ? 1 : 0;
       const bool other = operation.code == Code::kPrecondition;
       tally["other_version_refusals"] += operation.if_version && other ? 1 : 0;

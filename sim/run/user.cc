@@ -136,7 +136,9 @@ Task<Result<LogIndex>> User::stat(size_t number) {
   CO_TRY(result, co_await client_.stat(at(number).path));
   at(number).is_directory = result.attributes.kind == metadata::EntryKind::kDirectory;
   at(number).length = result.attributes.length;
-  at(number).marks = {result.attributes.inode.owner, result.attributes.inode.mode};
+  at(number).marks = {result.attributes.inode.owner, result.attributes.inode.mode, {}};
+  for (const auto& label : result.attributes.inode.labels)
+    at(number).marks.labels[{label.kind, label.name}] = label.value;
   if (!at(number).is_directory) at(number).is = result.attributes.version();
   co_return result.position;
 }
@@ -149,8 +151,9 @@ Task<Result<LogIndex>> User::use(size_t number) {
 
 Task<Result<LogIndex>> User::set_attributes(size_t number) {
   metadata::SetAttributes changes{.path = at(number).path};
-  changes.owner = at(number).owner;
-  changes.mode = at(number).mode;
+  changes.owner = at(number).change.owner;
+  changes.mode = at(number).change.mode;
+  changes.labels = at(number).change.labels;
   co_return position_of(co_await client_.set_attributes(std::move(changes)));
 }
 

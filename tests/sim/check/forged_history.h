@@ -111,10 +111,19 @@ class Forged {
   }
   void set_mode(std::string path, uint16_t mode, uint64_t position) {
     Operation set{.act = Act::kSetAttributes, .path = path};
-    set.mode = mode;
+    set.change.mode = mode;
     const size_t number = begin(set);
     metadata::SetAttributes changes{.path = path};
     changes.mode = mode;
+    commit(position, std::move(changes));
+    done(number, position);
+  }
+  void set_labels(std::string path, std::vector<metadata::LabelChange> labels, uint64_t position) {
+    Operation set{.act = Act::kSetAttributes, .path = path};
+    set.change.labels = labels;
+    const size_t number = begin(set);
+    metadata::SetAttributes changes{.path = path};
+    changes.labels = std::move(labels);
     commit(position, std::move(changes));
     done(number, position);
   }

@@ -276,6 +276,29 @@ TEST_CASE("a directory keeps its owner, and a copy has that of its source") {
   CHECK_EQ(linearizability_breaches(forged), 0);
 }
 
+TEST_CASE("labels are what was set last, and gone when they were taken away") {
+  using metadata::LabelKind;
+  const auto breaches_of =
+      [](const std::map<std::pair<LabelKind, std::string>, std::string>& told) {
+        Forged forged;
+        forged.make_directory("/d", 1);
+        forged.set_labels("/d", {{LabelKind::kTag, "a", "1"}, {LabelKind::kXattr, "a", "2"}}, 2);
+        forged.set_labels("/d", {{LabelKind::kTag, "b", "3"}, {LabelKind::kXattr, "a", {}}}, 3);
+        forged.set_labels("/d", {{LabelKind::kTag, "a", "4"}, {LabelKind::kTag, "c", {}}}, 4);
+        Operation& stat = forged.done(forged.begin({.act = Act::kStat, .path = "/d"}), 4);
+        stat.is_directory = true;
+        stat.marks.labels = told;
+        return linearizability_breaches(forged);
+      };
+  CHECK_EQ(breaches_of({{{LabelKind::kTag, "a"}, "4"}, {{LabelKind::kTag, "b"}, "3"}}), 0);
+  CHECK_EQ(breaches_of({{{LabelKind::kTag, "a"}, "1"}, {{LabelKind::kTag, "b"}, "3"}}), 1);
+  CHECK_EQ(breaches_of({{{LabelKind::kTag, "a"}, "4"}}), 1);
+  CHECK_EQ(breaches_of({{{LabelKind::kTag, "a"}, "4"},
+                        {{LabelKind::kTag, "b"}, "3"},
+                        {{LabelKind::kXattr, "a"}, "2"}}),
+           1);
+}
+
 TEST_CASE("a file has one id, and an id one file, for ever") {
   Forged forged;
   forged.put_made("/a", 1, 1, 1);
