@@ -309,7 +309,9 @@ struct ImportRows {
   bool operator==(const ImportRows&) const = default;
 };
 
-// Refused with kCorrupt, and the import goes on, unless the rows are a sound namespace.
+// Checks the next part of what was imported: StepTaken when there is more, to be asked for by
+// another of these, Done when all of it is a sound namespace, which is served from here on. Refused
+// with kCorrupt, and the import goes on, when it is not.
 struct FinishImport {
   uint64_t rows = 0;  // imported ones, all together
   bool operator==(const FinishImport&) const = default;

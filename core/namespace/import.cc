@@ -1,6 +1,7 @@
 #include "core/namespace/import.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
@@ -37,12 +38,16 @@ Result<> check_no_servers(const Tables& tables) {
   return {};
 }
 
-uint64_t exported_rows(const Tables& tables) {
-  uint64_t count = 0;
-  for (auto at = tables.rows().seek(""); at.valid(); at.next()) {
-    if (is_exported(*key::parse(at.key()), at.value())) ++count;
+// As far as it is done: by this replica, or again, when it was not there from the beginning.
+Result<ImportCheck*> check_so_far(Tables& tables, const SettingsRow& settings) {
+  auto& check = tables.import_check();
+  if (check == nullptr || check->steps() != settings.checked_steps) {
+    check = std::make_shared<ImportCheck>();
   }
-  return count;
+  while (check->steps() < settings.checked_steps) {
+    TRY_VOID(check->step(tables, settings.imported));
+  }
+  return check.get();
 }
 
 Result<> check_asker(const EntryContext& entry) {
@@ -185,6 +190,8 @@ Response apply(Tables& tables, const EntryContext& entry, const BeginImport& ope
   row.trash_clock = operation.trash_clock;
   row.importing = true;
   row.imported = 0;
+  row.checked_steps = 0;
+  tables.import_check().reset();
   tables.put(row);
   return Done{};
 }
@@ -208,12 +215,14 @@ Response apply(Tables& tables, const EntryContext& entry, const ImportRows& oper
     return fail(Code::kTooLarge, "{} rows with {} bytes at once, at most {} with {} are allowed",
                 operation.rows.size(), bytes, limits::kImportRowsMax, limits::kImportBytesMax);
   }
+  tables.import_check().reset();
   for (const ImportedRow& row : operation.rows) {
     const auto restored = tables.restore(row.key, row.value);
     CHECK(restored.has_value(), "a checked row is refused: {}", restored.error());
   }
   SettingsRow settings = tables.settings();
   settings.imported += operation.rows.size();
+  settings.checked_steps = 0;
   tables.put(settings);
   return Done{};
 }
@@ -226,17 +235,16 @@ Response apply(Tables& tables, const EntryContext& entry, const FinishImport& op
     return fail(Code::kCorrupt, "{} rows were imported, not {}; import again", settings.imported,
                 operation.rows);
   }
-  if (const uint64_t rows = exported_rows(tables); rows != operation.rows) {
-    return fail(Code::kCorrupt,
-                "{} rows are here, {} were imported: some came twice, or are left of an import of "
-                "another export; found the cluster anew",
-                rows, operation.rows);
-  }
-  if (const auto sound = check_rows(tables); !sound) {
-    return fail(Code::kCorrupt, "what was imported is no sound namespace: {}",
-                sound.error().message);
+  TRY(check, check_so_far(tables, settings));
+  TRY(more, check->step(tables, settings.imported));
+  if (more) {
+    settings.checked_steps = check->steps();
+    tables.put(settings);
+    return StepTaken{.entries = 0, .more = true};
   }
   tables.finish_restore();
+  tables.import_check().reset();
+  settings.checked_steps = 0;
   settings.importing = false;
   tables.put(settings);
   return Done{};

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 #include <vector>
 
+#include "core/base/limits.h"
+#include "core/namespace/import.h"
 #include "core/namespace/state_machine.h"
 #include "core/namespace/tables.h"
 
@@ -47,30 +50,31 @@ void read_outbox(Contents& out, std::string_view tail, std::string_view value) {
   }
 }
 
+void read_row(Contents& out, const key::Parsed& parsed, std::string_view value) {
+  const InodeId id(parsed.id);
+  switch (parsed.tag) {
+    case Tag::kDirectory: out.directories[id] = *decode<DirectoryRow>(value); break;
+    case Tag::kDentry:
+      out.dentries[{id, std::string(parsed.tail)}] = *decode_dentry(value, id);
+      break;
+    case Tag::kFile: out.files[{id, key::file_of(parsed.tail)}] = *decode<FileRow>(value); break;
+    case Tag::kReferrer:
+      out.referrers[BlockId(parsed.id)].insert(
+          {decode<ReferrerRow>(value)->home, key::file_of(parsed.tail)});
+      break;
+    case Tag::kBlock: out.blocks[BlockId(parsed.id)] = *decode<BlockRow>(value); break;
+    case Tag::kSession: read_session(out, parsed.tail, value); break;
+    case Tag::kOutbox: read_outbox(out, parsed.tail, value); break;
+    case Tag::kNode: ++out.nodes; break;
+    case Tag::kSlot: out.slots[slot_of(id)] = *decode<SlotRow>(value); break;
+    case Tag::kSettings: break;
+  }
+}
+
 Contents read(const BTreeView& rows) {
   Contents out;
   for (auto at = rows.seek(""); at.valid(); at.next()) {
-    const auto parsed = *key::parse(at.key());
-    const InodeId id(parsed.id);
-    switch (parsed.tag) {
-      case Tag::kDirectory: out.directories[id] = *decode<DirectoryRow>(at.value()); break;
-      case Tag::kDentry:
-        out.dentries[{id, std::string(parsed.tail)}] = *decode_dentry(at.value(), id);
-        break;
-      case Tag::kFile:
-        out.files[{id, key::file_of(parsed.tail)}] = *decode<FileRow>(at.value());
-        break;
-      case Tag::kReferrer:
-        out.referrers[BlockId(parsed.id)].insert(
-            {decode<ReferrerRow>(at.value())->home, key::file_of(parsed.tail)});
-        break;
-      case Tag::kBlock: out.blocks[BlockId(parsed.id)] = *decode<BlockRow>(at.value()); break;
-      case Tag::kSession: read_session(out, parsed.tail, at.value()); break;
-      case Tag::kOutbox: read_outbox(out, parsed.tail, at.value()); break;
-      case Tag::kNode: ++out.nodes; break;
-      case Tag::kSlot: out.slots[slot_of(id)] = *decode<SlotRow>(at.value()); break;
-      case Tag::kSettings: break;
-    }
+    read_row(out, *key::parse(at.key()), at.value());
   }
   return out;
 }
@@ -288,13 +292,23 @@ Result<> check_outbox(const Contents& all, const Tables& tables) {
   return {};
 }
 
-// All that rows can break.
+// All that rows can break, one kind after another; false behind the last.
+Result<bool> check_kind(const Contents& all, const Tables& tables, uint64_t kind) {
+  switch (kind) {
+    case 0: TRY_VOID(check_directories(all)); return true;
+    case 1: TRY_VOID(check_files(all)); return true;
+    case 2: TRY_VOID(check_blocks(all, tables.settings().settings.inline_bytes)); return true;
+    case 3: TRY_VOID(check_ids(all, tables)); return true;
+    case 4: TRY_VOID(check_outbox(all, tables)); return true;
+    default: return false;
+  }
+}
+
 Result<> check_rows(const Contents& all, const Tables& tables) {
-  TRY_VOID(check_directories(all));
-  TRY_VOID(check_files(all));
-  TRY_VOID(check_blocks(all, tables.settings().settings.inline_bytes));
-  TRY_VOID(check_ids(all, tables));
-  return check_outbox(all, tables);
+  for (uint64_t kind = 0;; ++kind) {
+    TRY(more, check_kind(all, tables, kind));
+    if (!more) return {};
+  }
 }
 
 Result<> check_derived(const Contents& all, const Tables& tables) {
@@ -328,13 +342,63 @@ Result<> check_invariants(const StateMachine& machine) {
   return check_invariants(machine.tables());
 }
 
-Result<> check_rows(const Tables& tables) { return check_rows(read(tables.rows()), tables); }
-
 Result<> check_invariants(const Tables& tables) {
   const Contents all = read(tables.rows());
   TRY_VOID(check_rows(all, tables));
   TRY_VOID(check_sessions(all, tables));
   return check_derived(all, tables);
+}
+
+struct ImportCheck::Parts {
+  Contents read;
+  std::string position;  // the key that was read last
+  uint64_t rows = 0;     // read
+  bool all_read = false;
+  uint64_t kind = 0;  // of what is checked next
+};
+
+ImportCheck::ImportCheck() : parts_(std::make_unique<Parts>()) {}
+ImportCheck::~ImportCheck() = default;
+
+// What else is written meanwhile (sessions, metadata servers) is neither read nor counted, so that
+// a step is the same whenever it is taken.
+Result<> ImportCheck::read_some(const Tables& tables, uint64_t rows_expected) {
+  Parts& p = *parts_;
+  auto at = tables.rows().seek(p.position.empty() ? "" : p.position + std::string(1, '\0'));
+  for (size_t seen = 0; at.valid() && seen < limits::kImportRowsMax; at.next()) {
+    const auto parsed = *key::parse(at.key());
+    if (!is_exported(parsed, at.value())) continue;
+    read_row(p.read, parsed, at.value());
+    p.position = at.key();
+    ++p.rows;
+    ++seen;
+  }
+  if (at.valid()) return {};
+  if (p.rows != rows_expected) {
+    return broken(
+        "{} rows are here, {} were imported: some came twice, or are left of an import of another "
+        "export; found the cluster anew",
+        p.rows, rows_expected);
+  }
+  p.all_read = true;
+  return {};
+}
+
+Result<bool> ImportCheck::step(const Tables& tables, uint64_t rows_expected) {
+  Parts& p = *parts_;
+  if (!p.all_read) {
+    TRY_VOID(read_some(tables, rows_expected));
+  } else {
+    auto more = check_kind(p.read, tables, p.kind);
+    if (!more) {
+      return fail(Code::kCorrupt, "what was imported is no sound namespace: {}",
+                  more.error().message);
+    }
+    if (!*more) return false;
+    ++p.kind;
+  }
+  ++steps_;
+  return true;
 }
 
 }  // namespace dogfs::metadata

@@ -547,13 +547,20 @@ Result<SlotRow> decode(std::string_view bytes) {
   return in.finish(row, "slot");
 }
 
+// The state of an import, 0 without one. The last has its steps behind the number of rows.
+constexpr uint8_t kImporting = 1;
+constexpr uint8_t kChecking = 2;
+
 std::string encode(const SettingsRow& row_of_cluster) {
   const ClusterSettings& settings = row_of_cluster.settings;
   Encoder out = row();
   out.id(settings.cluster).id(settings.incarnation).u32(settings.cluster_version);
   out.u16(settings.policy.code()).u64(settings.block_bytes).u32(settings.cell_bytes);
   out.u32(settings.inline_bytes).u64(settings.trash_seconds).u64(row_of_cluster.trash_clock);
-  out.u8(row_of_cluster.importing ? 1 : 0).u64(row_of_cluster.imported);
+  const uint64_t checked = row_of_cluster.checked_steps;
+  out.u8(!row_of_cluster.importing ? 0 : checked == 0 ? kImporting : kChecking);
+  out.u64(row_of_cluster.imported);
+  if (row_of_cluster.importing && checked > 0) out.u64(checked);
   out.u64(row_of_cluster.next_client).u32(row_of_cluster.next_node);
   return std::move(out).take();
 }
@@ -572,9 +579,11 @@ Result<SettingsRow> decode(std::string_view bytes) {
   row.settings.trash_seconds = in.plain().u64();
   row.trash_clock = in.plain().u64();
   const uint8_t importing = in.plain().u8();
-  if (importing > 1) in.refuse();
-  row.importing = importing == 1;
+  if (importing > kChecking) in.refuse();
+  row.importing = importing != 0;
   row.imported = in.plain().u64();
+  if (importing == kChecking) row.checked_steps = in.plain().u64();
+  if (importing == kChecking && row.checked_steps == 0) in.refuse();
   row.next_client = in.plain().u64();
   row.next_node = in.plain().u32();
   return in.finish(row, "settings");

@@ -182,7 +182,8 @@ struct SettingsRow {
   ClusterSettings settings;
   uint64_t trash_clock = 0;  // seconds counted while there was trash
   bool importing = false;
-  uint64_t imported = 0;  // rows
+  uint64_t imported = 0;       // rows
+  uint64_t checked_steps = 0;  // of the check of those that were imported
   uint64_t next_client = 1;
   uint32_t next_node = 0;
   bool operator==(const SettingsRow&) const = default;

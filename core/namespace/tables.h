@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -23,6 +24,8 @@
 #include "core/placement/placement.h"
 
 namespace dogfs::metadata {
+
+class ImportCheck;
 
 class Tables {
  public:
@@ -117,6 +120,10 @@ class Tables {
   // After the last of them: what directories hold.
   void finish_restore();
 
+  // The check of an import that is under way, or nothing: what is kept of it is no part of the
+  // state, which says how many steps of it are done.
+  std::shared_ptr<ImportCheck>& import_check() { return import_check_; }
+
   // The counters, counted from the rows.
   Counters scan_counters() const;
   // The same for the uses of directories, each looked at once, however deep they lie and whatever
@@ -162,6 +169,7 @@ class Tables {
   std::map<InodeId, Directory> directories_;
   uint64_t quotas_ = 0;  // directories that have one
   SettingsRow settings_;
+  std::shared_ptr<ImportCheck> import_check_;
   placement::ClusterMap map_;
   placement::WeightedSpread strategy_;
 };

@@ -184,7 +184,11 @@ Task<Result<Changed>> Client::import_rows(std::vector<metadata::ImportedRow> row
 }
 
 Task<Result<Changed>> Client::finish_import(uint64_t rows) {
-  return change(*session_, metadata::FinishImport{rows});
+  for (;;) {  // each entry checks a part: all of it at once would hold up the servers
+    CO_TRY(done, co_await session_->execute(metadata::FinishImport{rows}));
+    const auto* step = std::get_if<metadata::StepTaken>(&done.value);
+    if (step == nullptr || !step->more) co_return Changed{done.position};
+  }
 }
 
 Task<Result<ClusterStatus>> Client::cluster_status() {

@@ -35,6 +35,16 @@ Export export_all(StateMachine& machine, size_t piece_bytes = 100) {
   return out;
 }
 
+// Asks until all is checked.
+Response finish(ClusterFixture& fs, uint64_t rows) {
+  for (;;) {
+    auto response = fs.ask(FinishImport{.rows = rows});
+    if (!response || !std::holds_alternative<StepTaken>(*response)) return response;
+    REQUIRE(std::get<StepTaken>(*response).more);
+    REQUIRE_EQ(outcome(fs.make_directory("/early")), "unavailable");
+  }
+}
+
 void import_all(ClusterFixture& fs, const Export& all) {
   REQUIRE_EQ(outcome(fs.ask(all.settings)), "ok");
   for (const auto& row : all.rows) {
@@ -45,7 +55,7 @@ void import_all(ClusterFixture& fs, const Export& all) {
     REQUIRE_FALSE(fs.machine.removal_pending());
     REQUIRE_EQ(outcome(fs.lead(RemoveStep{.limit = 5})), "unavailable");
   }
-  REQUIRE_EQ(outcome(fs.ask(FinishImport{.rows = all.rows.size()})), "ok");
+  REQUIRE_EQ(outcome(finish(fs, all.rows.size())), "ok");
   REQUIRE(check_invariants(fs.machine).has_value());
 }
 
@@ -199,7 +209,7 @@ TEST_CASE("an import that was cut off is done again, and mixes with no other exp
   ClusterFixture mixed(0);
   begin(mixed, later, later.rows.size());
   begin(mixed, all, all.rows.size());
-  CHECK_EQ(outcome(mixed.ask(FinishImport{.rows = all.rows.size()})), "corrupt");
+  CHECK_EQ(outcome(finish(mixed, all.rows.size())), "corrupt");
 }
 
 TEST_CASE("no import where a chunk server has an id already that the export may name") {
@@ -248,7 +258,7 @@ std::string import_ends(const Export& all, Damage damage) {
     const auto taken = fresh.ask(ImportRows{.rows = {row}});
     if (!taken) return "row " + outcome(taken);
   }
-  const auto finished = fresh.ask(FinishImport{.rows = all.rows.size()});
+  const auto finished = finish(fresh, all.rows.size());
   if (!finished) CHECK_EQ(outcome(fresh.make_directory("/x")), "unavailable");
   return outcome(finished);
 }
@@ -368,7 +378,7 @@ Response import_chain(ClusterFixture& fs, uint64_t count, InodeId top) {
     const auto end = begin + static_cast<ptrdiff_t>(std::min<size_t>(1000, all.rows.size() - i));
     REQUIRE_EQ(outcome(fs.ask(ImportRows{.rows = {begin, end}})), "ok");
   }
-  return fs.ask(FinishImport{.rows = all.rows.size()});
+  return finish(fs, all.rows.size());
 }
 
 // Each row and each directory once, and not each directory for each of those below it.
@@ -412,6 +422,52 @@ TEST_CASE("directories of any depth are imported, summed in one go, reached and 
   while (fs.machine.removal_pending()) REQUIRE(fs.lead(RemoveStep{.limit = 700}).has_value());
   CHECK(check_invariants(fs.machine).has_value());
   CHECK_EQ(fs.machine.counters().directories, limits::kPathDepthMax);
+}
+
+TEST_CASE("the check of an import goes on at any replica, and anew when rows come meanwhile") {
+  OldCluster old;
+  fill(old);
+  Export all = export_all(old.machine);
+  for (auto& row : chain(6000, kRootDirectory)) all.rows.push_back(std::move(row));
+  ClusterFixture fs(0);
+  REQUIRE_EQ(outcome(fs.ask(all.settings)), "ok");
+  const auto bring = [&] {
+    for (const auto& row : all.rows) REQUIRE(fs.ask(ImportRows{.rows = {row}}).has_value());
+  };
+  bring();
+  for (int i = 0; i < 4; ++i) REQUIRE(fs.ask(FinishImport{.rows = all.rows.size()}).has_value());
+  REQUIRE_GT(fs.machine.tables().settings().checked_steps, 0u);
+  // A row too many, and all of it from the beginning.
+  REQUIRE(fs.ask(ImportRows{.rows = {all.rows[0]}}).has_value());
+  CHECK_EQ(fs.machine.tables().settings().checked_steps, 0u);
+  CHECK_EQ(outcome(finish(fs, all.rows.size())), "corrupt");
+  REQUIRE_EQ(outcome(fs.ask(all.settings)), "ok");
+  bring();
+  uint64_t steps = 0;
+  for (;; ++steps) {
+    auto other = copy_through_snapshot(fs.machine, 100'000);
+    REQUIRE(other.has_value());
+    (void)fs.lead(RegisterClient{});  // something else is written in between
+    REQUIRE((other
+                 ->apply(fs.index, {.client = {},
+                                    .request = {},
+                                    .acknowledged_below = {},
+                                    .wall = {},
+                                    .operation = RegisterClient{}})
+                 .has_value()));
+    const Command next{.client = fs.client,
+                       .request = fs.request = fs.request.next(),
+                       .acknowledged_below = fs.request,
+                       .wall = {},
+                       .operation = FinishImport{.rows = all.rows.size()}};
+    const auto here = fs.apply(next);
+    CHECK((here == other->apply(fs.index, next)));
+    CHECK_EQ(fs.machine.digest(), other->digest());
+    REQUIRE(here.has_value());
+    if (std::holds_alternative<Done>(*here)) break;
+  }
+  CHECK_GE(steps, all.rows.size() / limits::kImportRowsMax + 5);
+  CHECK(check_invariants(fs.machine).has_value());
 }
 
 }  // namespace

@@ -134,6 +134,7 @@ TEST_CASE("every row survives its encoding, and cut or later ones are refused") 
     check_round_trip(SlotRow{.next_inode = number(random),
                              .next_block = number(random),
                              .directories_made = number(random)});
+    const bool importing = random.chance(1, 2);
     check_round_trip(SettingsRow{.settings = {.cluster = ClusterId(random.next()),
                                               .incarnation = Incarnation(3),
                                               .cluster_version = 4,
@@ -143,8 +144,9 @@ TEST_CASE("every row survives its encoding, and cut or later ones are refused") 
                                               .inline_bytes = 78,
                                               .trash_seconds = number(random)},
                                  .trash_clock = number(random),
-                                 .importing = random.chance(1, 2),
+                                 .importing = importing,
                                  .imported = number(random),
+                                 .checked_steps = importing ? random.below(3) : 0,
                                  .next_client = number(random),
                                  .next_node = 9});
   }));
