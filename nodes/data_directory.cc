@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/env/disk.h"
+#include "core/wal/read_back.h"
 
 namespace dogfs::nodes {
 namespace {
@@ -14,7 +15,7 @@ constexpr size_t kIdentityBytesMax = 4096;
 
 Task<Result<chunk::StoreIdentity>> read_identity_file(Env& env, std::string path) {
   CO_TRY(file, co_await env.disk().open(path, OpenMode::kRead));
-  CO_TRY(bytes, co_await file->read(0, kIdentityBytesMax));
+  CO_TRY(bytes, co_await wal::read_back(*file, 0, kIdentityBytesMax));
   co_return chunk::decode_identity(bytes.view());
 }
 

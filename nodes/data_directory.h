@@ -21,7 +21,7 @@ inline constexpr const char* kWalDirectory = "wal";
 inline constexpr const char* kSnapshotDirectory = "snapshots";
 
 // Nothing for a blank directory. kPrecondition when it belongs to another cluster or node;
-// kCorrupt, kUnsupported, kIo.
+// kCorrupt (also when it cannot be read), kUnsupported, kIo.
 Task<Result<std::optional<chunk::StoreIdentity>>> read_identity(Env& env, ClusterId cluster,
                                                                 NodeId node);
 // Whoever the directory belongs to, or nothing.

@@ -9,6 +9,7 @@
 #include "core/env/env.h"
 #include "core/wal/directory.h"
 #include "core/wal/numbered_name.h"
+#include "core/wal/read_back.h"
 
 namespace dogfs::wal {
 namespace {
@@ -153,8 +154,8 @@ Task<Result<std::unique_ptr<SnapshotFile>>> SnapshotFile::open(Env& env, Snapsho
 }
 
 Task<Result<void>> SnapshotFile::read_head() {
-  CO_TRY(bytes,
-         co_await file_->read(0, kFixedHeadBytes + limits::kSnapshotHeadBytesMax + kCrcBytes));
+  CO_TRY(bytes, co_await read_back(*file_, 0,
+                                   kFixedHeadBytes + limits::kSnapshotHeadBytesMax + kCrcBytes));
   Decoder in(bytes.view());
   const bool magic = in.raw(kMagic.size()) == kMagic;
   const uint32_t version = in.u32();
@@ -182,7 +183,7 @@ Task<Result<void>> SnapshotFile::read_head() {
 Task<Result<void>> SnapshotFile::read_trailer() {
   CO_TRY(file_bytes, co_await file_->size());
   const uint64_t body = file_bytes - std::min(file_bytes, chunks_begin_ + kTrailerBytes);
-  CO_TRY(bytes, co_await file_->read(chunks_begin_ + body, kTrailerBytes));
+  CO_TRY(bytes, co_await read_back(*file_, chunks_begin_ + body, kTrailerBytes));
   Decoder in(bytes.view());
   const bool magic = in.raw(kTrailerMagic.size()) == kTrailerMagic;
   size_ = in.u64();
@@ -197,7 +198,7 @@ Task<Result<void>> SnapshotFile::read_trailer() {
 Task<Result<Buffer>> SnapshotFile::read_chunk(uint64_t chunk) {
   const uint64_t place = chunks_begin_ + chunk * (kChunkBytes + kCrcBytes);
   const uint64_t length = std::min<uint64_t>(kChunkBytes, size_ - chunk * kChunkBytes);
-  CO_TRY(bytes, co_await file_->read(place, kCrcBytes + length));
+  CO_TRY(bytes, co_await read_back(*file_, place, kCrcBytes + length));
   Decoder in(bytes.view());
   const uint32_t crc = in.u32();
   if (bytes.size() != kCrcBytes + length ||

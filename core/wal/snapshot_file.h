@@ -5,7 +5,8 @@
 // SnapshotWriter takes the state piece by piece into a file of another name, which becomes a
 // snapshot only when all of it is durable: a crash at any point leaves the earlier one.
 // SnapshotFile reads any part of a published one, each chunk verified, so it can be streamed to a
-// peer and resumed anywhere. Wrong bytes are kCorrupt, never returned.
+// peer and resumed anywhere. Wrong bytes are kCorrupt, never returned, and so are those that the
+// disk cannot read.
 
 #include <memory>
 #include <string>

@@ -402,7 +402,8 @@ void Injector::spoil(const Fault& fault, Host& host) {
   if (spoiled == 0) return;
   if (metadata) add(injected_, "log_damaged", 1);
   if (metadata) blank_ = &host;
-  cluster_.give_up(host);
+  // What cannot be read is never taken for a torn write: such a metadata server has to heal.
+  if (!metadata || fault.kind != FaultKind::kSectorErrors) cluster_.give_up(host);
   world_.trace().act(host.name(), "has {} spoiled sectors: {}", spoiled, fault_name(fault.kind));
 }
 
