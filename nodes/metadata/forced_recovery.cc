@@ -8,6 +8,7 @@
 #include "core/proto/namespace_codec.h"
 #include "core/raft/log.h"
 #include "core/raft/record.h"
+#include "core/wal/snapshot_file.h"
 #include "core/wal/wal.h"
 #include "nodes/data_directory.h"
 #include "nodes/metadata/raft_server.h"
@@ -15,30 +16,35 @@
 namespace dogfs::nodes {
 namespace {
 
-struct Opened {
-  Survivor survivor;
-  std::unique_ptr<wal::Wal> wal;
-};
+wal::Options log_of(const chunk::StoreIdentity& identity) {
+  return {.directory = kWalDirectory, .cluster = identity.cluster, .store = identity.store};
+}
 
-Task<Result<Opened>> open_survivor(Env& env) {
-  CO_TRY(identity, co_await known_identity(env));
-  const auto files = co_await env.disk().list(kWalDirectory);
-  if (!identity || !files || files->empty())  // opening it would make one
-    co_return fail(Code::kNotFound, "this is not the data directory of a metadata server");
+// The log begins after it: without it, the log is worth nothing.
+Task<Result<void>> check_snapshot(Env& env, Survivor survivor) {
+  const raft::SnapshotMeta meta = survivor.snapshot;
+  if (!meta.last.index) co_return Result<void>();
+  const wal::SnapshotPlace place{kSnapshotDirectory, survivor.cluster, survivor.self.store,
+                                 kRootGroup};
+  CO_TRY(file, co_await wal::SnapshotFile::open(env, place, meta.last.index));
+  CO_TRY(head, raft::decode_snapshot_meta(as_bytes(file->head())));
+  if (head != meta)
+    co_return fail(Code::kCorrupt, "the snapshot at {} is not the one that the log names",
+                   meta.last.index);
+  co_return co_await file->verify();
+}
+
+Task<Result<Survivor>> read_survivor(Env& env, chunk::StoreIdentity identity) {
   raft::Replay replay;
   const auto add = [&replay](const wal::Record& logged) -> Result<void> {
     TRY(record, raft::decode_record(logged.payload.view()));
     return replay.add(record.body);
   };
-  const wal::Options options{
-      .directory = kWalDirectory, .cluster = identity->cluster, .store = identity->store};
-  Opened opened;
-  CO_TRY(wal, co_await wal::Wal::open(env, options, add));
-  opened.wal = std::move(wal);
+  CO_TRY_VOID(co_await wal::inspect(env, log_of(identity), add));
   CO_TRY(recovered, std::move(replay).take());
-  Survivor& survivor = opened.survivor;
-  survivor.cluster = identity->cluster;
-  survivor.self = {identity->node, identity->store};
+  Survivor survivor;
+  survivor.cluster = identity.cluster;
+  survivor.self = {identity.node, identity.store};
   survivor.hard_state = recovered.hard_state;
   survivor.snapshot = recovered.snapshot;
   const raft::Log log(std::move(recovered));
@@ -48,7 +54,9 @@ Task<Result<Opened>> open_survivor(Env& env) {
     co_return fail(Code::kPrecondition,
                    "the server of this directory is no member of its group, as far as it knows: "
                    "recover from another");
-  co_return opened;
+  if (auto sound = co_await check_snapshot(env, survivor); !sound)
+    co_return fail(Code::kCorrupt, "the snapshot that its log stands on: {}", sound.error());
+  co_return survivor;
 }
 
 // An election that it wins by itself, the new membership in force at once, and the command that
@@ -66,29 +74,37 @@ raft::PersistRequest new_beginning(const Survivor& survivor) {
                        Buffer::take(proto::encode_command(raise))}}};
 }
 
-Task<> write(Nursery& children, Opened& opened, Result<void>& written) {
-  children.spawn(opened.wal->run());
-  auto ticket = opened.wal->append(
-      kRootGroup, raft::encode_records(kRootGroup, new_beginning(opened.survivor)));
+Task<> write(Nursery& children, wal::Wal& log, raft::PersistRequest request,
+             Result<void>& written) {
+  children.spawn(log.run());
+  auto ticket = log.append(kRootGroup, raft::encode_records(kRootGroup, request));
   if (!ticket)
     written = fail(ticket.error());
   else
-    written = co_await opened.wal->durable(*ticket);
+    written = co_await log.durable(*ticket);
 }
 
 }  // namespace
 
 Task<Result<Survivor>> inspect_survivor(Env& env) {
-  CO_TRY(opened, co_await open_survivor(env));
-  co_return opened.survivor;
+  CO_TRY(identity, co_await known_identity(env));
+  const auto files = co_await env.disk().list(kWalDirectory);
+  if (!identity || !files || files->empty())
+    co_return fail(Code::kNotFound, "this is not the data directory of a metadata server");
+  co_return co_await read_survivor(env, *identity);
 }
 
 Task<Result<Survivor>> recover_from(Env& env) {
-  CO_TRY(opened, co_await open_survivor(env));
+  CO_TRY(survivor, co_await inspect_survivor(env));
+  const auto read_already = [](const wal::Record&) { return Result<void>(); };
+  const chunk::StoreIdentity identity{survivor.cluster, survivor.self.node, survivor.self.store};
+  CO_TRY(log, co_await wal::Wal::open(env, log_of(identity), read_already));
   Result<void> written;
-  co_await nursery(env, [&](Nursery& children) { return write(children, opened, written); });
+  co_await nursery(env, [&](Nursery& children) {
+    return write(children, *log, new_beginning(survivor), written);
+  });
   if (!written) co_return fail(written.error());
-  co_return opened.survivor;
+  co_return survivor;
 }
 
 std::vector<std::string> describe(const Survivor& survivor) {

@@ -26,7 +26,8 @@ struct Survivor {
   raft::Configuration configuration;  // in force at the end of its log
 };
 
-// kNotFound: the directory belongs to nobody; kCorrupt: its log is damaged, so it promises nothing;
+// Changes nothing. kNotFound: the directory belongs to nobody; kCorrupt: its log is damaged, or the
+// snapshot that this stands on, so it promises nothing;
 // kPrecondition: its configuration does not name it, so it was no member.
 Task<Result<Survivor>> inspect_survivor(Env& env);
 

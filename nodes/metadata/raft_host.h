@@ -155,6 +155,8 @@ class RaftHost {
   Task<> send_snapshots_loop();
   Task<Result<void>> send_snapshot(raft::SnapshotOffer offer);
   template <class T>
+  Result<T> own(LogIndex index, Result<T> read);
+  template <class T>
   Task<> let_go(T unwanted);
   bool snapshot_is_due() const;
   void draw_snapshot_delay();
@@ -206,6 +208,7 @@ class RaftHost {
   uint64_t log_bytes_ = 0;             // applied since the last snapshot
   uint64_t snapshot_bytes_ = 0;        // size of that
   uint64_t snapshot_delay_ = 0;        // in 1/1024 of the log after which the next one is due
+  bool newest_is_spoiled_ = false;     // the newest snapshot file: to be written anew
   std::deque<raft::Entry> forgotten_;  // of the log, by the latest step
   Event snapshot_wanted_;
   std::shared_ptr<Arrival> arrival_;                        // a piece that snapshot_loop() takes

@@ -23,6 +23,9 @@ constexpr uint64_t kDelayUnit = 1024;  // of snapshot_delay_
 constexpr size_t kForgottenAtOnce = 1000;
 constexpr Duration kBetweenForgotten = std::chrono::milliseconds(1);
 
+// How often it is looked whether a snapshot that is offered again has been written.
+constexpr Duration kUntilWrittenAnew = std::chrono::milliseconds(500);
+
 // How many times as long as it worked on a piece the writer of a snapshot rests.
 constexpr int kPausesPerPiece = 2;
 
@@ -141,6 +144,7 @@ Task<> RaftHost::snapshot_loop() {
 // After as much log as was asked for; of a large state, a part of its size: it is not written over
 // and over for the sake of little news.
 bool RaftHost::snapshot_is_due() const {
+  if (newest_is_spoiled_) return true;
   const uint64_t after = std::max(options_.snapshot_after_bytes, snapshot_bytes_ / kLogShare);
   return log_bytes_ >= after + after / kDelayUnit * snapshot_delay_;
 }
@@ -152,8 +156,10 @@ Task<Result<void>> RaftHost::write_snapshot() {
   const raft::SnapshotMeta meta = core_->snapshot_meta(applied_);
   log_bytes_ = 0;
   draw_snapshot_delay();
-  CO_TRY_VOID(co_await write_pieces(parts_.state.freeze(), meta.last.index,
-                                    raft::encode_snapshot_meta(meta)));
+  const auto written = co_await write_pieces(parts_.state.freeze(), meta.last.index,
+                                             raft::encode_snapshot_meta(meta));
+  newest_is_spoiled_ = false;  // or found to be so once more
+  CO_TRY_VOID(written);
   step(raft::Compact{meta});
   co_await forget(std::exchange(forgotten_, {}));
   co_return Result<void>();
@@ -209,18 +215,33 @@ Task<> RaftHost::send_snapshots_loop() {
     if (!sent)
       env_.log().info("snapshot {} to {}: {}", offer.snapshot.last, offer.envelope.to,
                       sent.error());
+    while (newest_is_spoiled_) co_await env_.sleep(kUntilWrittenAnew);
     if (leading() && core_->term() == offer.envelope.term)
       step(raft::SnapshotSent{offer.envelope.to, sent.has_value()});
   }
 }
 
+// What was read of the snapshot at `index`. If that is spoiled, another one is written at once: the
+// state is at hand, and the log may not grow by as much as brings the next one for long.
+template <class T>
+Result<T> RaftHost::own(LogIndex index, Result<T> read) {
+  // One that has a successor may be gone.
+  if (read || newest_is_spoiled_ || index != core_->log().snapshot().last.index) return read;
+  env_.log().warning("group {}: the own snapshot at {} is spoiled, another one is written: {}",
+                     core_->options().group, index, read.error());
+  newest_is_spoiled_ = true;
+  snapshot_wanted_.notify();
+  return read;
+}
+
 Task<Result<void>> RaftHost::send_snapshot(raft::SnapshotOffer offer) {
-  CO_TRY(file, co_await wal::SnapshotFile::open(env_, parts_.snapshots, offer.snapshot.last.index));
-  CO_TRY(checksum, co_await checksum_of(*file));
+  const LogIndex index = offer.snapshot.last.index;
+  CO_TRY(file, own(index, co_await wal::SnapshotFile::open(env_, parts_.snapshots, index)));
+  CO_TRY(checksum, own(index, co_await checksum_of(*file)));
   uint64_t offset = 0;
   for (int failures = 0; offset < file->size();) {
     sending_ = {offer.envelope.to, offset, file->size()};
-    CO_TRY(bytes, co_await file->read(offset, limits::kSnapshotPieceBytes));
+    CO_TRY(bytes, own(index, co_await file->read(offset, limits::kSnapshotPieceBytes)));
     auto next = co_await parts_.peers.send_piece({.offer = offer,
                                                   .file_bytes = file->size(),
                                                   .file_checksum = checksum,
@@ -261,7 +282,10 @@ Task<Result<uint64_t>> RaftHost::receive_snapshot_piece(RaftPeers::Piece piece) 
 Task<> RaftHost::take_piece() {
   const auto arrival = arrival_;
   auto next = co_await write_piece(std::move(arrival->piece));
+  // What a failed write or sync left, nobody knows: final, as for the log.
+  const Error error = next ? Error{} : next.error();
   if (std::exchange(arrival_, nullptr)) arrival->next.settle(std::move(next));
+  if (error.is(Code::kIo)) fail_with(error.in("snapshot"));
 }
 
 Task<Result<uint64_t>> RaftHost::write_piece(RaftPeers::Piece piece) {

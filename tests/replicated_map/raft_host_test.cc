@@ -4,6 +4,7 @@
 #include "core/env/deadline.h"
 #include "core/env/nursery.h"
 #include "nodes/metadata/raft_server.h"
+#include "sim/world/disk_model.h"
 #include "sim/world/host.h"
 #include "sim/world/world.h"
 
@@ -24,13 +25,18 @@ struct Server {
   raft::Envelope envelope(Term term) const { return {kRootGroup, kOther, kSelf, term}; }
 
   Env& env;
+  sim::DiskModel* disk = nullptr;
   MapState state;
   std::unique_ptr<RaftServer> raft;
+  std::optional<Error> ended;
 };
 
 using Script = Task<> (*)(Server&, Nursery&);
 
-Task<> run_raft(Server& server) { co_await server.raft->run(); }
+Task<> run_raft(Server& server) {
+  const auto ended = co_await server.raft->run();
+  if (!ended) server.ended = ended.error();
+}
 
 Task<> drive(Server& server, Nursery& children, Script script) {
   children.spawn(run_raft(server));
@@ -38,8 +44,9 @@ Task<> drive(Server& server, Nursery& children, Script script) {
   co_await script(server, children);
 }
 
-Task<> server_main(Env& env, Script script, bool& finished) {
+Task<> server_main(Env& env, sim::Host& machine, Script script, bool& finished) {
   Server server(env);
+  server.disk = &machine.disk_model();
   RaftServerOptions options;
   options.snapshot_after_bytes = 1;
   options.node = kSelf.node;
@@ -56,7 +63,7 @@ void play(Script script) {
   sim::World world(3);
   sim::Host& host = world.add_host("meta-1", {});
   bool finished = false;
-  host.set_main([&](Env& env) { return server_main(env, script, finished); });
+  host.set_main([&](Env& env) { return server_main(env, host, script, finished); });
   host.boot();
   world.run_for(60s);
   CHECK(finished);
@@ -134,7 +141,7 @@ TEST_CASE("the log can be read back after a compaction during elections") {
   sim::Host& host = world.add_host("meta-1", {});
   for (const Script script : {&compact_in_a_storm, &nothing}) {
     bool finished = false;
-    host.set_main([&](Env& env) { return server_main(env, script, finished); });
+    host.set_main([&](Env& env) { return server_main(env, host, script, finished); });
     host.boot();
     world.run_for(60s);
     CHECK(finished);
@@ -158,6 +165,34 @@ Task<> cancelled_piece(Server& server, Nursery&) {
 
 TEST_CASE("a snapshot goes on after the call that brought a piece was cancelled") {
   play(cancelled_piece);
+}
+
+// The disk operation after so many fails, while a snapshot is received.
+template <uint64_t n>
+Task<> failing_piece(Server& server, Nursery&) {
+  const raft::SnapshotOffer offer{server.envelope(Term(9)),
+                                  {{LogIndex(50), Term(8)}, {{kSelf, kOther, kThird}, {}, {}}}};
+  server.disk->fail_nth(n);
+  const auto next = co_await server.host().receive_snapshot_piece(
+      {.offer = offer, .file_bytes = 1, .offset = 0, .bytes = Buffer::copy("a")});
+  co_await server.env.sleep(1s);
+  REQUIRE(!next.has_value());
+  CAPTURE(n);
+  if (n == 3 || n == 5) CHECK_EQ(next.error().code, Code::kIo);
+  CHECK_EQ(server.ended.has_value(), next.error().is(Code::kIo));
+}
+
+TEST_CASE("a server whose disk fails to take a leader's snapshot stops") {
+  play(failing_piece<1>);
+  play(failing_piece<2>);
+  play(failing_piece<3>);
+  play(failing_piece<4>);
+  play(failing_piece<5>);
+  play(failing_piece<6>);
+  play(failing_piece<7>);
+  play(failing_piece<8>);
+  play(failing_piece<9>);
+  play(failing_piece<100>);  // what arrives is no state: that is the sender's fault
 }
 
 Task<> foreign_piece(Server& server, Nursery&) {

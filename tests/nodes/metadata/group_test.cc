@@ -3,6 +3,7 @@
 // that an operator has.
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -16,6 +17,7 @@
 #include "nodes/client/group_admin.h"
 #include "nodes/metadata/forced_recovery.h"
 #include "nodes/metadata/metadata_node.h"
+#include "sim/world/disk_content.h"
 #include "sim/world/disk_image.h"
 #include "sim/world/fabric.h"
 #include "sim/world/host.h"
@@ -168,6 +170,39 @@ Task<> a_fourth_joins(Stage& stage) {
 
 TEST_CASE("a server with a blank directory joins by itself, by snapshot, and votes") {
   Stage().play(a_fourth_joins);
+}
+
+enum class Spoiled { kRotten, kUnreadable, kGone };
+
+void spoil_snapshots(sim::Host& host, Spoiled how) {
+  auto& image = host.disk_image();
+  for (const std::string& path : image.files()) {
+    if (!path.starts_with("snapshots/") || path.ends_with("part")) continue;
+    switch (how) {
+      case Spoiled::kRotten: CHECK(image.rot(path, 300, 1)); break;
+      case Spoiled::kUnreadable: CHECK(image.add_latent_error(path, 300)); break;
+      case Spoiled::kGone: CHECK(image.remove(path).has_value()); break;
+    }
+  }
+}
+
+// While nothing else is written, so that no other snapshot is due.
+template <Spoiled how>
+Task<> the_leaders_snapshot_is_spoiled(Stage& stage) {
+  co_await stage.settled({1, 2, 3});
+  for (int i = 0; i < 100; ++i) co_await stage.must_work(fmt::format("/before-{}", i));
+  const GroupView view = co_await stage.settled({1, 2, 3});
+  CHECK_GT(view.snapshot, LogIndex(0));
+  spoil_snapshots(stage.server(view.leader.value), how);
+  stage.start(4);
+  co_await stage.settled({1, 2, 3, 4});
+  CHECK_GT(stage.world.host("meta-4").disk_image().files().size(), 0);
+}
+
+TEST_CASE("a leader whose snapshot file is spoiled writes another, and a newcomer gets that") {
+  Stage().play(the_leaders_snapshot_is_spoiled<Spoiled::kRotten>);
+  Stage().play(the_leaders_snapshot_is_spoiled<Spoiled::kUnreadable>);
+  Stage().play(the_leaders_snapshot_is_spoiled<Spoiled::kGone>);
 }
 
 Task<> a_disk_is_lost(Stage& stage) {
@@ -331,13 +366,18 @@ Task<> ends_of_the_log_are_gone(Stage& stage) {
   for (const bool first : {true, false}) {
     while (segments_of(host).size() < 2)
       co_await stage.must_work(fmt::format("/{}-{}", std::string(200, 'x'), ++made));
+    // What was just made holds nothing yet.
+    co_await stage.must_work(fmt::format("/last-{}", ++made));
+    co_await stage.settled({1, 2, 3});
     host.crash();
     const auto segments = segments_of(host);
     CHECK(host.disk_image().remove(first ? segments.front() : segments.back()).has_value());
     stage.start(2);
     const StoreId former = stage.store(view, 2);
-    do view = co_await stage.settled({1, 2, 3});
-    while (stage.store(view, 2) == former);
+    while (stage.store(view, 2) == former) {
+      co_await stage.env->sleep(200ms);
+      view = co_await stage.settled({1, 2, 3});
+    }
     CHECK(keeps_damaged(host));
   }
   stage.server(3).power_off();
@@ -349,6 +389,44 @@ TEST_CASE("a server that lost the first or the last file of its log comes back a
     options.segment_bytes = 100'000;  // the first goes with the third snapshot or so
     options.snapshot_after_bytes = 40'000;
   }).play(ends_of_the_log_are_gone);
+}
+
+// One sector of everything that a start reads.
+Task<> sectors_cannot_be_read(Stage& stage) {
+  GroupView view = co_await stage.settled({1, 2, 3});
+  sim::Host& host = stage.server(2);
+  const auto file_in = [&](std::string_view place) {
+    const auto files = host.disk_image().files();
+    const auto found = std::ranges::find_if(files, [&](const auto& path) {
+      return path.starts_with(place) && !path.ends_with("part");
+    });
+    return found == files.end() ? std::string() : *found;
+  };
+  int made = 0;
+  for (const char* place : {"identity", "wal/wal-", "snapshots/"}) {
+    CAPTURE(place);
+    do co_await stage.must_work(fmt::format("/before-{}", ++made));
+    while (file_in(place).empty());
+    host.power_off();
+    CHECK(host.disk_image().add_latent_error(file_in(place), 20));
+    stage.start(2);
+    const StoreId former = stage.store(view, 2);
+    while (stage.store(view, 2) == former || !Stage::is_settled(view, {1, 2, 3})) {
+      co_await stage.env->sleep(200ms);
+      if (host.process()->ended()) {  // whoever supervises it starts it again
+        host.crash();
+        stage.start(2);
+      }
+      if (auto now = co_await stage.admin->view()) view = *now;
+    }
+    CHECK(keeps_damaged(host));
+  }
+  stage.server(3).power_off();
+  co_await stage.must_work("/after");
+}
+
+TEST_CASE("a server whose disk cannot read its identity, log or snapshot comes back as new") {
+  Stage().play(sectors_cannot_be_read);
 }
 
 // The server is killed at the n-th event of its start on a damaged log; then started again.
@@ -756,6 +834,48 @@ TEST_CASE("no majority is made of a directory that is blank or damaged") {
   CHECK_EQ(recovered(stage, 1).error().code, Code::kNotFound);
   damage_the_log(stage.server(2));
   CHECK_EQ(recovered(stage, 2).error().code, Code::kCorrupt);
+}
+
+Task<> snapshots_are_written(Stage& stage) {
+  co_await before_the_loss(stage);
+  for (int i = 0; i < 100; ++i) co_await stage.must_work(fmt::format("/more-{}", i));
+  co_await stage.settled({1, 2, 3});
+}
+
+TEST_CASE("no majority is made of a directory whose log stands on a damaged snapshot") {
+  for (const Spoiled how : {Spoiled::kRotten, Spoiled::kUnreadable, Spoiled::kGone}) {
+    Stage stage;
+    stage.play(snapshots_are_written);
+    lose_all_but(stage, 2);
+    spoil_snapshots(stage.server(2), how);
+    const auto survivor = recovered(stage, 2);
+    REQUIRE(!survivor.has_value());
+    CHECK_EQ(survivor.error().code, Code::kCorrupt);
+  }
+}
+
+TEST_CASE("to look at a survivor changes nothing on its disk, also behind a torn tail") {
+  Stage stage;
+  stage.play(before_the_loss);
+  lose_all_but(stage, 2);
+  sim::Host& host = stage.server(2);
+  auto& image = host.disk_image();
+  const auto file = image.open(segments_of(host).back(), OpenMode::kWrite);
+  REQUIRE(image.write(*file, (*file)->size(), Buffer::copy("a torn tail")));
+  image.sync(*file, image.sync_mark(*file));
+  const auto contents = [&] {
+    std::map<std::string, std::string> bytes;
+    for (const auto& path : image.files()) bytes[path] = *image.durable_bytes(path);
+    return bytes;
+  };
+  const auto before = contents();
+  Result<Survivor> survivor = fail(Code::kUnknown, "not done");
+  host.set_main([&](Env& env) -> Task<> { survivor = co_await inspect_survivor(env); });
+  host.boot();
+  stage.world.run_for(5s);
+  host.power_off();
+  CHECK(survivor.has_value());
+  CHECK((contents() == before));
 }
 
 void set_full(Stage& stage, std::set<uint32_t> numbers, bool full) {
