@@ -28,7 +28,7 @@ bool impairs(FaultKind kind) {
 bool goes_down(FaultKind kind) { return kind == FaultKind::kKill || kind == FaultKind::kPowerLoss; }
 
 // Where a metadata server keeps its write-ahead log.
-constexpr std::string_view kLogDirectory = "wal/";
+constexpr std::string_view kLogSegments = "wal/wal-";
 
 // How long a machine that is to go down at a disk operation is waited for.
 constexpr Duration kTrapPatience = 8s;
@@ -398,7 +398,7 @@ void Injector::spoil(const Fault& fault, Host& host) {
     if (fault.kind == FaultKind::kSectorErrors)
       spoiled += image.add_random_latent_error(random_);
     else
-      spoiled += metadata ? image.rot_early(kLogDirectory, random_) : image.rot_random(random_);
+      spoiled += metadata ? image.rot_early(kLogSegments, random_) : image.rot_random(random_);
   if (spoiled == 0) return;
   if (metadata) add(injected_, "log_damaged", 1);
   if (metadata) blank_ = &host;
