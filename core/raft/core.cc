@@ -54,6 +54,11 @@ void Core::on(Tick) {
   tick_election();
 }
 
+// Answers to what was sent before the pause begin no lease: nobody knows how long ago that was.
+void Core::on(TicksLost) {
+  if (role() == Role::kLeader) leading().lease = {.revoked = leading().lease.revoked};
+}
+
 void Core::on(const Message& message) {
   const Envelope& envelope = message.envelope;
   if (!is_addressed_here(envelope)) return ignore();

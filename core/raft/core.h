@@ -34,7 +34,8 @@ struct Options {
   // Leader lease (thesis 6.4.1): reads need no round while a quorum will surely elect nobody else.
   // Absent: no lease. The same for all members, for it is also what a follower promises. It bounds
   // the drift of clocks: while one member counts 100 ticks, no other counts more than 100 plus
-  // this. Ticks of a host that was paused must all be given before anything else is.
+  // this. A host gives every tick that is due before it gives anything else; those that a pause
+  // swallowed it may leave out if it gives TicksLost instead, first of all.
   std::optional<uint64_t> lease_drift_percent = {};
 };
 
@@ -122,6 +123,7 @@ class Core {
  private:
   // core.cc: what all roles share. One `on` per input, one `receive` per message body.
   void on(Tick);
+  void on(TicksLost);
   void on(const Message& message);
   void on(Persisted persisted);
   void on(const Compact& compact);

@@ -231,7 +231,8 @@ void Core::on(TransferLeadership transfer) {
   Leader& leader = leading();
   const bool stays = std::ranges::binary_search(configuration().voters, transfer.to);
   if (!stays || !progress_of(transfer.to)) return;
-  leader.lease.revoked = true;
+  // Planted bug M47: a leader that hands over keeps its lease.
+  leader.lease.revoked = !MUTANT("M47");
   leader.transferee = transfer.to;
   leader.transfer_ticks = 0;
   advance_transfer();

@@ -15,6 +15,11 @@ namespace dogfs::raft {
 // The host's clock advanced by one tick. All timeouts are counted in ticks.
 struct Tick {};
 
+// The host's clock went on by more ticks than the core was given, or will be: the process was
+// paused. A leader has no lease until a quorum answers a heartbeat that it sends from now on. What
+// a follower promised holds for longer than it need, and no election comes of the pause itself.
+struct TicksLost {};
+
 // Commands to append. Every id comes back exactly once in Output::accepted or Output::refused, in
 // the Output of the same step.
 struct Proposal {
@@ -80,8 +85,8 @@ struct ReportSpace {
   bool is_short = false;
 };
 
-using Input =
-    std::variant<Tick, Message, Propose, ChangeMembership, ReadIndex, Persisted, SnapshotReceived,
-                 SnapshotSent, Compact, TransferLeadership, StepDown, AllowCampaign, ReportSpace>;
+using Input = std::variant<Tick, Message, Propose, ChangeMembership, ReadIndex, Persisted,
+                           SnapshotReceived, SnapshotSent, Compact, TransferLeadership, StepDown,
+                           AllowCampaign, ReportSpace, TicksLost>;
 
 }  // namespace dogfs::raft

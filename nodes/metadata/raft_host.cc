@@ -10,6 +10,7 @@
 
 namespace dogfs::nodes {
 namespace {
+constexpr int kTicksLate = 3;  // from so many on, a pause
 constexpr Duration kFullDiskRetry = std::chrono::milliseconds(500);
 }  // namespace
 
@@ -18,6 +19,7 @@ using wal::Lsn;
 Task<Result<void>> RaftHost::run() {
   if (auto loaded = co_await load_newest_snapshot(); !loaded) co_return loaded;
   if (parts_.observer != nullptr) parts_.observer->started(*core_);
+  next_tick_ = env_.now() + options_.tick;
   started_ = true;
   co_await nursery(env_, [this](Nursery& children) { return drive(children); });
   co_return fail(failure_.value_or(Error{Code::kClosed, "the raft host was stopped"}));
@@ -33,11 +35,26 @@ Task<> RaftHost::drive(Nursery& children) {
 }
 
 Task<> RaftHost::tick_loop() {
-  for (Instant next = env_.now() + options_.tick;;
-       next = std::max(next, env_.now()) + options_.tick) {
-    co_await env_.sleep_until(next);
+  for (;;) {
+    co_await env_.sleep_until(next_tick_);
     report_space();
-    step(raft::Tick{});
+    give_due_ticks();
+  }
+}
+
+// With leases, all that are due, so that ticks count time. But not those that a pause swallowed: a
+// follower that was given them all at once would miss a leader whose messages wait to be received.
+void RaftHost::give_due_ticks() {
+  const Instant now = env_.now();
+  const bool leases = core_->options().lease_drift_percent.has_value();
+  if (now - next_tick_ >= (leases ? kTicksLate : 0) * options_.tick) {
+    next_tick_ = now;
+    // Planted bug M48: nobody says that ticks were lost.
+    if (leases && !MUTANT("M48")) advance(raft::TicksLost{});
+  }
+  while (next_tick_ <= now) {
+    next_tick_ += options_.tick;
+    advance(raft::Tick{});
   }
 }
 
@@ -180,7 +197,13 @@ void RaftHost::receive(raft::Message message) {
   if (started_) step(std::move(message));
 }
 
+// A lease is only as good as the ticks.
 void RaftHost::step(raft::Input input) {
+  if (core_->options().lease_drift_percent) give_due_ticks();
+  advance(std::move(input));
+}
+
+void RaftHost::advance(raft::Input input) {
   if (failure_) return;
   raft::Output output = core_->step(std::move(input));
   if (parts_.observer != nullptr) parts_.observer->stepped(*core_);

@@ -175,7 +175,9 @@ class RaftHost {
   Task<Result<void>> install();
 
   void step_requests();
+  void give_due_ticks();
   void step(raft::Input input);
+  void advance(raft::Input input);
   void perform(raft::Output output);
   void restore(const raft::SnapshotMeta& snapshot);
   void apply(const raft::Entry& entry);
@@ -190,6 +192,7 @@ class RaftHost {
   const RaftHostOptions options_;
   RaftHostParts parts_;
   std::optional<raft::Core> core_;
+  Instant next_tick_ = {};
   LogIndex applied_;
 
   // The batches in the log that hold entries, with the highest of each: which of them go when a

@@ -22,6 +22,7 @@ RaftHostOptions host_options(const RaftServerOptions& options, StoreId store) {
   host.raft.group = kRootGroup;
   host.raft.self = {options.node, store};
   host.raft.tail_entries = options.tail_entries;
+  host.raft.lease_drift_percent = options.lease_drift_percent;
   host.tick = options.tick;
   host.snapshot_after_bytes = options.snapshot_after_bytes;
   return host;

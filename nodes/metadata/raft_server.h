@@ -51,7 +51,8 @@ struct RaftServerOptions {
   uint64_t snapshot_after_bytes = 16 * limits::kMiB;
   uint64_t tail_entries = 1024;                       // kept behind a snapshot for slow followers
   uint64_t segment_bytes = limits::kWalSegmentBytes;  // of the log
-  uint64_t reserve_bytes = 0;  // of disk, for votes and removals when it is full
+  uint64_t reserve_bytes = 0;                   // of disk, for votes and removals when it is full
+  std::optional<uint64_t> lease_drift_percent;  // as raft::Options; absent: no leader lease
   metadata::RaftObserver* observer = nullptr;
 };
 

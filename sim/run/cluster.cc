@@ -87,6 +87,7 @@ void Cluster::add_metadata(uint32_t number) {
   options.raft.node = NodeId(number);
   options.raft.cluster = kCluster;
   options.raft.tick = shape_.tick;
+  options.raft.lease_drift_percent = shape_.lease_drift_percent;
   if (shape_.snapshot_after_bytes > 0)
     options.raft.snapshot_after_bytes = shape_.snapshot_after_bytes;
   options.raft.reserve_bytes = shape_.reserve_bytes;

@@ -38,6 +38,7 @@ struct ClusterShape {
   Duration latency_max = 500us;
   Duration connection_timeout = 20s;  // that a sender retransmits into silence
   int32_t drift_ppm_max = 0;
+  std::optional<uint64_t> lease_drift_percent;  // absent: no leader lease
   bool buggify = false;
 };
 

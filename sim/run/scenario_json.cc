@@ -68,6 +68,8 @@ ClusterShape read_cluster(const json& from) {
   read_duration(from, "operation_limit", shape.operation_limit);
   read_number(from, "removal_step", shape.removal_step);
   read_number(from, "drift_ppm", shape.drift_ppm_max);
+  if (from.contains("lease_drift_percent"))
+    shape.lease_drift_percent = from.at("lease_drift_percent").get<uint64_t>();
   return shape;
 }
 

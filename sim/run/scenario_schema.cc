@@ -130,6 +130,12 @@ static constexpr std::string_view kSchema = R"schema({
           "minimum": 0,
           "maximum": 100000,
           "description": "clock drift in parts per million, 0 to 100000"
+        },
+        "lease_drift_percent": {
+          "type": "integer",
+          "minimum": 0,
+          "maximum": 1000,
+          "description": "the drift of two clocks that a leader lease allows for, 0 to 1000 percent"
         }
       }
     },

@@ -43,6 +43,9 @@ TEST_CASE("a wrong call exits with 2 and says where help is") {
       {{"ls", "--colour"}, 2, "--colour"},
       {{"cluster"}, 2, "dogfs cluster --help"},
       {{"cluster", "up", "--chunk", "many"}, 2, "many"},
+      {{"admin", "remove", ""}, 2, "MEMBER"},
+      {{"admin", "replace", "", "here:1"}, 2, "MEMBER"},
+      {{"meta", "--lease-drift-percent", "-1"}, 2, "lease-drift-percent"},
       {{"sim", "mutants", "--only", "M1,M2000"}, 2, "M2000"},
       {{"sim", "replay", "--seed", "1", "--mutant", "m1"}, 2, "m1"},
   });

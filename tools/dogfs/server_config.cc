@@ -41,6 +41,8 @@ Result<ServerConfig> read(const json& value) {
     config.founding.policy = policy;
     config.founding.block_bytes = value.at("block_bytes");
   }
+  if (value.contains("lease_drift_percent"))
+    config.lease_drift_percent = value.at("lease_drift_percent").get<uint64_t>();
   if (value.contains("bootstrap")) {
     TRY(bootstrap, read_bootstrap(value.at("bootstrap")));
     config.bootstrap = bootstrap;
@@ -63,6 +65,7 @@ nodes::MetadataNodeOptions ServerConfig::metadata_options() const {
       return replace_file(path, "This metadata server is a member, and never again a first one.\n");
     };
   options.raft.seeds = seeds;
+  options.raft.lease_drift_percent = lease_drift_percent;
   options.name = name;
   options.advertise = advertise;
   options.listen = listen;

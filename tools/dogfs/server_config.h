@@ -29,6 +29,7 @@ struct ServerConfig {
   std::optional<nodes::Bootstrap> bootstrap;
   std::string founded_file;  // written when the bootstrap has been used for good; may be empty
   nodes::Founding founding;
+  std::optional<uint64_t> lease_drift_percent;  // of the leader lease; absent: none
 
   nodes::MetadataNodeOptions metadata_options() const;
   nodes::ChunkNodeOptions chunk_options() const;

@@ -101,6 +101,12 @@ void add_metadata_flags(CLI::App& command, ServerFlags& flags) {
                      "Id of the new cluster, to import the names of a lost one of that id");
   command.add_option("--id", flags.id, "Number of this metadata server, unique in the cluster");
   command.add_option("--policy", flags.policy, "Policy of a new cluster: rs-k-m or rep-N");
+  command
+      .add_option("--lease-drift-percent", flags.lease_drift_percent,
+                  "Leader lease: reads without asking a majority, while no clock of a metadata "
+                  "server is faster than another by more than this. The same for all; not where "
+                  "machines are suspended. Without it there is no lease")
+      ->check(CLI::Range(0, 1000));
 }
 
 void add_chunk_flags(CLI::App& command, ServerFlags& flags) {
@@ -116,6 +122,7 @@ Result<ServerConfig> config_of(const ServerFlags& flags, bool metadata) {
   config.name = flags.name.empty() ? fmt::format("meta-{}", flags.id) : flags.name;
   config.data_directory = flags.data;
   config.zone = flags.zone;
+  config.lease_drift_percent = flags.lease_drift_percent;
   if (!flags.cluster_id.empty()) {
     TRY(founds, parse_cluster_id(flags.cluster_id));
     config.founds = founds;

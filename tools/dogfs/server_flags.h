@@ -10,6 +10,7 @@
 // old one talks to; or, when all metadata is lost, with --cluster-id under the id of old, for its
 // names to be imported.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,7 @@ struct ServerFlags {
   std::string data;
   std::string zone;
   std::string policy = "rs-4-2";
+  std::optional<uint64_t> lease_drift_percent;
 };
 
 void add_metadata_flags(CLI::App& command, ServerFlags& flags);

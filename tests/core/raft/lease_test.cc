@@ -136,6 +136,16 @@ TEST_CASE("a leased read is stale in some run whose clocks drift beyond the boun
   CHECK_GT(stale, 0u);
 }
 
+#ifdef DOGFS_MUTANTS
+TEST_CASE("a lease that a transfer does not end gives a stale read in some run") {
+  mutation::plant("M47");
+  uint64_t stale = 0;
+  for (uint64_t seed = 1; seed <= 400 && stale == 0; ++seed) stale = Drifting(seed, 10).run().stale;
+  mutation::plant("");
+  CHECK_GT(stale, 0u);
+}
+#endif
+
 // --- Rules, one by one ---
 
 Options leased() {
@@ -197,6 +207,32 @@ TEST_CASE("a lease ends when leadership is handed over, for the rest of the term
   CHECK_FALSE(group.reads_at_once());
   group.run(15);  // given up, and leading still
   if (group.cluster.leader() == group.leader) CHECK_FALSE(group.reads_at_once());
+}
+
+TEST_CASE("a lease ends when ticks were lost, and no answer from before begins it again") {
+  Group group;
+  CHECK(group.reads_at_once());
+  group.cluster.step(group.leader, Tick{});  // a heartbeat, whose answers wait
+  group.cluster.step(group.leader, TicksLost{});
+  CHECK_FALSE(group.reads_at_once());
+  group.isolate_leader();
+  group.cluster.settle();
+  CHECK_FALSE(group.reads_at_once());
+  group.cluster.heal();
+  group.run(2);
+  CHECK_EQ(group.cluster.leader(), group.leader);
+  CHECK(group.reads_at_once());
+}
+
+TEST_CASE("ticks that a follower lost shorten no promise and begin no election") {
+  Group group;
+  const NodeId paused(group.leader.value % 3 + 1);
+  const Term term = group.cluster.core(paused)->term();
+  for (int i = 0; i < 50; ++i) group.cluster.step(paused, TicksLost{});
+  CHECK_EQ(group.cluster.core(paused)->role(), Role::kFollower);
+  group.run(5);
+  CHECK_EQ(group.cluster.leader(), group.leader);
+  CHECK_EQ(group.cluster.core(paused)->term(), term);
 }
 
 TEST_CASE("a lease ends with the leadership, and begins after an entry of the own term") {

@@ -21,6 +21,7 @@
 #include "sim/world/disk_image.h"
 #include "sim/world/fabric.h"
 #include "sim/world/host.h"
+#include "sim/world/process.h"
 #include "sim/world/world.h"
 
 #include "tests/doctest.h"
@@ -655,6 +656,68 @@ TEST_CASE(
   Stage stage(1, &cuts);
   cuts.world = &stage.world;
   stage.play(a_newcomer_is_removed);
+}
+
+// Links between a server and the other two.
+void part(Stage& stage, uint32_t number, bool cut) {
+  for (uint32_t n = 1; n <= kFirstServers; ++n) {
+    if (n == number) continue;
+    for (auto [from, to] : {std::pair(number, n), std::pair(n, number)}) {
+      sim::Host& a = stage.server(from);
+      sim::Host& b = stage.server(to);
+      cut ? stage.world.fabric().block(a, b) : stage.world.fabric().unblock(a, b);
+    }
+  }
+}
+
+Task<> look(Client& client, std::string path, std::optional<Code>& found) {
+  const auto there = co_await client.stat(std::move(path));
+  found = there ? Code::kExists : there.error().code;
+}
+
+// One client knows only the leader of before; it asks while that one is paused, and the answer
+// comes when it goes on, without having heard of its successor.
+Task<> read_from_a_paused_leader(Stage& stage, Nursery& children, Client& reader, Duration pause) {
+  children.spawn(reader.run());
+  co_await stage.settled({1, 2, 3});
+  for (int round = 0; round < 5; ++round) {
+    const auto before = co_await stage.admin->view();
+    CHECK(before.has_value());
+    if (!before) co_return;
+    const uint32_t old = before->leader.value;
+    CHECK((co_await reader.stat("/")).has_value());
+    stage.server(old).process()->pause();
+    part(stage, old, true);
+    co_await stage.env->sleep(pause);
+    const std::string path = fmt::format("/round-{}", round);
+    co_await stage.must_work(path);
+    std::optional<Code> found;
+    children.spawn(look(reader, path, found));
+    co_await stage.env->sleep(100ms);
+    stage.server(old).process()->resume();
+    co_await stage.env->sleep(1s);
+    part(stage, old, false);
+    while (!found) co_await stage.env->sleep(100ms);
+    CHECK_NE(*found, Code::kNotFound);
+    co_await stage.settled({1, 2, 3});
+  }
+}
+
+Task<> leaders_are_paused(Stage& stage) {
+  const auto view = co_await stage.settled({1, 2, 3});
+  ClientOptions options;
+  options.cluster = kCluster;
+  options.metadata = {address_of(view.leader.value)};
+  Client reader(*stage.env, options);
+  co_await nursery(*stage.env, [&](Nursery& children) {
+    return read_from_a_paused_leader(stage, children, reader, 2s);
+  });
+}
+
+TEST_CASE("a leader with a lease that was paused answers no stale read") {
+  Stage(1, nullptr, [](RaftServerOptions& raft) {
+    raft.lease_drift_percent = 2;
+  }).play(leaders_are_paused);
 }
 
 // As the member meta-1, and as a server of node 0.

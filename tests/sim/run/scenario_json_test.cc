@@ -23,7 +23,8 @@ constexpr std::string_view kWhole = R"({
   "description": "in a few words", "catches": ["M5", "M39"],
   "cluster": {"metadata": 5, "chunk": 8, "zones": 4, "policy": "rs-4-2", "block": "2MiB",
               "cell": "64KiB", "snapshot_after": "32KiB",
-              "log_tail": 7, "latency_max": "5ms", "drift_ppm": 100, "session_silence": "20s",
+              "log_tail": 7, "latency_max": "5ms", "drift_ppm": 100, "lease_drift_percent": 3,
+              "session_silence": "20s",
               "lease_silence": "10s", "operation_limit": "2s", "removal_step": 3},
   "workload": [{"from": "1s", "until": "30s", "clients": 8,
                 "mix": {"put": 3, "get": 5, "stat": 1, "list": 1, "mkdir": 1, "rename": 1,
@@ -83,6 +84,7 @@ TEST_CASE("a scenario that says everything is read as it is meant") {
   CHECK(read->faults[9].kind == FaultKind::kDiskSlow);
   CHECK(read->cluster.session_silence == 20s);
   CHECK(read->cluster.lease_silence == 10s);
+  CHECK(read->cluster.lease_drift_percent == 3u);
   CHECK(read->cluster.operation_limit == 2s);
   CHECK_EQ(read->cluster.removal_step, 3);
   CHECK_EQ(read->workload[0].at_once, 2);
@@ -120,8 +122,8 @@ TEST_CASE("a mistake is refused with the place and what was expected") {
   CHECK_EQ(
       complaint(R"("zones")", R"("zone")"),
       "x.json: $.cluster.zone: expected one of block, cell, chunk, drift_ppm, inline, latency_max, "
-      "lease_silence, log_tail, metadata, operation_limit, policy, removal_step, "
-      "session_silence, snapshot_after, tick, zones, found \"zone\"");
+      "lease_drift_percent, lease_silence, log_tail, metadata, operation_limit, policy, "
+      "removal_step, session_silence, snapshot_after, tick, zones, found \"zone\"");
   CHECK_EQ(complaint(R"("kill": "chunk-4")", R"("kill": "chunk-9")"),
            "x.json: $.faults[3]: expected a node or a role of this cluster, found \"chunk-9\"");
   CHECK_EQ(complaint("chunk-4", "chunk:leader"),
