@@ -48,6 +48,10 @@ ClusterShape draw_cluster(Random random) {
   if (random.chance(1, 5)) shape.latency_max = draw_duration(random, 2ms, 20ms);
   if (random.chance(1, 3)) shape.drift_ppm_max = static_cast<int32_t>(random.between(50, 5000));
   shape.buggify = random.chance(1, 2);
+  // One clock may be fast and the other slow.
+  constexpr uint64_t kPpmPerPercent = 10'000;
+  const uint64_t apart = 2 * static_cast<uint64_t>(shape.drift_ppm_max) / kPpmPerPercent + 2;
+  if (random.chance(1, 3)) shape.lease_drift_percent = apart + random.below(20);
   return shape;
 }
 
