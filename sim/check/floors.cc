@@ -65,7 +65,7 @@ constexpr Floor kFloors[] = {
     {"disk.write_error.effect", 400},
     {"disk.sync_error.effect", 100},
     {"disk.metadata_error.effect", 300},
-    {"disk.no_space.effect", 800},
+    {"disk.no_space.effect", 350},
     {"disk.lost_write.effect", 900},
     {"disk.torn_write.effect", 90},
     {"disk.lost_entry.effect", 100},

@@ -221,7 +221,9 @@ class Run {
       tally["cuts"] += done && operation.act == Act::kTruncate ? 1 : 0;
       tally["joins"] += done && operation.act == Act::kConcatenate ? 1 : 0;
       tally["quotas_set"] += done && operation.act == Act::kSetQuota ? 1 : 0;
-      tally["full_refusals"] += operation.code == Code::kNoSpace ? 1 : 0;
+      const bool full = operation.code == Code::kNoSpace;
+      tally["full_refusals"] += full && operation.position ? 1 : 0;  // by a quota, in the log
+      tally["full_disk_refusals"] += full && !operation.position ? 1 : 0;
       tally["attributes_set"] += done && operation.act == Act::kSetAttributes ? 1 : 0;
       tally["labels_set"] += done && !operation.change.labels.empty() ? 1 : 0;
       tally["puts_over_version"] += done && operation.if_version ? 1 : 0;
