@@ -15,7 +15,7 @@ constexpr size_t kIdentityBytesMax = 4096;
 
 Task<Result<chunk::StoreIdentity>> read_identity_file(Env& env, std::string path) {
   CO_TRY(file, co_await env.disk().open(path, OpenMode::kRead));
-  CO_TRY(bytes, co_await wal::read_back(*file, 0, kIdentityBytesMax));
+  CO_TRY(bytes, co_await wal::read_back(env, *file, 0, kIdentityBytesMax));
   co_return chunk::decode_identity(bytes.view());
 }
 

@@ -373,6 +373,8 @@ Result<> ImportCheck::read_some(const Tables& tables, uint64_t rows_expected) {
     ++p.rows;
     ++seen;
   }
+  // Rows of sessions come and go, and do not say whether the import has more.
+  while (at.valid() && !is_exported(*key::parse(at.key()), at.value())) at.next();
   if (at.valid()) return {};
   if (p.rows != rows_expected) {
     return broken(

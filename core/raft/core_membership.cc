@@ -41,7 +41,11 @@ std::optional<Refusal> Core::refusal_of(const Membership& wanted) const {
   const bool alive = !voters.empty() && is_quorum({voters}, [&](const Member& voter) {
     return !configuration().contains(voter) || is_heard(voter);
   });
-  return alive ? std::nullopt : std::optional(Refusal::kNoQuorum);
+  // Nor may it stand still on the way: who waits for a successor votes until that is there.
+  const Configuration next = begin_change(configuration(), wanted);
+  const bool goes_on =
+      !next.joint() || is_quorum({next.voters}, [&](const Member& m) { return is_heard(m); });
+  return alive && goes_on ? std::nullopt : std::optional(Refusal::kNoQuorum);
 }
 
 // One change at a time, and none before an entry of the own term is committed: until then nobody

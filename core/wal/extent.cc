@@ -104,7 +104,9 @@ Task<Result<std::unique_ptr<Extent>>> Extent::create(Env& env, ExtentPlace place
   extent->generation_ = 2;
   CO_TRY_VOID(co_await extent->file_->sync());
   CO_TRY_VOID(co_await env.disk().rename(made, path_of(place, kName)));
-  CO_TRY_VOID(co_await env.disk().sync_directory(place.directory));
+  const auto named = co_await env.disk().sync_directory(place.directory);
+  if (!named)
+    co_return fail(Code::kIo, "{}", named.error().message);  // it may be there from now on
   co_return std::move(extent);
 }
 
@@ -114,12 +116,14 @@ Task<Result<void>> Extent::write_slot(uint64_t generation) {
 
 Task<Result<void>> Extent::set(Reach reach) {
   const Reach before = std::exchange(reach_, reach);
-  const auto written = co_await write_slot(generation_ + 1);
-  if (written)
+  for (int slot = 0; slot < 2; ++slot) {
+    if (auto written = co_await write_slot(generation_ + 1); !written) {
+      reach_ = before;
+      co_return written;
+    }
     ++generation_;
-  else
-    reach_ = before;
-  co_return written;
+  }
+  co_return Result<void>();
 }
 
 // The newest slot with the bytes that it has, so that a crash leaves it or the one before.

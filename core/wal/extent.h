@@ -2,9 +2,9 @@
 // Extent: the small file beside a log that says where the log begins and ends, so that a segment
 // file that is lost there is noticed as one in the middle is. Drawn in README.md.
 //
-// Two slots, written in turn and in place: it never needs space once it is there, and a crash or
-// the damage of one slot leaves the other, which says less at most: nothing was done yet that
-// depends on a slot that is not durable. Owned by Wal, one call at a time.
+// Two slots, written one after the other and in place: it never needs space once it is there, and a
+// crash leaves one that is good. What depends on a change is done when both say it, so that the
+// damage of either costs nothing. Owned by Wal, one call at a time.
 
 #include <cstdint>
 #include <memory>
@@ -44,7 +44,7 @@ class Extent {
   static Task<Result<std::unique_ptr<Extent>>> create(Env& env, ExtentPlace place, Reach reach);
 
   const Reach& reach() const { return reach_; }
-  // Durable when it returns. After an error this and the reach before are both possible.
+  // Durable in both slots when it returns. After an error this and the reach before are possible.
   Task<Result<void>> set(Reach reach);
   // After open(): makes durable what was read, in both slots. What an earlier life failed to sync
   // may be in the page cache alone.

@@ -7,9 +7,16 @@
 #include "core/base/error.h"
 #include "core/env/disk.h"
 
+namespace dogfs {
+class Env;
+}
+
 namespace dogfs::wal {
 
 // As File::read. What cannot be read is tried once more, and then kCorrupt, which says so.
 Task<Result<Buffer>> read_back(File& file, uint64_t offset, size_t length);
+// The same, tried again for some seconds: a disk that is away for a moment, with those of other
+// servers perhaps, must not cost a server its membership.
+Task<Result<Buffer>> read_back(Env& env, File& file, uint64_t offset, size_t length);
 
 }  // namespace dogfs::wal

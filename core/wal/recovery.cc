@@ -84,7 +84,7 @@ Task<Result<Loaded>> Recovery::load(uint64_t sequence) {
   if (size > limits::kWalSegmentBytes)
     co_return fail(Code::kCorrupt, "{} has {} bytes, more than a segment",
                    segment_path(options_, sequence), size);
-  auto bytes = co_await read_back(*file, 0, size);
+  auto bytes = co_await read_back(env_, *file, 0, size);
   if (!bytes) co_return fail(bytes.error().in(segment_path(options_, sequence)));
   co_return Loaded{sequence, std::move(file), std::move(*bytes)};
 }
@@ -122,6 +122,9 @@ Task<Result<bool>> Recovery::take(uint64_t sequence, bool is_last) {
     if (unfinished) co_return false;
     co_return fail(header.error().in(segment_path(options_, sequence)));
   }
+  // The extent is made before the first segment of this version.
+  if (header->version >= kSegmentVersion && !recovered_.extent)
+    co_return fail(Code::kCorrupt, "the extent of the log is missing: where it ends is not known");
   CO_TRY_VOID(follow(*header));
   tail_ = std::move(segment);
   scan_ = scan_segment(tail_.bytes.view(), identity(sequence), header->after);

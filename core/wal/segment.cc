@@ -76,7 +76,7 @@ Lsn find_claim(std::string_view bytes, uint64_t offset, const SegmentIdentity& i
 std::string encode_segment_header(const SegmentHeader& header) {
   Encoder out;
   out.raw(kSegmentMagic)
-      .u32(kSegmentVersion)
+      .u32(header.version)
       .u32(0)
       .id(header.identity.cluster)
       .id(header.identity.store)
@@ -94,6 +94,7 @@ Result<SegmentHeader> decode_segment_header(ByteView bytes, const SegmentIdentit
   const uint32_t version = in.u32();
   in.u32();
   SegmentHeader header;
+  header.version = version;
   header.identity.cluster = in.id<ClusterId>();
   header.identity.store = in.id<StoreId>();
   header.identity.sequence = in.u64();
@@ -103,7 +104,7 @@ Result<SegmentHeader> decode_segment_header(ByteView bytes, const SegmentIdentit
       crc != crc32c(bytes.first(kSegmentCrcOffset)) ||
       header.identity.sequence != expected.sequence)
     return fail(Code::kCorrupt, "no segment header");
-  if (version != kSegmentVersion)
+  if (version == 0 || version > kSegmentVersion)
     return fail(Code::kUnsupported, "log format {}, this build reads {}", version, kSegmentVersion);
   if (header.identity.cluster != expected.cluster || header.identity.store != expected.store)
     return fail(Code::kPrecondition,

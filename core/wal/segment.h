@@ -18,7 +18,7 @@ namespace dogfs::wal {
 // Numbers the records of a log, from 1; counts up, with gaps where a full disk refused records.
 using Lsn = Strong<struct LsnTag>;
 
-inline constexpr uint32_t kSegmentVersion = 1;
+inline constexpr uint32_t kSegmentVersion = 2;  // 1: there may be no extent beside the log
 inline constexpr size_t kSegmentHeaderBytes = 64;
 inline constexpr size_t kFrameHeaderBytes = 40;
 inline constexpr size_t kRecordHeaderBytes = 8;
@@ -33,6 +33,7 @@ struct SegmentIdentity {
 struct SegmentHeader {
   SegmentIdentity identity;
   Lsn after;  // the last record before this segment; durable when the segment was made
+  uint32_t version = kSegmentVersion;
 };
 
 std::string encode_segment_header(const SegmentHeader& header);

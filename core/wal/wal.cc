@@ -164,7 +164,7 @@ Task<> Wal::refill() {
   const auto filled = co_await reserve_.fill();
   refill_at_ = env_.now() + kRefillEvery;
   if (filled && was_short) env_.log().info("the log's disk has space again");
-  if (!filled && !was_short)
+  if (!filled && !was_short && reserve_.is_short_of_space())
     env_.log().error("the log's disk has no {} bytes to keep in reserve: {}",
                      options_.reserve_bytes, filled.error());
 }
@@ -214,7 +214,7 @@ Task<Result<void>> Wal::with_reserve(uint64_t bytes, F attempt) {
   for (;;) {
     Result<void> done = co_await attempt();
     if (done || !done.error().is(Code::kNoSpace)) co_return done;
-    if (!reserve_.is_short_of_space())
+    if (options_.reserve_bytes > 0 && !reserve_.is_short_of_space())
       env_.log().error("the log's disk is full; it goes on in its reserve");
     refill_at_ = env_.now() + kRefillEvery;
     if (!co_await reserve_.give(bytes)) co_return done;

@@ -30,6 +30,9 @@ bool goes_down(FaultKind kind) { return kind == FaultKind::kKill || kind == Faul
 // Where a metadata server keeps its write-ahead log.
 constexpr std::string_view kLogSegments = "wal/wal-";
 
+// Within which a server has filled its reserve again and its leader knows.
+constexpr Duration kSpaceIsNoticed = 5s;
+
 // How long a machine that is to go down at a disk operation is waited for.
 constexpr Duration kTrapPatience = 8s;
 
@@ -382,7 +385,13 @@ Injector::End Injector::begin_disk(const Fault& fault, Host& host) {
     const uint64_t capacity = image.capacity();
     const Space space = image.space();
     image.set_capacity(space.total_bytes - space.free_bytes);
-    return [&image, capacity] { image.set_capacity(capacity); };
+    if (!has(cluster_.metadata(), host))
+      return [&image, capacity] { image.set_capacity(capacity); };
+    full_.push_back({world_.now(), kNever});
+    return [this, &image, capacity, at = full_.size() - 1] {
+      image.set_capacity(capacity);
+      full_[at].second = world_.now();
+    };
   }
   model.stall_until(kNever);
   return [this, &model] { model.stall_until(world_.now()); };
@@ -405,6 +414,12 @@ void Injector::spoil(const Fault& fault, Host& host) {
   // What cannot be read is never taken for a torn write: such a metadata server has to heal.
   if (!metadata || fault.kind != FaultKind::kSectorErrors) cluster_.give_up(host);
   world_.trace().act(host.name(), "has {} spoiled sectors: {}", spoiled, fault_name(fault.kind));
+}
+
+bool Injector::metadata_disk_was_full(Instant from, Instant until) const {
+  return std::ranges::any_of(full_, [&](const auto& full) {
+    return full.first <= until && (full.second == kNever || from <= full.second + kSpaceIsNoticed);
+  });
 }
 
 void Injector::count(Tally& tally) const {

@@ -35,6 +35,8 @@ class Injector {
   void note_by_hand();
   // Each time that the metadata servers were less or more well than before.
   const std::vector<Disturbance>& disturbances() const { return disturbances_; }
+  // Whether a metadata server's disk was full then, or had been a moment before.
+  bool metadata_disk_was_full(Instant from, Instant until) const;
   // Adds how often each kind was injected, and how often it took effect.
   void count(Tally& tally) const;
 
@@ -88,6 +90,7 @@ class Injector {
   uint64_t next_number_ = 0;
   bool healed_ = false;
   std::vector<Disturbance> disturbances_;
+  std::vector<std::pair<Instant, Instant>> full_;  // when metadata servers' disks were
   Tally injected_;
 };
 

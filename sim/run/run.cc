@@ -148,6 +148,7 @@ class Run {
     check_availability_under_load(history);
     check_leader_stays();
     check_write_gap(history);
+    check_room(history);
     if (const uint64_t won = watch_.safety().elections();
         won > scenario_.expect.elections_max.value_or(UINT64_MAX))
       violations_.add(Oracle::kLiveness, "{} elections were won, {} expected at most", won,
@@ -155,6 +156,18 @@ class Run {
     for (const std::string& name : cluster_.unexplained_ends())
       violations_.add(Oracle::kCrash, "{} ended, and its disk gave it no reason", name);
     if (MUTANT("CANARY")) violations_.add(Oracle::kCanary, "the canary sings");
+  }
+
+  // The leader refuses for want of space only while some disk is full. A put may also be refused by
+  // chunk servers.
+  void check_room(const History& history) {
+    for (const Operation& operation : history.operations()) {
+      if (operation.code != Code::kNoSpace || operation.position || operation.act == Act::kPut)
+        continue;
+      if (!injector_.metadata_disk_was_full(operation.began, operation.ended))
+        violations_.add(Oracle::kLiveness, "{}: no metadata server's disk was full",
+                        describe(operation));
+    }
   }
 
   void judge_expiry(const ShadowReplica& shadow) {

@@ -12,16 +12,6 @@ const Asker kAda{.user = "ada", .groups = {"crew"}};
 const Asker kBob{.user = "bob", .groups = {"crew"}};
 const Asker kEve{.user = "eve", .groups = {"guests"}};
 
-Response ask_as(ClusterFixture& fs, const Asker& asker, Operation operation) {
-  ++fs.request.value;
-  return fs.apply({.client = fs.client,
-                   .request = fs.request,
-                   .acknowledged_below = fs.request,
-                   .wall = {},
-                   .operation = std::move(operation),
-                   .asker = asker});
-}
-
 PutInline small(const std::string& path) {
   return {.path = path, .policy = {}, .content = "x", .version = {}, .attributes = {}};
 }

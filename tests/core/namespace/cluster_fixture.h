@@ -148,6 +148,17 @@ class ClusterFixture {
   RequestId request;
 };
 
+// As somebody: permissions are checked.
+inline Response ask_as(ClusterFixture& fs, const Asker& asker, Operation operation) {
+  ++fs.request.value;
+  return fs.apply({.client = fs.client,
+                   .request = fs.request,
+                   .acknowledged_below = fs.request,
+                   .wall = {},
+                   .operation = std::move(operation),
+                   .asker = asker});
+}
+
 // "ok", or the name of the code.
 inline std::string outcome(const Response& response) {
   return response ? "ok" : std::string(code_name(response.error().code));

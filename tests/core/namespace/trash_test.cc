@@ -199,16 +199,6 @@ TEST_CASE("a file in the place of the trash makes no removal final: it is refuse
 const Asker kAda{.user = "ada", .groups = {"crew"}};
 const Asker kOdd{.user = "../a-b", .groups = {"crew"}};
 
-Response ask_as(ClusterFixture& fs, const Asker& asker, Operation operation) {
-  ++fs.request.value;
-  return fs.apply({.client = fs.client,
-                   .request = fs.request,
-                   .acknowledged_below = fs.request,
-                   .wall = {},
-                   .operation = std::move(operation),
-                   .asker = asker});
-}
-
 TEST_CASE("who removed something takes it back, and nobody else reaches it") {
   const Asker* const people[] = {&kAda, &kOdd};
   for (const bool first : {false, true}) {

@@ -181,6 +181,7 @@ void run(Cluster& cluster, int ticks) {
 void change(Cluster& cluster, std::initializer_list<uint32_t> nodes) {
   Membership wanted;
   for (const uint32_t node : nodes) wanted.voters.push_back(cluster.server(NodeId(node)).self);
+  std::ranges::sort(wanted.voters);
   cluster.step(cluster.leader(), ChangeMembership{ProposalId(1), wanted});
 }
 
@@ -228,6 +229,29 @@ TEST_CASE("a newcomer that never catches up stays a learner and stops nothing") 
   cluster.restart(NodeId(4));
   run(cluster, 20);
   CHECK((configuration(cluster) == Configuration{wanted.voters}));
+  CHECK(cluster.oracle().violations().empty());
+}
+
+TEST_CASE("a change that would stand still on its way is refused, whoever is heard in the end") {
+  Cluster cluster(fast(), {.voters = 3, .spares = 1}, 1);
+  run(cluster, 30);
+  const NodeId lost(cluster.leader() == NodeId(3) ? 2 : 3);
+  const NodeId other(6 - lost.value - cluster.leader().value);
+  cluster.crash(lost);
+  cluster.crash(NodeId(4));
+  change(cluster, {cluster.leader().value, other.value, 4});  // 4 is to take the place of the lost
+  run(cluster, 20);
+  const Configuration waiting = configuration(cluster);
+  CHECK((waiting.voters == members({1, 2, 3})));
+  CHECK((waiting.learners == members({4})));
+  // Without the other, the leader and the lost one would have to agree.
+  change(cluster, {cluster.leader().value, 4});
+  run(cluster, 20);
+  CHECK((configuration(cluster) == waiting));
+  cluster.restart(NodeId(4));
+  run(cluster, 20);
+  CHECK_FALSE(configuration(cluster).joint());
+  CHECK_FALSE(configuration(cluster).is_voter(cluster.server(lost).self));
   CHECK(cluster.oracle().violations().empty());
 }
 

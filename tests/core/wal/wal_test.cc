@@ -525,17 +525,43 @@ TEST_CASE("a last segment without a header is damaged, once it was in use") {
   must_be_damaged(rig, last);
 }
 
+// What a build wrote that knew of no extent.
+void become_old(Rig& rig) {
+  auto& image = rig.host.disk_image();
+  REQUIRE(image.remove("log/wal.extent"));
+  uint64_t sequence = 0;
+  for (const std::string& path : segment_files(rig)) {
+    const auto file = image.open(path, OpenMode::kWrite);
+    REQUIRE(file);
+    const auto bytes = image.read(*file, 0, kSegmentHeaderBytes);
+    REQUIRE(bytes);
+    if (sequence == 0) sequence = *parse_segment_name(path.substr(path.rfind('/') + 1));
+    auto header = decode_segment_header(bytes->view(), {ClusterId(1), StoreId(2), sequence++});
+    REQUIRE(header);
+    header->version = 1;
+    REQUIRE(image.write(*file, 0, Buffer::take(encode_segment_header(*header))));
+    image.sync(*file, image.sync_mark(*file));
+  }
+}
+
 TEST_CASE("a log without an extent, as it was written once, opens and gets one") {
   Rig rig(5);
   play(rig, 2048, many_segments);
   rig.end_life(true);
   auto& image = rig.host.disk_image();
-  const std::string extent = "log/wal.extent";
-  REQUIRE(image.remove(extent));
+  become_old(rig);
   check_sound(rig);
   const std::string first = segment_files(rig).front();
   REQUIRE(image.remove(first));
   must_be_damaged(rig, first);
+}
+
+TEST_CASE("a log that lost its extent is damaged: where it ended is not known") {
+  Rig rig(5);
+  play(rig, 2048, many_segments);
+  rig.end_life(true);
+  REQUIRE(rig.host.disk_image().remove("log/wal.extent"));
+  must_be_damaged(rig, "extent");
 }
 
 TEST_CASE("a log without an extent opens on a full disk, and makes one when there is space") {
@@ -543,7 +569,7 @@ TEST_CASE("a log without an extent opens on a full disk, and makes one when ther
   play(rig, 2048, many_segments);
   rig.end_life(true);
   auto& image = rig.host.disk_image();
-  REQUIRE(image.remove("log/wal.extent"));
+  become_old(rig);
   image.set_capacity(1);
   rig.world.after(50ms, [&] { image.set_capacity(1 << 30); });
   live(rig, 4);
