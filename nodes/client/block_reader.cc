@@ -141,6 +141,7 @@ Task<> BlockReader::fetch(Progress& progress, ec::ShardRead read) {
     failed(progress, *shard, {Code::kCorrupt, "it sent another number of bytes"});
   } else {
     parts_.health.answered(shard->node);
+    unreadable_.erase(read.shard);
     progress.fetched.insert_or_assign(read.shard, std::pair(read.range, std::move(reply->bulk)));
   }
 }
@@ -151,6 +152,10 @@ void BlockReader::failed(Progress& progress, const metadata::LocatedShard& shard
                         shard.node, error);
   if (error.is(Code::kNotFound)) {
     lost_.emplace(shard.index, Loss::kMissing);
+  } else if (error.is(Code::kIo)) {
+    // Its disk said no. It may read it yet, and until then nobody knows that the bytes are damaged.
+    progress.slow.insert(shard.index);
+    unreadable_.insert(shard.index);
   } else if (error.is(Code::kUnavailable) || error.is(Code::kUnknown)) {
     progress.slow.insert(shard.index);
     parts_.health.failed(shard.node, parts_.env.now());
@@ -203,15 +208,16 @@ Error BlockReader::too_few() const {
   const uint32_t k = layout_.shape().k;
   size_t reachable = 0;
   for (const auto& shard : block_.shards)
-    if (!lost_.contains(shard.index) && !parts_.health.doubtful(shard.node, parts_.env.now()))
+    if (!lost_.contains(shard.index) && !unreadable_.contains(shard.index) &&
+        !parts_.health.doubtful(shard.node, parts_.env.now()))
       ++reachable;
   const size_t damaged = count(Loss::kDamaged);
   const bool for_good = block_.shards.size() - lost_.size() < k && damaged > 0;
   return {for_good ? Code::kCorrupt : Code::kUnavailable,
           fmt::format("block {} cannot be read: {} of its {} shards can be, {} are needed; {} are "
-                      "damaged, {} missing",
+                      "damaged, {} missing, {} cannot be read by their disks",
                       block_.block, reachable, layout_.shape().shard_count(), k, damaged,
-                      count(Loss::kMissing))};
+                      count(Loss::kMissing), unreadable_.size())};
 }
 
 const metadata::LocatedShard* BlockReader::shard(uint32_t index) const {

@@ -86,6 +86,7 @@ class BlockReader {
   const ec::StripeLayout layout_;
   const std::shared_ptr<const ec::Codec> codec_;
   std::map<uint32_t, Loss> lost_;  // shards of no use for this get
+  std::set<uint32_t> unreadable_;  // their disks could not read them when they were asked last
 };
 
 }  // namespace dogfs::nodes

@@ -54,9 +54,40 @@ TEST_CASE("a get waits for its servers as long as it may, however often they ref
   CHECK((outcome.bytes == bytes));
 }
 
+std::string only_shard(sim::Host& host) {
+  return "shards/" + host.disk_image().list("shards")->front().name;
+}
+
+TEST_CASE("a disk that cannot read for a moment is asked again, and does not count as damage") {
+  LocalCluster cluster({});
+  const auto bytes = pattern(kMiB, 1);
+  store(cluster, "/f", bytes);
+  for (const int rotten : {1, 2})
+    REQUIRE(cluster.chunk(rotten).disk_image().rot(only_shard(cluster.chunk(rotten)), 9000, 1));
+  cluster.chunk(3).disk_model().set_rates({.read_error = 1'000'000});
+  Outcome outcome;
+  cluster.start([&](Env&, Client& client) { return get(client, "/f", outcome); });
+  cluster.world.run_for(1s);
+  REQUIRE_EQ(outcome.code, "not ended");
+  cluster.chunk(3).disk_model().set_rates({});
+  REQUIRE(cluster.finish(20s));
+  CHECK_EQ(outcome.code, "ok");
+  CHECK((outcome.bytes == bytes));
+}
+
+TEST_CASE("a disk that cannot read at all makes a file unavailable, not damaged for good") {
+  LocalCluster cluster({});
+  store(cluster, "/f", pattern(kMiB, 1));
+  for (const int unreadable : {1, 2, 3})
+    cluster.chunk(unreadable).disk_model().set_rates({.read_error = 1'000'000});
+  Outcome outcome;
+  REQUIRE(cluster.run([&](Env&, Client& client) { return get(client, "/f", outcome); }));
+  CHECK_EQ(outcome.code, "unavailable");
+}
+
 // The first shard of a disk becomes that of the other disk, which has the same name.
 void replace_shard(sim::Host& host, sim::Host& other) {
-  const std::string path = "shards/" + host.disk_image().list("shards")->front().name;
+  const std::string path = only_shard(host);
   const std::string* bytes = other.disk_image().durable_bytes(path);
   REQUIRE(bytes != nullptr);
   const auto file = *host.disk_image().open(path, OpenMode::kWrite);
