@@ -212,6 +212,35 @@ TEST_CASE(
   CHECK((group.node(1).last() == lost));
 }
 
+TEST_CASE("cockroach #26257: an idle group keeps its leader, and has one again after a partition") {
+  Group group;
+  const auto idle = [&](int ticks) {
+    for (; ticks > 0; --ticks) {
+      for (const auto& [node, server] : group.cluster.servers()) {
+        if (server.core) group.cluster.step(node, Tick{});
+      }
+      group.cluster.settle();
+    }
+  };
+  idle(1000);
+  CHECK_EQ(group.cluster.oracle().leaders(), 1);
+  CHECK_EQ(group.node(1).last().index, LogIndex(1));  // and writes nothing for that
+  group.isolate(2);
+  idle(200);
+  group.cluster.heal();
+  idle(200);
+  CHECK_EQ(group.cluster.oracle().leaders(), 1);
+  for (const uint32_t number : {2u, 3u}) group.cluster.crash(NodeId(number));
+  idle(200);
+  CHECK(group.node(1).role() != Role::kLeader);
+  for (const uint32_t number : {2u, 3u}) group.cluster.restart(NodeId(number));
+  idle(50);
+  const uint64_t elected = group.cluster.oracle().leaders();
+  CHECK_EQ(elected, 2);
+  idle(1000);
+  CHECK_EQ(group.cluster.oracle().leaders(), elected);
+}
+
 TEST_CASE("openraft #2080, Cloudflare 2020: a leader that a minority reaches keeps nothing alive") {
   Group group(5);
   for (const uint32_t other : {3u, 4u, 5u}) {  // only 2 reaches both sides
