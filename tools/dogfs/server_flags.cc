@@ -104,8 +104,9 @@ void add_metadata_flags(CLI::App& command, ServerFlags& flags) {
   command
       .add_option("--lease-drift-percent", flags.lease_drift_percent,
                   "Leader lease: reads without asking a majority, while no clock of a metadata "
-                  "server is faster than another by more than this. The same for all; not where "
-                  "machines are suspended. Without it there is no lease")
+                  "server is faster than another by more than this. The same for all, and changed "
+                  "only while all are down; not where machines are suspended. Without it there is "
+                  "no lease")
       ->check(CLI::Range(0, 1000));
 }
 
