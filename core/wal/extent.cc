@@ -10,12 +10,12 @@
 namespace dogfs::wal {
 namespace {
 
-constexpr std::string_view kMagic = "DOGFSEXT";
-constexpr uint32_t kVersion = 1;
+constexpr std::string_view kExtentMagic = "DOGFSEXT";
+constexpr uint32_t kExtentVersion = 1;
 // Whole sectors of any disk, so that a slot is written without reading what was there.
 constexpr size_t kSlotBytes = 4096;
-constexpr const char* kName = "wal.extent";
-constexpr const char* kNameWhileMade = "wal.extent.new";
+constexpr const char* kExtentName = "wal.extent";
+constexpr const char* kExtentNameWhileMade = "wal.extent.new";
 
 std::string path_of(const ExtentPlace& place, const std::string& name) {
   return place.directory.empty() ? name : place.directory + '/' + name;
@@ -27,8 +27,8 @@ uint64_t offset_of(uint64_t generation) { return generation % 2 * kSlotBytes; }
 
 std::string Extent::encode(uint64_t generation) const {
   Encoder out;
-  out.raw(kMagic)
-      .u32(kVersion)
+  out.raw(kExtentMagic)
+      .u32(kExtentVersion)
       .u32(0)
       .id(place_.cluster)
       .id(place_.store)
@@ -44,7 +44,7 @@ std::string Extent::encode(uint64_t generation) const {
 // A slot, if it is a good one and newer than the other.
 Result<void> Extent::take(ByteView bytes) {
   Decoder in(bytes);
-  const bool magic = in.raw(kMagic.size()) == kMagic;
+  const bool magic = in.raw(kExtentMagic.size()) == kExtentMagic;
   const uint32_t version = in.u32();
   in.u32();
   const auto cluster = in.id<ClusterId>();
@@ -55,10 +55,10 @@ Result<void> Extent::take(ByteView bytes) {
   const auto covered = bytes.first(bytes.size() - in.remaining());
   if (in.u32() != crc32c(covered) || !in.ok() || !magic)
     return fail(Code::kCorrupt, "{} is damaged: it does not say where the log ends",
-                path_of(place_, kName));
-  if (version != kVersion)
+                path_of(place_, kExtentName));
+  if (version != kExtentVersion)
     return fail(Code::kUnsupported, "{} is of format {}, this build reads {}",
-                path_of(place_, kName), version, kVersion);
+                path_of(place_, kExtentName), version, kExtentVersion);
   if (cluster != place_.cluster || store != place_.store)
     return fail(Code::kPrecondition,
                 "the log belongs to store {:x} of cluster {:x}, not {:x} of {:x}: was a data "
@@ -82,7 +82,7 @@ Task<Result<void>> Extent::read_slots() {
 }
 
 Task<Result<std::unique_ptr<Extent>>> Extent::open(Env& env, ExtentPlace place) {
-  auto file = co_await env.disk().open(path_of(place, kName), OpenMode::kWrite);
+  auto file = co_await env.disk().open(path_of(place, kExtentName), OpenMode::kWrite);
   if (!file && file.error().is(Code::kNotFound)) co_return nullptr;
   if (!file) co_return fail(file.error());
   std::unique_ptr<Extent> extent(new Extent(place));
@@ -92,7 +92,7 @@ Task<Result<std::unique_ptr<Extent>>> Extent::open(Env& env, ExtentPlace place) 
 }
 
 Task<Result<std::unique_ptr<Extent>>> Extent::create(Env& env, ExtentPlace place, Reach reach) {
-  const std::string made = path_of(place, kNameWhileMade);
+  const std::string made = path_of(place, kExtentNameWhileMade);
   const auto removed = co_await env.disk().remove(made);
   if (!removed && !removed.error().is(Code::kNotFound)) co_return fail(removed.error());
   std::unique_ptr<Extent> extent(new Extent(place));
@@ -103,7 +103,7 @@ Task<Result<std::unique_ptr<Extent>>> Extent::create(Env& env, ExtentPlace place
       co_await extent->file_->write(0, Buffer::take(extent->encode(2) + extent->encode(1))));
   extent->generation_ = 2;
   CO_TRY_VOID(co_await extent->file_->sync());
-  CO_TRY_VOID(co_await env.disk().rename(made, path_of(place, kName)));
+  CO_TRY_VOID(co_await env.disk().rename(made, path_of(place, kExtentName)));
   const auto named = co_await env.disk().sync_directory(place.directory);
   if (!named)
     co_return fail(Code::kIo, "{}", named.error().message);  // it may be there from now on
