@@ -5,12 +5,16 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "core/base/limits.h"
 #include "core/env/disk.h"
 
 namespace dogfs::net {
 namespace {
+
+constexpr uint64_t kWriteBackBytes = 4 * limits::kMiB;
 
 Code code_of(int error) {
   switch (error) {
@@ -54,6 +58,22 @@ Result<Buffer> OpenFile::read(uint64_t offset, size_t length) const {
   return std::move(into).freeze();
 }
 
+std::optional<Buffer> OpenFile::read_cached(uint64_t offset, size_t length) const {
+  if (!check_disk_range(offset, length)) return std::nullopt;
+  MutableBuffer into(length);
+  size_t done = 0;
+  while (done < length) {
+    const iovec piece{into.data() + done, length - done};
+    const ssize_t count =
+        preadv2(descriptor_, &piece, 1, static_cast<off_t>(offset + done), RWF_NOWAIT);
+    if (count < 0) return std::nullopt;
+    if (count == 0) break;
+    done += static_cast<size_t>(count);
+  }
+  into.truncate(done);
+  return std::move(into).freeze();
+}
+
 Result<void> OpenFile::write(uint64_t offset, Buffer bytes) const {
   TRY_VOID(check_disk_range(offset, bytes.size()));
   size_t done = 0;
@@ -63,6 +83,11 @@ Result<void> OpenFile::write(uint64_t offset, Buffer bytes) const {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return system_failure(errno, "write", path_);
     done += static_cast<size_t>(count);
+  }
+  // An error of what it begins shows at the sync, which every writer does.
+  if ((written_bytes_ += done) >= kWriteBackBytes) {
+    written_bytes_ = 0;
+    sync_file_range(descriptor_, 0, 0, SYNC_FILE_RANGE_WRITE);
   }
   return {};
 }

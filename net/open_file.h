@@ -3,7 +3,9 @@
 // of a frame and the jobs under way on it, so it is closed when the last of them is over. Its calls
 // may run on several threads at a time.
 
+#include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/base/buffer.h"
@@ -27,6 +29,11 @@ class OpenFile {
 
   // See core/env/disk.h.
   Result<Buffer> read(uint64_t offset, size_t length) const;
+  // The same, when all of it is in the kernel's memory: it never waits for the disk. Nothing
+  // otherwise, or when it fails.
+  std::optional<Buffer> read_cached(uint64_t offset, size_t length) const;
+  // From time to time it also asks the kernel to begin writing to the disk what there is, so that a
+  // sync at the end of a long file has little left to wait for.
   Result<void> write(uint64_t offset, Buffer bytes) const;
   Result<void> sync() const;
   Result<void> truncate(uint64_t size) const;
@@ -36,6 +43,7 @@ class OpenFile {
  private:
   const int descriptor_;
   const std::string path_;
+  mutable std::atomic<uint64_t> written_bytes_ = 0;
 };
 
 }  // namespace dogfs::net

@@ -39,26 +39,45 @@ Process::Process(Loop& loop)
 
 Result<void> Process::open(ProcessOptions options) {
   TRY(log, LineLog::open(options.name, options.log));
-  TRY(root, RootDirectory::open(options.data_directory));
-  root_ = root;
   log_ = std::move(log);
   clock_ = std::make_unique<SteadyClock>(loop_.io(), *this, gate_);
   compute_ = std::make_unique<PoolCompute>(loop_.compute_pool(), gate_);
   disk_compute_ = std::make_unique<PoolCompute>(loop_.disk_pool(), disk_gate_);
-  disk_ = std::make_unique<FileDisk>(std::move(root), *this, *disk_compute_);
+  TRY_VOID(open_disk(options.data_directory, options.more_directories.empty()));
+  for (const auto& directory : options.more_directories) TRY_VOID(open_disk(directory, false));
   auto network = std::make_unique<TcpNetwork>(loop_.io(), *this);
   TcpNetwork& tcp = *network;
   network_ = std::move(network);
   env_.emplace(Env::Parts{.operations = *this,
                           .clock = *clock_,
                           .network = *network_,
-                          .disk = *disk_,
+                          .disk = *disks_.front(),
                           .compute = *compute_,
                           .log = *log_,
                           .buggify = nullptr},
                Random(random_seed()));
   tcp.attach(*env_);
   return {};
+}
+
+// What another process uses is a mistake of whoever starts this one, not a disk that failed.
+Result<void> Process::open_disk(const std::string& directory, bool required) {
+  auto root = RootDirectory::open(directory);
+  if (!root) {
+    if (required || root.error().is(Code::kUnavailable)) return fail(root.error());
+    log_->error("{}", root.error());
+    TRY(none, RootDirectory::open(""));
+    root = none;
+  }
+  roots_.push_back(*root);
+  disks_.push_back(std::make_unique<FileDisk>(*root, *this, *disk_compute_));
+  return {};
+}
+
+std::vector<Disk*> Process::disks() {
+  std::vector<Disk*> disks;
+  for (const auto& disk : disks_) disks.push_back(disk.get());
+  return disks;
 }
 
 Process::~Process() {
@@ -77,12 +96,16 @@ void Process::kill() {
   gate_->shut();
   disk_gate_->shut_and_wait();  // as the kernel ends the system calls of a killed process
   Operations::kill();
-  if (root_) root_->unlock();
+  for (const auto& root : roots_) root->unlock();
   shutdown();  // Asio services of this incarnation: what waits in its channels
   CHECK(live_tasks() == 0, "{} tasks outlived their process", live_tasks());
 }
 
-uint64_t Process::syncs() const { return disk_->syncs(); }
+uint64_t Process::syncs() const {
+  uint64_t sum = 0;
+  for (const auto& disk : disks_) sum += disk->syncs();
+  return sum;
+}
 
 bool Process::running() const { return loop_.running() == this; }
 

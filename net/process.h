@@ -29,6 +29,9 @@ class SteadyClock;
 struct ProcessOptions {
   std::string name;            // in log lines
   std::string data_directory;  // made if missing; empty: no disk
+  // Further ones, each a disk of its own. With any, one that cannot be used is a disk that fails
+  // every call, and no error.
+  std::vector<std::string> more_directories;
   LineLog::Options log;
 };
 
@@ -40,6 +43,8 @@ class Process final : public Operations, private ExecutorTarget {
   ~Process() override;  // kills
 
   Env& env() { return *env_; }
+  // Of each data directory, in their order; the first is that of env().
+  std::vector<Disk*> disks();
   // Runs the node's main as the root task; `done` is called when it has returned by itself.
   void start(Task<> main, std::move_only_function<void()> done = {});
   // Of its files and directories so far.
@@ -56,6 +61,7 @@ class Process final : public Operations, private ExecutorTarget {
  private:
   explicit Process(Loop& loop);
   Result<void> open(ProcessOptions options);
+  Result<void> open_disk(const std::string& directory, bool required);
   // Runs what was scheduled so far.
   void drain();
 
@@ -71,11 +77,11 @@ class Process final : public Operations, private ExecutorTarget {
   std::vector<OperationRef> running_now_;  // empty between drains; keeps its memory
   bool drain_posted_ = false;
   Duration longest_turn_{};
-  std::shared_ptr<RootDirectory> root_;
+  std::vector<std::shared_ptr<RootDirectory>> roots_;
   std::unique_ptr<LineLog> log_;
   std::unique_ptr<SteadyClock> clock_;
   std::unique_ptr<Network> network_;
-  std::unique_ptr<FileDisk> disk_;
+  std::vector<std::unique_ptr<FileDisk>> disks_;
   std::unique_ptr<Compute> compute_;
   std::unique_ptr<Compute> disk_compute_;
   std::optional<Env> env_;

@@ -7,9 +7,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/base/check.h"
@@ -99,6 +101,20 @@ Result<std::shared_ptr<OpenFile>> RootDirectory::open_file(std::string path, Ope
   struct stat status{};
   if (fstat(descriptor, &status) != 0) return system_failure(errno, "look at", file->path());
   if (!S_ISREG(status.st_mode)) return fail(Code::kInvalid, "{} is not a file", file->path());
+  return file;
+}
+
+std::shared_ptr<OpenFile> RootDirectory::open_cached(const std::string& path) const {
+  if (!check_path(path)) return nullptr;
+  open_how how{};
+  how.flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW;
+  how.resolve = RESOLVE_CACHED;
+  const long descriptor =
+      ::syscall(SYS_openat2, root_->descriptor(), path.c_str(), &how, sizeof how);
+  if (descriptor < 0) return nullptr;
+  auto file = std::make_shared<OpenFile>(static_cast<int>(descriptor), full(path));
+  struct stat status{};
+  if (fstat(file->descriptor(), &status) != 0 || !S_ISREG(status.st_mode)) return nullptr;
   return file;
 }
 

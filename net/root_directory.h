@@ -23,6 +23,9 @@ class RootDirectory {
   void unlock();
 
   // See core/env/disk.h.
+  // The same for reading, when all that is needed to find the file is in the kernel's memory.
+  // Nothing otherwise, or when it fails.
+  std::shared_ptr<OpenFile> open_cached(const std::string& path) const;
   Result<std::shared_ptr<OpenFile>> open_file(std::string path, OpenMode mode) const;
   Result<void> rename(std::string from, std::string to) const;
   Result<void> remove(std::string path) const;

@@ -44,6 +44,24 @@ inline constexpr size_t kOpenShardsMax = 64;     // files kept open for reading
 inline constexpr size_t kShardReadBytesMax = 4 * kMiB;
 static_assert(kCellBytesMax <= kShardReadBytesMax);
 
+// Append blocks (core/chunk/append_log.h). One is sealed, and a next one begun, before it would
+// pass any of these.
+inline constexpr size_t kAppendRecordBytesMax = 1 * kMiB;  // one record; and the data of one entry
+inline constexpr size_t kAppendHeadBytesMax = 1 * kMiB;    // of one entry
+inline constexpr size_t kAppendLogEntriesMax = 64 * kKiB;  // of one block
+inline constexpr size_t kAppendRequestsMax = 16 * kKiB;    // remembered, so that each is kept once
+inline constexpr size_t kAppendBatchBytesMax = 4 * kMiB;   // one write and one sync
+inline constexpr size_t kAppendQueueBytesMax = 8 * kMiB;   // of one replica, not durable yet
+inline constexpr size_t kAppendLogsMax = 1024;             // in use at one chunk server
+inline constexpr size_t kAppendLogsKeptOpenMax = 64;       // of those that nobody uses
+inline constexpr size_t kAppendTasksMax = 1024;            // of sealing and converting, that wait
+inline constexpr size_t kPackedBytesMax = 1 * kMiB;        // longer files get blocks of their own
+inline constexpr uint32_t kPacksPerPolicy = 8;  // open at once, for writers to choose from
+static_assert(kAppendRequestsMax * 48 <= kAppendHeadBytesMax, "they are handed over as one entry");
+static_assert(kAppendRecordBytesMax + kAppendHeadBytesMax < kAppendBatchBytesMax);
+static_assert(kPackedBytesMax <= kAppendRecordBytesMax, "a packed file is one record");
+static_assert(kPackedBytesMax <= kBlockBytesMin, "and fits any block");
+
 // Frames (core/rpc).
 inline constexpr uint32_t kFrameMessageBytesMax = 4 * kMiB;
 inline constexpr uint32_t kFrameBulkBytesMax = 4 * kMiB;
@@ -67,6 +85,7 @@ static_assert(kFrameMessageBytesMax + kFrameBulkBytesMax + kFrameOverheadBytes <
 static_assert(kConnectionWindowMin <= kConnectionWindowBytes &&
               kConnectionWindowBytes <= kConnectionWindowMax);
 static_assert(kCredentialBytesMax < kHelloBytesMax);
+static_assert(kAppendRecordBytesMax + kAppendHeadBytesMax < kFrameBulkBytesMax);
 static_assert(kCellBytesMax <= kFrameBulkBytesMax && kShardReadBytesMax <= kFrameBulkBytesMax);
 
 // Raft and its log.
@@ -106,9 +125,12 @@ inline constexpr size_t kListPageMax = 1000;
 inline constexpr size_t kBlocksPerAllocation = 16;
 inline constexpr size_t kBlocksPerLocation = 256;  // fits a frame at full width and address
 inline constexpr size_t kFileBlocksMax = 65'536;
+inline constexpr size_t kFormerGenerationsMax = 4;  // of a block, before another is begun
+inline constexpr size_t kAppendReplicas = 3;        // where there are so many servers
 inline constexpr size_t kRemoveStepMax = 1000;  // entries and blocks taken apart by one log entry
 inline constexpr size_t kDeletionsPerEntry = 1000;
-inline constexpr size_t kTrashStepMax = 100;  // names dropped by one log entry
+inline constexpr size_t kVerdictsPerEntry = 256;  // on shards, by their servers
+inline constexpr size_t kTrashStepMax = 100;      // names dropped by one log entry
 inline constexpr uint64_t kTrashSecondsMax = 100 * 366 * 86'400ull;
 inline constexpr size_t kSharedPerEntry = 1000;  // blocks copied or joined by one log entry
 // Rows brought in by one log entry; the one of a file with kFileBlocksMax blocks is among them.
@@ -126,6 +148,7 @@ inline constexpr size_t kUploadWindowBytes = 4 * kMiB;      // of one shard, sen
 inline constexpr size_t kUploadQueueBytesMax = 256 * kMiB;  // of all shards, at a chunk server
 inline constexpr size_t kUploadsRememberedMax = 1024;       // finished, for repeated questions
 inline constexpr size_t kClientRequestsMax = 64;            // of one session, under way
+inline constexpr size_t kRecordsInFlightMax = 64;           // of one appender
 static_assert(kUploadWindowBytes >= 2 * kCellBytesMax);
 static_assert(kUploadWindowBytes <= kConnectionWindowMin);
 static_assert(kClientRequestsMax <= kSessionResultsMax / 2);

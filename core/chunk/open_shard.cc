@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/checksum_combine.h"
 #include "core/base/limits.h"
 
 namespace dogfs::chunk {
@@ -9,6 +10,7 @@ namespace {
 
 // The end of a file, enough for the footer and the table of most shards.
 constexpr uint64_t kTailBytes = 4096;
+constexpr uint32_t kLargeCellBytes = 16 * limits::kKiB;
 
 struct Tail {
   ShardFacts facts;
@@ -62,8 +64,8 @@ Task<Result<ShardFacts>> OpenShard::read_facts(Disk& disk, std::string path,
   co_return tail.facts;
 }
 
-Task<Result<Buffer>> OpenShard::read(std::shared_ptr<OpenShard> self, uint64_t offset,
-                                     size_t length) {
+Task<Result<CheckedBytes>> OpenShard::read(std::shared_ptr<OpenShard> self, uint64_t offset,
+                                           size_t length) {
   const ShardFacts& facts = self->facts_;
   if (length > limits::kShardReadBytesMax)
     co_return fail(Code::kTooLarge, "a read of {} bytes; at most {}", length,
@@ -71,26 +73,35 @@ Task<Result<Buffer>> OpenShard::read(std::shared_ptr<OpenShard> self, uint64_t o
   if (offset > facts.shard_length || length > facts.shard_length - offset)
     co_return fail(Code::kInvalid, "{} bytes at {} of {}, which has {}", length, offset,
                    describe(facts.name), facts.shard_length);
-  if (length == 0) co_return Buffer();
+  if (length == 0) co_return CheckedBytes();
   const uint64_t cell = facts.shape.cell_bytes;
   const uint64_t begin = offset / cell * cell;
   const uint64_t end = std::min((offset + length + cell - 1) / cell * cell, facts.shard_length);
   CO_TRY(bytes, co_await read_exactly(*self->file_, begin, end - begin));
-  CO_TRY_VOID(self->verify_cells(begin, bytes.view()));
-  co_return bytes.slice(offset - begin, length);
+  CO_TRY(crc, self->verify_cells(begin, bytes.view()));
+  if (bytes.size() == length) co_return CheckedBytes{std::move(bytes), crc};
+  co_return CheckedBytes{bytes.slice(offset - begin, length)};
 }
 
-// Whole cells from the beginning of one on.
-Result<void> OpenShard::verify_cells(uint64_t offset, ByteView bytes) const {
+// Whole cells from the beginning of one on; gives the checksum of them all. Where cells are small
+// it costs less to let the next one compute it.
+Result<std::optional<uint32_t>> OpenShard::verify_cells(uint64_t offset, ByteView bytes) const {
+  const ShardIdentity identity{cluster_, facts_.name};
+  const bool large = facts_.shape.cell_bytes >= kLargeCellBytes;
+  uint32_t all = 0;
   while (!bytes.empty()) {
     const uint64_t cell = offset / facts_.shape.cell_bytes;
     const ByteView content = bytes.first(std::min<size_t>(bytes.size(), facts_.shape.cell_bytes));
-    if (cell_checksum({cluster_, facts_.name}, offset, content) != checksums_[cell])
+    const uint32_t crc = large ? crc32c(content) : 0;
+    const uint32_t found = large ? cell_checksum(identity, offset, crc, content.size())
+                                 : cell_checksum(identity, offset, content);
+    if (found != checksums_[cell])
       return fail(Code::kCorrupt, "{}: cell {} is damaged", describe(facts_.name), cell);
+    if (large) all = crc32c_combine(all, crc, content.size());
     offset += content.size();
     bytes = bytes.subspan(content.size());
   }
-  return {};
+  return large ? std::optional(all) : std::nullopt;
 }
 
 std::shared_ptr<OpenShard> OpenShards::find(const ShardName& name) {

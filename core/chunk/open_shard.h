@@ -22,10 +22,11 @@ class OpenShard {
 
   const ShardFacts& facts() const { return facts_; }
 
-  // Exactly `length` bytes. kInvalid when the shard has not so many, kTooLarge above
-  // kShardReadBytesMax, kCorrupt naming the first wrong cell. Keep `self` while it runs: it is the
-  // parameter so that the frame owns it.
-  static Task<Result<Buffer>> read(std::shared_ptr<OpenShard> self, uint64_t offset, size_t length);
+  // Exactly `length` bytes, with their checksum when they are whole cells. kInvalid when the shard
+  // has not so many, kTooLarge above kShardReadBytesMax, kCorrupt naming the first wrong cell. Keep
+  // `self` while it runs: it is the parameter so that the frame owns it.
+  static Task<Result<CheckedBytes>> read(std::shared_ptr<OpenShard> self, uint64_t offset,
+                                         size_t length);
 
  private:
   OpenShard(std::unique_ptr<File> file, ClusterId cluster, ShardFacts facts,
@@ -34,7 +35,7 @@ class OpenShard {
         cluster_(cluster),
         facts_(std::move(facts)),
         checksums_(std::move(checksums)) {}
-  Result<void> verify_cells(uint64_t offset, ByteView bytes) const;
+  Result<std::optional<uint32_t>> verify_cells(uint64_t offset, ByteView bytes) const;
 
   std::unique_ptr<File> file_;
   ClusterId cluster_;

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "core/base/check.h"
+#include "core/base/checksum_combine.h"
 #include "core/base/coding.h"
 
 namespace dogfs::chunk {
@@ -50,6 +51,11 @@ std::optional<Number> parse_number(std::string_view text, int base) {
 
 uint32_t cell_checksum(const ShardIdentity& identity, uint64_t offset, ByteView bytes) {
   return identity_checksum(identity).add(offset).add(bytes).value();
+}
+
+uint32_t cell_checksum(const ShardIdentity& identity, uint64_t offset, uint32_t crc,
+                       uint64_t length) {
+  return crc32c_combine(identity_checksum(identity).add(offset).value(), crc, length);
 }
 
 ShardChecksum::ShardChecksum(const ShardIdentity& identity)

@@ -53,8 +53,18 @@ struct ShardFacts {
   bool operator==(const ShardFacts&) const = default;
 };
 
+// Bytes of shards, and their plain CRC32C when it is known: of those that were checked on their way
+// in, or out of a file. It spares whoever comes next a pass over them.
+struct CheckedBytes {
+  Buffer bytes;
+  std::optional<uint32_t> crc = std::nullopt;
+};
+
 // Of the bytes of one cell, which begins at `offset` of the shard.
 uint32_t cell_checksum(const ShardIdentity& identity, uint64_t offset, ByteView bytes);
+// The same, of `length` bytes with this CRC32C.
+uint32_t cell_checksum(const ShardIdentity& identity, uint64_t offset, uint32_t crc,
+                       uint64_t length);
 
 // Computes the checksums of a shard, cell by cell. The shard's checksum is one over its identity,
 // its cells' checksums and its length: it costs no second pass over the bytes, and proves a table
@@ -68,6 +78,7 @@ class ShardChecksum {
   // The next cell by its checksum.
   void add_checksum(uint32_t checksum, uint64_t length);
 
+  const ShardIdentity& identity() const { return identity_; }
   uint64_t length() const { return length_; }
   // Of the shard that ends here.
   uint32_t value() const { return Crc32c(running_).add(length_).value(); }

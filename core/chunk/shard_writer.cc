@@ -57,12 +57,15 @@ void ShardWriter::consume_reservation(uint64_t bytes) {
   store_.reserved_bytes_ -= used;
 }
 
-Task<Result<void>> ShardWriter::append(Buffer cell) {
+Task<Result<void>> ShardWriter::append(Buffer cell, std::optional<uint32_t> crc) {
   CO_TRY_VOID(check_usable());
   CO_TRY_VOID(check_cell(cell.size()));
   const uint64_t offset = written_bytes();
   CO_TRY_VOID(co_await file_->write(offset, cell));
-  cell_checksums_.push_back(checksum_.add_cell(cell.view()));
+  const uint32_t checksum = crc ? cell_checksum(checksum_.identity(), offset, *crc, cell.size())
+                                : cell_checksum(checksum_.identity(), offset, cell.view());
+  checksum_.add_checksum(checksum, cell.size());
+  cell_checksums_.push_back(checksum);
   consume_reservation(cell.size());
   usable_ = true;
   co_return Result<void>();
@@ -82,9 +85,11 @@ Result<ShardFacts> ShardWriter::check_end(const ShardEnd& end) const {
 Task<Result<ShardFacts>> ShardWriter::finish_file(ShardEnd end) {
   CO_TRY(facts, check_end(end));
   const auto tail = Buffer::take(encode_tail(store_.identity_.cluster, facts, cell_checksums_));
-  CO_TRY_VOID(co_await file_->write(written_bytes(), tail));
   // A file whose sync failed is thrown away: a second sync would prove nothing about it.
-  if (!MUTANT("M17")) CO_TRY_VOID(co_await file_->sync());
+  if (MUTANT("M17"))
+    CO_TRY_VOID(co_await file_->write(written_bytes(), tail));
+  else
+    CO_TRY_VOID(co_await file_->write_durably(written_bytes(), tail));
   file_.reset();
   CO_TRY_VOID(co_await store_.publish(*this, facts));
   co_return facts;

@@ -32,9 +32,10 @@ class ShardWriter {
   const ShardName& name() const { return name_; }
   uint64_t written_bytes() const { return checksum_.length(); }
 
-  // The next cell: of cell_bytes, or shorter if it is the last. kInvalid otherwise; kNoSpace, kIo.
-  // After an error the writer only gives errors.
-  Task<Result<void>> append(Buffer cell);
+  // The next cell: of cell_bytes, or shorter if it is the last; `crc` is its CRC32C, if that was
+  // checked already. kInvalid otherwise; kNoSpace, kIo. After an error the writer only gives
+  // errors.
+  Task<Result<void>> append(Buffer cell, std::optional<uint32_t> crc = std::nullopt);
 
   // Makes the shard durable, then acknowledges it. kInvalid if the bytes written are not a shard of
   // such a block; kCorrupt if they are not what the sender sent; kPrecondition if a higher

@@ -46,8 +46,8 @@ Task<Result<void>> write_synced(Disk& disk, std::string path, Buffer bytes) {
 }
 
 // Replaces `name` durably, or leaves what is there.
-Task<Result<void>> write_identity(Disk& disk, std::string directory, std::string name,
-                                  StoreIdentity identity) {
+Task<Result<void>> write_one_identity(Disk& disk, std::string directory, std::string name,
+                                      StoreIdentity identity) {
   const std::string fresh = join(directory, kNewIdentityFile);
   const std::string path = join(directory, name);
   CO_TRY_VOID(co_await write_synced(disk, fresh, Buffer::take(encode_identity(identity))));
@@ -79,7 +79,7 @@ Task<> mend_identity(Env& env, std::string directory, StoreIdentity identity) {
     const auto known = co_await read_one_identity(env.disk(), join(directory, name));
     if (known == identity) continue;
     const auto written =
-        co_await write_identity(env.disk(), directory, std::string(name), identity);
+        co_await write_one_identity(env.disk(), directory, std::string(name), identity);
     env.log().warning("{} was damaged: {}", join(directory, name),
                       written ? "written anew" : written.error().message);
   }
@@ -121,12 +121,16 @@ Task<Result<void>> Store::prepare(Env& env, std::string directory) {
 Task<Result<void>> Store::format(Env& env, std::string directory, StoreIdentity identity) {
   CO_TRY_VOID(co_await prepare(env, directory));
   Disk& disk = env.disk();
-  CO_TRY_VOID(co_await write_identity(disk, directory, std::string(kIdentityCopy), identity));
-  const auto written =
-      co_await write_identity(disk, directory, std::string(kIdentityFile), identity);
+  const auto written = co_await write_identity(env, directory, identity);
   // An identity that could vanish would make a full store look blank.
   if (!written) co_await disk.remove(join(directory, kIdentityFile));
   co_return written;
+}
+
+Task<Result<void>> Store::write_identity(Env& env, std::string directory, StoreIdentity identity) {
+  for (const auto name : {kIdentityCopy, kIdentityFile})
+    CO_TRY_VOID(co_await write_one_identity(env.disk(), directory, std::string(name), identity));
+  co_return Result<void>();
 }
 
 Task<Result<StoreIdentity>> Store::identify(Env& env, std::string directory) {
@@ -280,6 +284,12 @@ Store::Entry* Store::unchanged(const ShardName& name, uint64_t writing) {
 
 Task<Result<Buffer>> Store::read(ShardName name, uint64_t offset, size_t length,
                                  std::optional<uint32_t> checksum) {
+  CO_TRY(checked, co_await read_checked(name, offset, length, checksum));
+  co_return std::move(checked.bytes);
+}
+
+Task<Result<CheckedBytes>> Store::read_checked(ShardName name, uint64_t offset, size_t length,
+                                               std::optional<uint32_t> checksum) {
   CO_TRY(shard, co_await open_shard(name));
   if (checksum && *checksum != shard->facts().checksum)
     co_return fail(Code::kCorrupt, "{} is stale: its checksum is {:08x}, not {:08x}",
@@ -298,15 +308,22 @@ Task<Result<ShardFacts>> Store::stat(ShardName name) {
   co_return facts;
 }
 
-Task<Result<void>> Store::verify(ShardName name) {
+Task<Result<ShardFacts>> Store::verify(ShardName name, Pause pause) {
   if (!shards_.contains(name)) co_return fail(Code::kNotFound, "{} is not here", describe(name));
   CO_TRY(shard, co_await OpenShard::open(env_.disk(), path(file_name(name)), identity_of(name)));
   const uint64_t end = shard->facts().shard_length;
   for (uint64_t at = 0; at < end; at += shard->facts().shape.cell_bytes) {
     const uint64_t length = std::min<uint64_t>(shard->facts().shape.cell_bytes, end - at);
     CO_TRY_VOID(co_await OpenShard::read(shard, at, length));
+    if (pause) co_await pause(length);
   }
-  co_return Result<void>();
+  co_return shard->facts();
+}
+
+std::optional<ShardName> Store::next(const ShardName& after) const {
+  const auto next = shards_.upper_bound(after);
+  if (next == shards_.end()) return std::nullopt;
+  return next->first;
 }
 
 Task<std::vector<Store::Listed>> Store::list(ShardName after, size_t count) {

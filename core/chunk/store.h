@@ -8,6 +8,7 @@
 // discarded and must be written anew. If finish() fails or is cancelled the shard may still turn up
 // after a restart, whole.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,6 +41,9 @@ class Store {
   // kIo.
   static Task<Result<StoreIdentity>> identify(Env& env, std::string directory);
 
+  // Replaces what a data directory says of itself. After an error it says this or what it did.
+  static Task<Result<void>> write_identity(Env& env, std::string directory, StoreIdentity identity);
+
   // Opens a data directory of this cluster and node: removes what was being written, finds the
   // shards by their names and makes those names durable; reads no payload. kNotFound if it was
   // never formatted, kPrecondition if it belongs to others, kCorrupt, kUnsupported, kIo.
@@ -60,10 +64,15 @@ class Store {
   // another.
   Task<Result<Buffer>> read(ShardName name, uint64_t offset, size_t length,
                             std::optional<uint32_t> checksum = {});
+  // The same, with the checksum of the bytes when they are whole cells.
+  Task<Result<CheckedBytes>> read_checked(ShardName name, uint64_t offset, size_t length,
+                                          std::optional<uint32_t> checksum);
   // The footer, read when not yet known. kNotFound, kCorrupt, kUnsupported, kIo.
   Task<Result<ShardFacts>> stat(ShardName name);
-  // Reads all of it from the disk, verified; for scrubbing. Errors as read().
-  Task<Result<void>> verify(ShardName name);
+  // Reads all of it from the disk, verified, and gives what it is; for scrubbing. `pause` is told
+  // of the bytes after each read and may take its time. Errors as read().
+  using Pause = std::function<Task<>(uint64_t bytes)>;
+  Task<Result<ShardFacts>> verify(ShardName name, Pause pause = {});
 
   struct Listed {
     ShardName name;
@@ -78,6 +87,11 @@ class Store {
   // is listed until it is surely gone.
   Task<Result<void>> remove(ShardName name);
 
+  // The first one after that in the order of names, the first of all for a default name.
+  std::optional<ShardName> next(const ShardName& after) const;
+  bool contains(const ShardName& name) const { return shards_.contains(name); }
+  // A higher generation of the shard is here.
+  bool superseded(const ShardName& name) const;
   size_t shard_count() const { return shards_.size(); }
   size_t writer_count() const { return writers_.size(); }
   // Of the disk, less what writers have reserved.
@@ -96,7 +110,6 @@ class Store {
   std::string path(std::string_view file) const;
   ShardIdentity identity_of(const ShardName& name) const { return {identity_.cluster, name}; }
   Result<void> check_begin(const ShardName& name, const StripeShape& shape) const;
-  bool superseded(const ShardName& name) const;
   Task<Result<void>> recover();
   Task<> sweep();
   Task<Result<std::shared_ptr<OpenShard>>> open_shard(ShardName name);

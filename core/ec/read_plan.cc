@@ -1,7 +1,6 @@
 #include "core/ec/read_plan.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
@@ -108,7 +107,8 @@ Result<std::vector<Buffer>> ReadPlan::rebuild(const Codec& codec,
   return out;
 }
 
-Result<Buffer> ReadPlan::assemble(const Codec& codec, std::span<const Buffer> fetched) const {
+Result<std::vector<Buffer>> ReadPlan::assemble(const Codec& codec,
+                                               std::span<const Buffer> fetched) const {
   CHECK(fetched.size() == reads_.size(), "{} buffers for {} reads", fetched.size(), reads_.size());
   for (size_t i = 0; i < reads_.size(); ++i) {
     if (fetched[i].size() != reads_[i].range.length)
@@ -116,7 +116,7 @@ Result<Buffer> ReadPlan::assemble(const Codec& codec, std::span<const Buffer> fe
                   fetched[i].size(), reads_[i].range.length);
   }
   TRY(rebuilt, rebuild(codec, fetched));
-  MutableBuffer out(range_.length);
+  std::vector<Buffer> out;
   for (const CellPiece& piece : pieces_) {
     const auto lost = std::ranges::find(missing_, piece.shard);
     const bool plain = lost == missing_.end();
@@ -124,10 +124,9 @@ Result<Buffer> ReadPlan::assemble(const Codec& codec, std::span<const Buffer> fe
     const Buffer& from = plain ? fetched[static_cast<size_t>(read - reads_.data())]
                                : rebuilt[static_cast<size_t>(lost - missing_.begin())];
     const uint64_t from_offset = plain ? read->range.offset : rebuilt_.offset;
-    std::memcpy(out.data() + (piece.block_offset - range_.offset),
-                from.data() + (piece.shard_offset - from_offset), piece.length);
+    out.push_back(from.slice(piece.shard_offset - from_offset, piece.length));
   }
-  return std::move(out).freeze();
+  return out;
 }
 
 }  // namespace dogfs::ec

@@ -36,9 +36,10 @@ class ReadPlan {
   const std::vector<uint32_t>& missing() const { return missing_; }
   ByteRange range() const { return range_; }
 
-  // The bytes of range(), from what reads() fetched, in the same order. `codec` has the layout's k
-  // and m. kCorrupt if a fetched buffer does not have the length that was asked for.
-  Result<Buffer> assemble(const Codec& codec, std::span<const Buffer> fetched) const;
+  // The bytes of range() in pieces, from what reads() fetched, in the same order; only what was
+  // rebuilt is new memory. `codec` has the layout's k and m. kCorrupt if a fetched buffer does not
+  // have the length that was asked for.
+  Result<std::vector<Buffer>> assemble(const Codec& codec, std::span<const Buffer> fetched) const;
 
  private:
   ReadPlan() = default;

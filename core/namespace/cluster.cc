@@ -4,6 +4,7 @@
 
 #include "core/base/limits.h"
 #include "core/namespace/directories.h"
+#include "core/namespace/layouts.h"
 
 namespace dogfs::metadata {
 namespace {
@@ -104,29 +105,21 @@ bool understands(uint32_t newest, uint32_t version) { return std::max(newest, 1u
 
 Result<> check_understands(const Node& node, uint32_t version) {
   if (understands(node.newest_version, version)) return {};
+  // Builds of the first version never say it; others do once they serve.
+  if (node.newest_version == 0) {
+    return fail(Code::kPrecondition,
+                "{} has not said that its build knows cluster version {}: wait for it, upgrade it, "
+                "or declare it gone, first",
+                node.name, version);
+  }
   return fail(Code::kPrecondition,
               "{} runs a build for cluster version {}: upgrade it, or declare it gone, first",
-              node.name, std::max(node.newest_version, 1u));
+              node.name, node.newest_version);
 }
 
 Result<> check_sizes(const CreateCluster& operation) {
   if (!operation.cluster) return fail(Code::kInvalid, "a cluster id of 0 means none");
-  if (operation.block_bytes < limits::kBlockBytesMin ||
-      operation.block_bytes > limits::kBlockBytesMax) {
-    return fail(Code::kInvalid, "blocks of {} bytes: {} to {} are allowed", operation.block_bytes,
-                limits::kBlockBytesMin, limits::kBlockBytesMax);
-  }
-  if (operation.cell_bytes == 0 || operation.cell_bytes > limits::kCellBytesMax) {
-    return fail(Code::kInvalid, "cells of {} bytes: 1 to {} are allowed", operation.cell_bytes,
-                limits::kCellBytesMax);
-  }
-  // Else no chunk server would take a replica of a full block, ever.
-  if (operation.block_bytes > limits::kCellsPerShardMax * operation.cell_bytes) {
-    return fail(
-        Code::kInvalid, "cells of {} bytes are too small for blocks of {}: need {} or more",
-        operation.cell_bytes, operation.block_bytes,
-        (operation.block_bytes + limits::kCellsPerShardMax - 1) / limits::kCellsPerShardMax);
-  }
+  TRY_VOID(check_block_sizes(operation.block_bytes, operation.cell_bytes));
   if (operation.inline_bytes > limits::kInlineBytesMax) {
     return fail(Code::kInvalid, "inline files of {} bytes: at most {} are allowed",
                 operation.inline_bytes, limits::kInlineBytesMax);

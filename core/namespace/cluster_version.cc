@@ -7,6 +7,7 @@ namespace {
 
 constexpr uint32_t kFirst = 1;
 constexpr uint32_t kSecond = 2;
+constexpr uint32_t kThird = 3;
 
 // What an old kind of operation may say since.
 struct FieldVersion {
@@ -16,17 +17,36 @@ struct FieldVersion {
                        op.condition != PublishCondition::kIfVersion;
     return plain ? kFirst : kSecond;
   }
-  uint32_t operator()(const PutInline&) const { return kSecond; }
+  uint32_t operator()(const StartUpload& op) const {
+    return op.block_bytes == 0 && op.cell_bytes == 0 ? kFirst : kThird;
+  }
+  uint32_t operator()(const PutInline& op) const {
+    return op.block_bytes == 0 && op.cell_bytes == 0 ? kSecond : kThird;
+  }
+  uint32_t operator()(const PutPacked&) const { return kThird; }
   uint32_t operator()(const SetAttributes&) const { return kSecond; }
   uint32_t operator()(const Copy&) const { return kSecond; }
   uint32_t operator()(const Truncate&) const { return kSecond; }
-  uint32_t operator()(const Concatenate&) const { return kSecond; }
+  uint32_t operator()(const Concatenate& op) const { return op.at ? kThird : kSecond; }
   uint32_t operator()(const SetQuota&) const { return kSecond; }
   uint32_t operator()(const SetTrash&) const { return kSecond; }
   uint32_t operator()(const AdvanceTrash&) const { return kSecond; }
   uint32_t operator()(const BeginImport&) const { return kSecond; }
   uint32_t operator()(const ImportRows&) const { return kSecond; }
   uint32_t operator()(const FinishImport&) const { return kSecond; }
+  uint32_t operator()(const OrderDeletion& op) const { return op.former.empty() ? kFirst : kThird; }
+  uint32_t operator()(const AckDeleted& op) const {
+    const bool plain = std::ranges::all_of(op.shards, [](auto& s) { return !s.generation; });
+    return plain ? kFirst : kThird;
+  }
+  uint32_t operator()(const OpenAppend&) const { return kThird; }
+  uint32_t operator()(const SetLayout&) const { return kThird; }
+  uint32_t operator()(const ActivateAppend&) const { return kThird; }
+  uint32_t operator()(const BeginSeal&) const { return kThird; }
+  uint32_t operator()(const FixAppend&) const { return kThird; }
+  uint32_t operator()(const BeginConversion&) const { return kThird; }
+  uint32_t operator()(const CommitConversion&) const { return kThird; }
+  uint32_t operator()(const JudgeShards&) const { return kThird; }
   uint32_t operator()(const auto&) const { return kFirst; }
 };
 

@@ -10,6 +10,8 @@
 //   1  directories, uploads, leases, sessions, nodes, deletion, versions, forced recovery
 //   2  inline files, attributes, askers, conditions on versions, copy, truncate, concatenate,
 //      quotas, trash, import
+//   3  appends: append blocks, their sealing and conversion, former generations; layouts: block and
+//      cell sizes of directories and files; packs
 
 #include <cstdint>
 
@@ -17,6 +19,9 @@
 #include "core/namespace/commands.h"
 
 namespace dogfs::metadata {
+
+// From this one on an acknowledgement of deleted shards names their generation.
+inline constexpr uint32_t kGenerationsDeletedVersion = 3;
 
 // The newest that this build understands.
 uint32_t newest_cluster_version();

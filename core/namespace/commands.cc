@@ -3,17 +3,58 @@
 #include <array>
 
 namespace dogfs::metadata {
+namespace {
+
+template <class... Kinds>
+bool is_any(const Operation& operation) {
+  return (std::holds_alternative<Kinds>(operation) || ...);
+}
+
+}  // namespace
 
 std::string_view operation_name(const Operation& operation) {
   static constexpr std::array<std::string_view, std::variant_size_v<Operation>> kNames{
-      "create_cluster",  "register_node",  "set_node_state",    "set_node_space",
-      "register_client", "expire_session", "make_directory",    "rename",
-      "remove",          "start_upload",   "allocate_blocks",   "commit_blocks",
-      "publish",         "abandon_upload", "renew_lease",       "expire_lease",
-      "remove_step",     "order_deletion", "ack_deleted",       "put_inline",
-      "set_attributes",  "copy",           "truncate",          "concatenate",
-      "set_quota",       "set_trash",      "advance_trash",     "begin_import",
-      "import_rows",     "finish_import",  "raise_incarnation", "set_cluster_version"};
+      "create_cluster",
+      "register_node",
+      "set_node_state",
+      "set_node_space",
+      "register_client",
+      "expire_session",
+      "make_directory",
+      "rename",
+      "remove",
+      "start_upload",
+      "allocate_blocks",
+      "commit_blocks",
+      "publish",
+      "abandon_upload",
+      "renew_lease",
+      "expire_lease",
+      "remove_step",
+      "order_deletion",
+      "ack_deleted",
+      "put_inline",
+      "set_attributes",
+      "copy",
+      "truncate",
+      "concatenate",
+      "set_quota",
+      "set_trash",
+      "advance_trash",
+      "begin_import",
+      "import_rows",
+      "finish_import",
+      "raise_incarnation",
+      "set_cluster_version",
+      "open_append",
+      "activate_append",
+      "begin_seal",
+      "fix_append",
+      "begin_conversion",
+      "commit_conversion",
+      "judge_shards",
+      "set_layout",
+      "put_packed"};
   return kNames[operation.index()];
 }
 
@@ -27,6 +68,7 @@ bool leader_operation(const Operation& operation) {
     bool operator()(const CommitBlocks&) { return false; }
     bool operator()(const Publish&) { return false; }
     bool operator()(const PutInline&) { return false; }
+    bool operator()(const PutPacked&) { return false; }
     bool operator()(const SetAttributes&) { return false; }
     bool operator()(const Copy&) { return false; }
     bool operator()(const Truncate&) { return false; }
@@ -51,8 +93,21 @@ bool leader_operation(const Operation& operation) {
     bool operator()(const AckDeleted&) { return true; }
     bool operator()(const RaiseIncarnation&) { return true; }
     bool operator()(const SetClusterVersion&) { return true; }
+    bool operator()(const OpenAppend&) { return false; }
+    bool operator()(const SetLayout&) { return false; }
+    bool operator()(const ActivateAppend&) { return true; }
+    bool operator()(const BeginSeal&) { return true; }
+    bool operator()(const FixAppend&) { return true; }
+    bool operator()(const BeginConversion&) { return true; }
+    bool operator()(const JudgeShards&) { return true; }
+    bool operator()(const CommitConversion&) { return true; }
   };
   return std::visit(Visitor(), operation);
+}
+
+bool open_operation(const Operation& operation) {
+  return is_any<RegisterClient, ActivateAppend, BeginSeal, FixAppend, BeginConversion,
+                CommitConversion>(operation);
 }
 
 bool needs_room(const Operation& operation) {
@@ -65,6 +120,7 @@ bool needs_room(const Operation& operation) {
     bool operator()(const CommitBlocks&) { return true; }
     bool operator()(const Publish&) { return true; }
     bool operator()(const PutInline&) { return true; }
+    bool operator()(const PutPacked&) { return true; }
     bool operator()(const SetAttributes&) { return true; }
     bool operator()(const Copy&) { return true; }
     bool operator()(const Truncate&) { return false; }
@@ -89,6 +145,14 @@ bool needs_room(const Operation& operation) {
     bool operator()(const AckDeleted&) { return false; }
     bool operator()(const RaiseIncarnation&) { return false; }
     bool operator()(const SetClusterVersion&) { return false; }
+    bool operator()(const OpenAppend&) { return true; }
+    bool operator()(const SetLayout&) { return true; }
+    bool operator()(const ActivateAppend&) { return true; }
+    bool operator()(const BeginSeal&) { return false; }
+    bool operator()(const FixAppend&) { return false; }
+    bool operator()(const BeginConversion&) { return true; }
+    bool operator()(const JudgeShards&) { return false; }
+    bool operator()(const CommitConversion&) { return false; }
   };
   return std::visit(Visitor(), operation);
 }

@@ -16,70 +16,16 @@
 #include "core/base/error.h"
 #include "core/base/ids.h"
 #include "core/base/time.h"
+#include "core/namespace/inode.h"
 #include "core/placement/cluster_map.h"
 #include "core/placement/policy.h"
 
 namespace dogfs::metadata {
 
-// Names a file wherever it is linked: the directory it was made in, which never changes and gives
-// the slot, and its id.
-struct FileHandle {
-  InodeId home;
-  InodeId file;
-  auto operator<=>(const FileHandle&) const = default;
-};
-
-// Names a state of a file's inode, and never returns: each file published has an id of its own, and
-// each change of it counts.
-struct FileVersion {
-  InodeId file;
-  uint64_t changes = 0;
-  bool operator==(const FileVersion&) const = default;
-};
-
-// --- What inodes carry ------------------------------------------------------------------------
-
-enum class LabelKind : uint8_t {
-  kXattr = 1,
-  kHeader = 2,  // of the content, as HTTP has them: "content-type"
-  kTag = 3,
-};
-
-struct Label {
-  LabelKind kind = LabelKind::kXattr;
-  std::string name;
-  std::string value;
-  bool operator==(const Label&) const = default;
-};
-
-// Of files and directories. What is absent costs no bytes.
-struct InodeAttributes {
-  std::string owner;             // "": nobody's
-  std::string group;             // "": nobody's
-  std::optional<uint16_t> mode;  // 12 bits
-  std::optional<WallTime> accessed;
-  std::vector<Label> labels;  // by kind and name, none twice
-  bool operator==(const InodeAttributes&) const = default;
-};
-
-// The most that a directory and all below it may hold; absent: no end.
-struct Quota {
-  std::optional<uint64_t> bytes;
-  std::optional<uint64_t> entries;  // files and directories, itself not counted
-  bool operator==(const Quota&) const = default;
-};
-
-// Who asks. Without one nothing is checked.
-struct Asker {
-  std::string user;
-  std::vector<std::string> groups;
-  bool operator==(const Asker&) const = default;
-};
-
 // --- Cluster ---------------------------------------------------------------------------------
 
 // The highest version of commands in this file (cluster_version.h).
-inline constexpr uint32_t kLatestClusterVersion = 2;
+inline constexpr uint32_t kLatestClusterVersion = 3;
 
 // The first entry of a new cluster. kExists when it is one already with another id.
 struct CreateCluster {
@@ -176,6 +122,8 @@ struct StartUpload {
   std::string path;
   std::optional<placement::Policy> policy;  // instead of the directory's
   bool overwrite = true;                    // false: refuse now when the file exists
+  uint64_t block_bytes = 0;                 // 0: the directory's
+  uint32_t cell_bytes = 0;                  // likewise
   bool operator==(const StartUpload&) const = default;
 };
 
@@ -238,7 +186,26 @@ struct PutInline {
   PublishCondition condition = PublishCondition::kOverwrite;
   FileVersion version;  // as of Publish
   InodeAttributes attributes;
+  uint64_t block_bytes = 0;  // as of StartUpload
+  uint32_t cell_bytes = 0;
   bool operator==(const PutInline&) const = default;
+};
+
+// Stores a small file whose bytes were appended to a pack (packs.h): makes it with one extent, and
+// so those bytes are in use. Errors as of PutInline; kUnavailable, before those that only a full
+// cluster has, when the block is none of that pack any more, or of another policy than the file is
+// to have: then the bytes are to be stored in another way.
+struct PutPacked {
+  std::string path;
+  std::optional<placement::Policy> policy;  // as of StartUpload
+  FileHandle pack;
+  BlockId block;
+  uint64_t block_offset = 0;  // of bytes that were acknowledged
+  uint64_t length = 0;        // 1 to limits::kPackedBytesMax
+  PublishCondition condition = PublishCondition::kOverwrite;
+  FileVersion version;  // as of Publish
+  InodeAttributes attributes;
+  bool operator==(const PutPacked&) const = default;
 };
 
 // Makes `to` another file with the bytes of `from`, which shares its blocks.
@@ -262,6 +229,7 @@ struct Truncate {
 struct Concatenate {
   std::string path;
   std::vector<std::string> sources;  // 1 to limits::kJoinedFilesMax, none twice
+  std::optional<uint64_t> at = {};   // kPrecondition unless the file is that long
   bool operator==(const Concatenate&) const = default;
 };
 
@@ -330,6 +298,16 @@ struct SetQuota {
   bool operator==(const SetQuota&) const = default;
 };
 
+// Of a directory; of the root, for the whole cluster. Files that are there keep what they were made
+// with. kInvalid for sizes that cannot be, kPrecondition for a policy that needs more chunk servers
+// than there are.
+struct SetLayout {
+  std::string path;
+  Layout layout;         // what is absent stays as it is
+  bool inherit = false;  // forget first all that the directory says
+  bool operator==(const SetLayout&) const = default;
+};
+
 struct LabelChange {
   LabelKind kind = LabelKind::kXattr;
   std::string name;
@@ -370,6 +348,99 @@ struct ExpireLease {
   bool operator==(const ExpireLease&) const = default;
 };
 
+// --- Appends ---------------------------------------------------------------------------------
+//
+// A file's append block is replicated and the last of its extents. Its states, in order:
+//   appending   open: its primary, the server of shard 0, takes records
+//   sealing     the epoch was raised: nobody appends any more, the length is being found out
+//   sealed log  the length is fixed; the bytes lie in append logs (generation 1) on its holders
+//   sealed      converted: an ordinary block of the file's policy, of a higher generation
+// OpenAppend comes in a client's session. The others carry none; anybody may send them
+// (open_operation()), again and again: each checks what it was sent for and does nothing twice.
+
+// A record is acknowledged when so many replicas have it durably.
+inline constexpr size_t append_quorum(size_t replicas) { return replicas / 2 + 1; }
+// Of so many replicas, one has what was acknowledged.
+inline constexpr size_t append_seal_quorum(size_t replicas) {
+  return replicas + 1 - append_quorum(replicas);
+}
+
+// Gives the file's open append block, or makes one behind its end. In the order of what may be in
+// the way: kNotFound without `create`; kDenied; kUnavailable while the last block is sealing
+// (locate says which, seal it and ask again), or when too few chunk servers live; kNoSpace when a
+// quota is used up. Answer: AppendOpened.
+struct OpenAppend {
+  std::string path;
+  bool create = false;                      // make an empty file when there is none
+  std::optional<placement::Policy> policy;  // of a file that this makes; else its directory's
+  InodeAttributes attributes;               // likewise
+  std::vector<NodeId> avoid;  // servers the sender cannot reach; at most limits::kShardsMax
+  bool operator==(const OpenAppend&) const = default;
+};
+
+// The primary asks before it gives anything to a replica, and again, `begun`, when each of them has
+// begun its log and before it takes the first record. Refused for ever when another life of a
+// primary was allowed (`activation` differs): that one may have acknowledged records which this one
+// does not know. kNotFound: the file or its block is gone. kPrecondition: not the primary, another
+// epoch or activation, or not appending any more. Answer: AppendActivated.
+struct ActivateAppend {
+  FileHandle file;
+  BlockId block;
+  Epoch epoch;
+  NodeId node;              // the sender
+  uint64_t activation = 0;  // random, not 0: a life of the primary's
+  bool begun = false;       // from now on, a replica without a log has lost it
+  bool operator==(const ActivateAppend&) const = default;
+};
+
+// Appending -> sealing, with the next epoch; of a sealing block, says its epoch again. One that was
+// not begun has no records: it is garbage at once. kNotFound: the file or its block is gone.
+// Answer: SealBegun; Done when it is sealed already, or garbage by this entry.
+struct BeginSeal {
+  FileHandle file;
+  BlockId block;
+  bool operator==(const BeginSeal&) const = default;
+};
+
+// Sealing -> sealed log. Its length is the longest that any of append_seal_quorum() replicas has,
+// and as many at least hold that durably. Of length 0 the block is garbage
+// and the file ends where it began. Done, too, when it is sealed already, however long; kNotFound
+// when it is gone (also by a FixAppend of length 0), kPrecondition for another epoch, or for a
+// length that cuts off bytes which files refer to. The block of a pack is from then on of these
+// files alone, and garbage without any.
+struct FixAppend {
+  FileHandle file;
+  BlockId block;
+  Epoch epoch;  // as SealBegun said
+  uint64_t length = 0;
+  std::vector<uint32_t> holders;  // indexes of shards, ascending
+  bool operator==(const FixAppend&) const = default;
+};
+
+// Places the shards that the log's bytes are to become, in the policy that the file had when the
+// block was made, as the next generation. The same attempt gets the same answer again; another one
+// gets another generation, and the one before is deleted in time. kNotFound: no such block any
+// more. kPrecondition: it is no sealed log of that generation (it was converted by another, say).
+// kUnavailable: too few servers, or too many given up generations wait for their deletion. Answer:
+// ConversionBegun.
+struct BeginConversion {
+  BlockId block;
+  Generation generation;      // of the log
+  uint64_t attempt = 0;       // random, not 0
+  std::vector<NodeId> avoid;  // as of OpenAppend
+  bool operator==(const BeginConversion&) const = default;
+};
+
+// The shards of the next generation are durable, min_shards of the policy at least: from here on
+// they are the block, and the logs are deleted in time. Done when that was so already. A mismatch
+// is kPrecondition and deletes nothing; kNotFound: no such block any more.
+struct CommitConversion {
+  BlockId block;
+  Generation generation;  // as ConversionBegun said
+  std::vector<DurableShard> shards;
+  bool operator==(const CommitConversion&) const = default;
+};
+
 // --- Background ------------------------------------------------------------------------------
 
 // Takes removed trees and files apart, at most `limit` entries and blocks of them.
@@ -378,15 +449,25 @@ struct RemoveStep {
   bool operator==(const RemoveStep&) const = default;
 };
 
-// Garbage blocks whose grace is over: from here on chunk servers may be told to delete them.
+// A generation of a block that its row needs no more.
+struct FormerName {
+  BlockId block;
+  Generation generation;
+  auto operator<=>(const FormerName&) const = default;
+};
+
+// Garbage blocks, and former generations of others, whose grace is over: from here on chunk servers
+// may be told to delete them. Both lists together have at most limits::kDeletionsPerEntry.
 struct OrderDeletion {
   std::vector<BlockId> blocks;
+  std::vector<FormerName> former;
   bool operator==(const OrderDeletion&) const = default;
 };
 
 struct DeletedShard {
   BlockId block;
   uint32_t index = 0;
+  Generation generation;  // 0: the one in the block's row
   bool operator==(const DeletedShard&) const = default;
 };
 
@@ -397,18 +478,40 @@ struct AckDeleted {
   bool operator==(const AckDeleted&) const = default;
 };
 
+// What a chunk server found when it read a shard of its, all of it.
+struct ShardVerdict {
+  BlockId block;
+  uint32_t index = 0;
+  Generation generation;
+  bool sound = false;     // else it is damaged, or not there
+  uint32_t checksum = 0;  // of a sound one
+  bool operator==(const ShardVerdict&) const = default;
+};
+
+// Of shards that their rows place on that node. One that is not sound, or has another checksum than
+// its row, is lost: it does not count as durable, and readers do not ask for it while there are
+// others. One that is sound after all is durable again. Verdicts that fit no row do nothing.
+struct JudgeShards {
+  NodeId node;
+  std::vector<ShardVerdict> shards;  // at most limits::kVerdictsPerEntry
+  bool operator==(const JudgeShards&) const = default;
+};
+
 using Operation =
     std::variant<CreateCluster, RegisterNode, SetNodeState, SetNodeSpace, RegisterClient,
                  ExpireSession, MakeDirectory, Rename, Remove, StartUpload, AllocateBlocks,
                  CommitBlocks, Publish, AbandonUpload, RenewLease, ExpireLease, RemoveStep,
                  OrderDeletion, AckDeleted, PutInline, SetAttributes, Copy, Truncate, Concatenate,
                  SetQuota, SetTrash, AdvanceTrash, BeginImport, ImportRows, FinishImport,
-                 RaiseIncarnation, SetClusterVersion>;
+                 RaiseIncarnation, SetClusterVersion, OpenAppend, ActivateAppend, BeginSeal,
+                 FixAppend, BeginConversion, CommitConversion, JudgeShards, SetLayout, PutPacked>;
 
 // "make_directory", for errors, traces and metrics.
 std::string_view operation_name(const Operation& operation);
-// True for operations without a session. RegisterClient is one of them, but clients may send it.
+// True for operations without a session, most of which only the leader itself proposes.
 bool leader_operation(const Operation& operation);
+// True for those of them that anybody may send: RegisterClient, and what becomes of append blocks.
+bool open_operation(const Operation& operation);
 
 // True for operations that store something: not possible while the disks of the metadata are full.
 // The others remove, free or keep the cluster going, and take next to nothing of the log.
@@ -480,8 +583,58 @@ struct StepTaken {
   bool operator==(const StepTaken&) const = default;
 };
 
-using Reply =
-    std::variant<Done, NodeRegistered, ClientRegistered, UploadStarted, BlocksAllocated, StepTaken>;
+// The file's open append block: `block` begins at its file_offset, has length 0, and its shards are
+// the replicas; the server of shard 0 is the primary.
+struct AppendOpened {
+  FileHandle file;
+  placement::Policy policy;  // of the file, that it will be converted to
+  PlacedBlock block;
+  Epoch epoch;
+  uint32_t ordinal = 0;   // from 1 up, of the file's append blocks
+  uint64_t capacity = 0;  // bytes that fit the block
+  bool operator==(const AppendOpened&) const = default;
+};
+
+// A sealed append block whose logs are still there.
+struct AppendLog {
+  BlockId block;
+  Generation generation;  // of the logs
+  uint64_t length = 0;
+  uint32_t ordinal = 0;
+  std::vector<PlacedShard> holders;  // of all its bytes, durably
+  bool operator==(const AppendLog&) const = default;
+};
+
+// The primary may take records. `previous` is the append block before this one, whose requests it
+// must know first; absent when there is none, or when its logs are ordered deleted already.
+struct AppendActivated {
+  PlacedBlock block;  // as of AppendOpened
+  Epoch epoch;
+  uint32_t ordinal = 0;
+  uint64_t capacity = 0;
+  bool first = false;                 // no block before it has a record of this file
+  std::optional<AppendLog> previous;  // absent, too, when its logs are gone
+  bool operator==(const AppendActivated&) const = default;
+};
+
+struct SealBegun {
+  Epoch epoch;
+  PlacedBlock block;  // as of AppendOpened
+  uint32_t ordinal = 0;
+  uint64_t capacity = 0;
+  bool operator==(const SealBegun&) const = default;
+};
+
+struct ConversionBegun {
+  AppendLog log;  // where the bytes are
+  placement::Policy policy;
+  uint32_t cell_bytes = 0;
+  PlacedBlock next;  // where they go: the generation, the length, and the shards that have a server
+  bool operator==(const ConversionBegun&) const = default;
+};
+
+using Reply = std::variant<Done, NodeRegistered, ClientRegistered, UploadStarted, BlocksAllocated,
+                           StepTaken, AppendOpened, AppendActivated, SealBegun, ConversionBegun>;
 // kUnknown: the session is expired or the request was acknowledged long ago; whether it was applied
 // is not known any more, and it was not applied now.
 using Response = Result<Reply>;

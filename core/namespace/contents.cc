@@ -8,6 +8,7 @@
 #include "core/base/limits.h"
 #include "core/namespace/files.h"
 #include "core/namespace/garbage.h"
+#include "core/namespace/packs.h"
 #include "core/namespace/path.h"
 #include "core/namespace/permissions.h"
 #include "core/namespace/quota.h"
@@ -24,6 +25,7 @@ struct Found {
 
 Result<Found> find_file(const Tables& tables, const EntryContext& entry, std::string_view path,
                         Access access) {
+  TRY_VOID(check_not_in_packs(tables, path));
   TRY(place, resolve(tables, path, entry.asker));
   if (!place.entry) return fail(Code::kNotFound, "there is no file {}", shown(path));
   if (place.entry->kind == EntryKind::kDirectory) {
@@ -35,13 +37,17 @@ Result<Found> find_file(const Tables& tables, const EntryContext& entry, std::st
   return Found{std::move(place), place.entry->file(), *std::move(row)};
 }
 
-// Writes a file that has a name and another length than before.
+// Writes a file that has another length than before.
 void put_resized(Tables& tables, const EntryContext& entry, Found& found) {
-  tables.erase_dentry(found.place.parent(), found.place.name);
   ++found.row.changes;
   found.row.modified = entry.wall;
-  tables.put(found.file, found.row);
-  tables.put(found.place.parent(), found.place.name, *found.place.entry);
+  tables.resize(found.place.parent(), found.file, found.row);
+}
+
+// What is appended to has no length that could be cut, joined or copied.
+Result<> check_sealed(const FileRow& row, std::string_view path) {
+  if (!row.unsealed()) return {};
+  return fail(Code::kUnavailable, "{} is being appended to: seal it first", shown(path));
 }
 
 Result<> check_shared_at_once(size_t blocks) {
@@ -76,6 +82,7 @@ Result<std::vector<Found>> find_sources(const Tables& tables, const EntryContext
     if (!seen.insert(source.file).second) {
       return fail(Code::kInvalid, "{} is joined with itself", shown(path));
     }
+    TRY_VOID(check_sealed(source.row, path));
     out.push_back(std::move(source));
   }
   return out;
@@ -86,17 +93,21 @@ Result<FileRow> joined(const Tables& tables, const Found& target,
                        const std::vector<Found>& sources) {
   FileRow row = target.row;
   size_t moved = 0;
+  bool mixed = false;
   for (const Found& source : sources) {
-    row.content += source.row.content;
-    moved += source.row.extents.size();
-    for (Extent extent : source.row.extents) {
-      extent.file_offset =
-          row.extents.empty() ? 0 : row.extents.back().file_offset + row.extents.back().length;
+    const FileRow& added = source.row;
+    const bool head_of_blocks = row.content.empty() || !row.extents.empty();
+    mixed = mixed || (!added.content.empty() && !row.extents.empty()) ||
+            (added.content.empty() && !added.extents.empty() && !head_of_blocks);
+    row.content += added.content;
+    moved += added.extents.size();
+    for (Extent extent : added.extents) {
+      extent.file_offset = row.length();
       row.extents.push_back(extent);
     }
   }
   TRY_VOID(check_shared_at_once(moved));
-  if (!row.content.empty() && !row.extents.empty()) {
+  if (mixed) {
     return fail(Code::kPrecondition,
                 "small files and large ones cannot be joined; get and put the bytes");
   }
@@ -132,12 +143,15 @@ Response apply(Tables& tables, const EntryContext& entry, const Copy& operation)
   if (target.entry && target.entry->file() == source.file) {
     return fail(Code::kInvalid, "{} cannot be copied to itself", shown(operation.from));
   }
+  TRY_VOID(check_sealed(source.row, operation.from));
   TRY_VOID(check_room(tables, target, operation.to));
   TRY_VOID(check_shared_at_once(source.row.extents.size()));
   TRY_VOID(check_growth(tables, target, source.row.length()));
   const FileHandle file{target.parent(), tables.new_inode(slot_of(target.parent()))};
   FileRow row = source.row;
   row.changes = 0;
+  row.appends = 0;
+  row.last_append = BlockId(0);
   row.modified = entry.wall;
   if (entry.asker != nullptr) {
     row.attributes.owner.clear();
@@ -145,6 +159,7 @@ Response apply(Tables& tables, const EntryContext& entry, const Copy& operation)
   }
   row.attributes = made_by(entry.asker, std::move(row.attributes));
   for (const Extent& extent : row.extents) share_block(tables, extent.block, source.file, file);
+  for (const Extent& extent : row.extents) note_packed(tables, file, row, extent.block);
   tables.put(file, row);
   link_file(tables, entry, target, file);
   return Done{};
@@ -152,6 +167,7 @@ Response apply(Tables& tables, const EntryContext& entry, const Copy& operation)
 
 Response apply(Tables& tables, const EntryContext& entry, const Truncate& operation) {
   TRY(found, find_file(tables, entry, operation.path, Access::kWrite));
+  TRY_VOID(check_sealed(found.row, operation.path));
   const uint64_t length = found.row.length();
   if (operation.length > length) {
     return fail(Code::kInvalid, "{} has {} bytes, it cannot be cut to {}", shown(operation.path),
@@ -168,11 +184,19 @@ Response apply(Tables& tables, const EntryContext& entry, const Truncate& operat
   put_resized(tables, entry, found);
   release_extents(tables, entry, found.file.file,
                   {old.begin() + static_cast<ptrdiff_t>(kept.size()), old.end()}, kept);
+  for (size_t i = std::max<size_t>(1, kept.size()) - 1; i < old.size(); ++i) {
+    note_packed(tables, found.file, found.row, old[i].block);
+  }
   return Done{};
 }
 
 Response apply(Tables& tables, const EntryContext& entry, const Concatenate& operation) {
   TRY(target, find_file(tables, entry, operation.path, Access::kWrite));
+  TRY_VOID(check_sealed(target.row, operation.path));
+  if (operation.at && *operation.at != target.row.length()) {
+    return fail(Code::kPrecondition, "{} is {} bytes long, not {}", shown(operation.path),
+                target.row.length(), *operation.at);
+  }
   TRY(sources, find_sources(tables, entry, operation, target));
   TRY(row, joined(tables, target, sources));
   std::vector<Move> moves;
@@ -185,7 +209,11 @@ Response apply(Tables& tables, const EntryContext& entry, const Concatenate& ope
     tables.erase_dentry(source.place.parent(), source.place.name);
     tables.erase_file(source.file);
   }
+  const size_t first = target.row.extents.size();
   target.row = std::move(row);
+  for (size_t i = first; i < target.row.extents.size(); ++i) {
+    note_packed(tables, target.file, target.row, target.row.extents[i].block);
+  }
   put_resized(tables, entry, target);
   return Done{};
 }

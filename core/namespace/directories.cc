@@ -4,6 +4,7 @@
 
 #include "core/base/mutation.h"
 #include "core/namespace/garbage.h"
+#include "core/namespace/packs.h"
 #include "core/namespace/path.h"
 #include "core/namespace/permissions.h"
 #include "core/namespace/quota.h"
@@ -24,6 +25,23 @@ Response accept_existing(const Tables& tables, const MakeDirectory& operation,
     return fail(Code::kExists, "{} exists with {}", shown(operation.path),
                 policy ? "policy " + policy->text() : "the policy of the directory above");
   }
+  return Done{};
+}
+
+// The directory of packs, nobody's, whoever asks first.
+Response make_packs(Tables& tables, const EntryContext& entry) {
+  if (tables.packs()) return Done{};
+  const std::string_view name = kPacksDirectory.substr(1);
+  if (tables.dentry(kRootDirectory, name)) {
+    return fail(Code::kExists, "{} exists, and is not the cluster's", kPacksDirectory);
+  }
+  const InodeId id = tables.new_inode(tables.new_directory_slot(slot_of(kRootDirectory)));
+  tables.put(id, DirectoryRow{.parent = kRootDirectory,
+                              .policy = {},
+                              .modified = entry.wall,
+                              .attributes = {},
+                              .packs = true});
+  tables.put(kRootDirectory, name, {.kind = EntryKind::kDirectory, .id = id, .home = {}});
   return Done{};
 }
 
@@ -108,9 +126,13 @@ void make_root(Tables& tables, const EntryContext& entry) {
 
 Response apply(Tables& tables, const EntryContext& entry, const MakeDirectory& operation) {
   TRY(names, parse_path(operation.path));
+  if (operation.path == kPacksDirectory && in_packs(tables, operation.path)) {
+    return make_packs(tables, entry);
+  }
   TRY(reached, reach(tables, entry.asker, operation.path, names));
   if (reached.last) return accept_existing(tables, operation, *reached.last);
   TRY_VOID(check_not_in_trash(tables, operation.path));
+  TRY_VOID(check_not_in_packs(tables, operation.path));
   if (!operation.parents && reached.names + 1 < names.size()) {
     return fail(Code::kNotFound, "there is no directory above {}", shown(operation.path));
   }
@@ -138,6 +160,8 @@ Response apply(Tables& tables, const EntryContext& entry, const Rename& operatio
   if (from.parent() == to.parent() && from.name == to.name) return Done{};
   TRY_VOID(check_not_trash(entry.asker, operation.from));
   TRY_VOID(check_not_in_trash(tables, operation.to));
+  if (tables.packs()) TRY_VOID(check_not_in_packs(tables, operation.from));
+  TRY_VOID(check_not_in_packs(tables, operation.to));
   TRY_VOID(check_directory(tables, entry.asker, from.parent(), Access::kWrite, operation.from));
   TRY_VOID(check_directory(tables, entry.asker, to.parent(), Access::kWrite, operation.to));
   TRY_VOID(check_no_loop(operation, *from.entry, to));
@@ -167,6 +191,7 @@ Response apply(Tables& tables, const EntryContext& entry, const Remove& operatio
     return fail(Code::kNotFound, "there is no file or directory {}", shown(operation.path));
   }
   TRY_VOID(check_not_trash(entry.asker, operation.path));
+  if (tables.packs()) TRY_VOID(check_not_in_packs(tables, operation.path));
   TRY_VOID(check_directory(tables, entry.asker, target.parent(), Access::kWrite, operation.path));
   const bool tree = target.entry->kind == EntryKind::kDirectory && !empty(tables, target.entry->id);
   if (tree && !operation.recursive) {

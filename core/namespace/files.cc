@@ -2,6 +2,8 @@
 
 #include "core/base/check.h"
 #include "core/namespace/garbage.h"
+#include "core/namespace/layouts.h"
+#include "core/namespace/packs.h"
 #include "core/namespace/path.h"
 #include "core/namespace/permissions.h"
 #include "core/namespace/quota.h"
@@ -38,6 +40,7 @@ Result<Resolved> file_place(const Tables& tables, const EntryContext& entry,
     return fail(Code::kExists, "{} is a directory", shown(wanted.path));
   }
   TRY_VOID(check_not_in_trash(tables, wanted.path));
+  TRY_VOID(check_not_in_packs(tables, wanted.path));
   TRY_VOID(check_directory(tables, entry.asker, target.parent(), Access::kWrite, wanted.path));
   if (target.entry && wanted.condition == PublishCondition::kIfAbsent) {
     return fail(Code::kExists, "{} exists", shown(wanted.path));
@@ -81,15 +84,20 @@ Response apply(Tables& tables, const EntryContext& entry, const PutInline& opera
   TRY_VOID(check_room(tables, target, operation.path));
   TRY_VOID(check_growth(tables, target, operation.content.size()));
   if (operation.policy) TRY_VOID(placement::check_fits(tables.map(), *operation.policy));
+  TRY(layout, chosen_layout(target.layout, {.policy = operation.policy,
+                                            .block_bytes = operation.block_bytes,
+                                            .cell_bytes = operation.cell_bytes}));
   const FileHandle file{target.parent(), tables.new_inode(slot_of(target.parent()))};
-  tables.put(file, FileRow{.state = FileState::kPublished,
-                           .policy = operation.policy.value_or(target.policy),
-                           .modified = entry.wall,
-                           .client = {},
-                           .epoch = {},
-                           .extents = {},
-                           .content = operation.content,
-                           .attributes = made_by(entry.asker, operation.attributes)});
+  FileRow row{.state = FileState::kPublished,
+              .policy = {},
+              .modified = entry.wall,
+              .client = {},
+              .epoch = {},
+              .extents = {},
+              .content = operation.content,
+              .attributes = made_by(entry.asker, operation.attributes)};
+  set_layout(tables, row, layout);
+  tables.put(file, row);
   link_file(tables, entry, target, file);
   return Done{};
 }
@@ -100,6 +108,7 @@ Response apply(Tables& tables, const EntryContext& entry, const SetAttributes& o
     return fail(Code::kNotFound, "there is no file or directory {}", shown(operation.path));
   }
   TRY_VOID(check_not_trash(entry.asker, operation.path));
+  TRY_VOID(check_not_in_packs(tables, operation.path));
   if (operation.version) {
     TRY_VOID(check_version(tables, target.entry, *operation.version, operation.path));
   }

@@ -7,6 +7,7 @@
 #include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/base/mutation.h"
+#include "core/namespace/packs.h"
 
 namespace dogfs::metadata {
 namespace {
@@ -32,6 +33,7 @@ void shrink_file(Tables& tables, const EntryContext& entry, Slot slot, FileHandl
     const Extent last = row.extents.back();
     row.extents.pop_back();
     release_extents(tables, entry, file.file, {last}, row.extents);
+    note_packed(tables, file, row, last.block);
     budget.spend(1);
   }
   if (!row.extents.empty()) {
@@ -87,22 +89,59 @@ void step(Tables& tables, const EntryContext& entry, Budget& budget) {
   shrink_file(tables, entry, slot, {home, id}, budget);
 }
 
+bool is_gone(const Tables& tables, NodeId node) {
+  const auto* known = tables.map().find(node);
+  return known != nullptr && known->state == placement::NodeState::kGone;
+}
+
 // True when `node` may be believed that its shard is no more: it was told to delete it, or it will
 // never come back.
 bool may_forget(const Tables& tables, const BlockRow& block, NodeId node) {
   if (block.state == BlockState::kOrdered) return true;
-  const auto* known = tables.map().find(node);
-  const bool gone = known != nullptr && known->state == placement::NodeState::kGone;
-  return block.state == BlockState::kGarbage && gone;
+  return block.state == BlockState::kGarbage && is_gone(tables, node);
+}
+
+bool all_forgotten(const std::vector<ShardRow>& shards) {
+  return std::ranges::all_of(shards, [](const ShardRow& s) { return !s.node; });
+}
+
+// The entry of a former generation, if the block has it; nothing of the one in use.
+FormerRow* find_former(BlockRow& block, Generation generation) {
+  if (!block.append || generation == block.generation) return nullptr;
+  auto& all = block.append->former;
+  const auto found = std::ranges::find(all, generation, &FormerRow::generation);
+  return found == all.end() ? nullptr : &*found;
+}
+
+// Former generations that are gone, and what a converted block carried for their sake.
+void forget_formers(BlockRow& block) {
+  if (!block.append) return;
+  auto& all = block.append->former;
+  std::erase_if(all, [](const FormerRow& former) { return all_forgotten(former.shards); });
+  if (all.empty() && !block.has_log()) block.append.reset();
+}
+
+// The shards of the generation that `node` may be believed to have no more.
+std::vector<ShardRow>* forgettable(const Tables& tables, BlockRow& block, NodeId node,
+                                   Generation generation) {
+  const bool all = may_forget(tables, block, node);
+  if (!generation || generation == block.generation) return all ? &block.shards : nullptr;
+  FormerRow* former = find_former(block, generation);
+  if (former == nullptr) return nullptr;
+  return all || former->ordered || is_gone(tables, node) ? &former->shards : nullptr;
 }
 
 void forget_shard(Tables& tables, NodeId node, const DeletedShard& deleted) {
   auto block = tables.block(deleted.block);
-  if (!block || deleted.index >= block->shards.size()) return;
-  ShardRow& shard = block->shards[deleted.index];
-  if (shard.node != node || !may_forget(tables, *block, node)) return;
+  if (!block) return;
+  auto* shards = forgettable(tables, *block, node, deleted.generation);
+  if (shards == nullptr || deleted.index >= shards->size()) return;
+  ShardRow& shard = (*shards)[deleted.index];
+  if (shard.node != node) return;
   shard = {};
-  const bool last = std::ranges::all_of(block->shards, [](const ShardRow& s) { return !s.node; });
+  forget_formers(*block);
+  const bool last =
+      all_forgotten(block->shards) && (!block->append || block->append->former.empty());
   if (!last || tables.referred(deleted.block)) {
     tables.put(deleted.block, *block);
     return;
@@ -121,11 +160,20 @@ void release(Tables& tables, const EntryContext& entry, BlockId id, BlockRow blo
   }
   CHECK(!block.is_garbage(), "block {} is referred to and garbage", id);
   block.state = BlockState::kGarbage;
+  if (block.append) give_up_next(*block.append);
   tables.put(id, block);
   tables.put(slot_of(id), OutboxKind::kGarbage, id.value, {.since = entry.index, .home = {}});
 }
 
 }  // namespace
+
+void give_up_next(AppendRow& append) {
+  if (!append.next) return;
+  FormerRow former{.generation = append.next->generation, .ordered = false, .shards = {}};
+  for (const NodeId node : append.next->nodes) former.shards.push_back({.node = node});
+  if (!all_forgotten(former.shards)) append.former.push_back(std::move(former));
+  append.next.reset();
+}
 
 void drop_file(Tables& tables, const EntryContext& entry, Slot slot, FileHandle file) {
   auto row = tables.file(file);
@@ -190,9 +238,9 @@ Response apply(Tables& tables, const EntryContext& entry, const RemoveStep& oper
 }
 
 Response apply(Tables& tables, const EntryContext&, const OrderDeletion& operation) {
-  if (operation.blocks.size() > limits::kDeletionsPerEntry) {
-    return fail(Code::kTooLarge, "{} blocks in one order, at most {}", operation.blocks.size(),
-                limits::kDeletionsPerEntry);
+  if (operation.blocks.size() + operation.former.size() > limits::kDeletionsPerEntry) {
+    return fail(Code::kTooLarge, "{} blocks and {} generations in one order, at most {}",
+                operation.blocks.size(), operation.former.size(), limits::kDeletionsPerEntry);
   }
   for (const BlockId id : operation.blocks) {
     auto block = tables.block(id);
@@ -202,6 +250,14 @@ Response apply(Tables& tables, const EntryContext&, const OrderDeletion& operati
     if (tables.referred(id) && !MUTANT("M23")) continue;
     block->state = BlockState::kOrdered;
     tables.put(id, *block);
+  }
+  for (const FormerName& name : operation.former) {
+    auto block = tables.block(name.block);
+    if (!block) continue;
+    FormerRow* former = find_former(*block, name.generation);
+    if (former == nullptr || former->ordered) continue;
+    former->ordered = true;
+    tables.put(name.block, *block);
   }
   return Done{};
 }

@@ -28,6 +28,9 @@ void share_block(Tables& tables, BlockId block, FileHandle first, FileHandle fil
 void release_extents(Tables& tables, const EntryContext& entry, InodeId file,
                      const std::vector<Extent>& dropped, const std::vector<Extent>& kept);
 
+// What was being converted to is a former generation from here on.
+void give_up_next(AppendRow& append);
+
 Response apply(Tables& tables, const EntryContext& entry, const RemoveStep& operation);
 Response apply(Tables& tables, const EntryContext& entry, const OrderDeletion& operation);
 Response apply(Tables& tables, const EntryContext& entry, const AckDeleted& operation);

@@ -125,6 +125,17 @@ Result<> check_row(const Tables& tables, const ImportedRow& row) {
   return Tables::check(*parsed, row.value);
 }
 
+// No primary of the old cluster may take another record: what took appends is to be sealed.
+std::string sealing(const ImportedRow& row) {
+  const auto key = key::parse(row.key);
+  if (key->tag != Tag::kBlock || !peek_append(row.value)) return row.value;
+  auto block = decode<BlockRow>(row.value);
+  if (!block->unsealed()) return row.value;
+  block->state = BlockState::kSealing;
+  block->append->epoch = block->append->epoch.next();
+  return encode(*block);
+}
+
 }  // namespace
 
 bool is_exported(const key::Parsed& key, std::string_view value) {
@@ -170,7 +181,7 @@ Response apply(Tables& tables, const EntryContext& entry, const BeginImport& ope
   // One that was cut off begins again: its rows are written over, and those of another export
   // would be found at the end.
   if (!row.importing) {
-    if (!holds_nothing(tables.counters())) {
+    if (!holds_nothing(tables.counters()) || tables.packs()) {
       return fail(Code::kPrecondition,
                   "the cluster holds files or directories; import into a new one");
     }
@@ -217,7 +228,7 @@ Response apply(Tables& tables, const EntryContext& entry, const ImportRows& oper
   }
   tables.import_check().reset();
   for (const ImportedRow& row : operation.rows) {
-    const auto restored = tables.restore(row.key, row.value);
+    const auto restored = tables.restore(row.key, sealing(row));
     CHECK(restored.has_value(), "a checked row is refused: {}", restored.error());
   }
   SettingsRow settings = tables.settings();

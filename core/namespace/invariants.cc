@@ -8,6 +8,7 @@
 
 #include "core/base/limits.h"
 #include "core/namespace/import.h"
+#include "core/namespace/packs.h"
 #include "core/namespace/state_machine.h"
 #include "core/namespace/tables.h"
 
@@ -20,7 +21,8 @@ struct Contents {
   std::map<std::pair<InodeId, std::string>, DentryRow> dentries;
   std::map<FileHandle, FileRow> files;
   std::map<BlockId, BlockRow> blocks;
-  std::map<BlockId, std::set<FileHandle>> referrers;  // as the rows say
+  std::map<BlockId, std::set<FileHandle>> referrers;       // as the rows say
+  std::map<std::pair<BlockId, InodeId>, uint64_t> packed;  // likewise: bytes of files in packs
   std::map<ClientId, SessionRow> sessions;
   std::map<ClientId, uint32_t> results;
   std::map<Slot, SlotRow> slots;
@@ -58,10 +60,13 @@ void read_row(Contents& out, const key::Parsed& parsed, std::string_view value) 
       out.dentries[{id, std::string(parsed.tail)}] = *decode_dentry(value, id);
       break;
     case Tag::kFile: out.files[{id, key::file_of(parsed.tail)}] = *decode<FileRow>(value); break;
-    case Tag::kReferrer:
-      out.referrers[BlockId(parsed.id)].insert(
-          {decode<ReferrerRow>(value)->home, key::file_of(parsed.tail)});
+    case Tag::kReferrer: {
+      const auto row = *decode<ReferrerRow>(value);
+      const InodeId file = key::file_of(parsed.tail);
+      out.referrers[BlockId(parsed.id)].insert({row.home, file});
+      if (row.bytes > 0) out.packed[{BlockId(parsed.id), file}] = row.bytes;
       break;
+    }
     case Tag::kBlock: out.blocks[BlockId(parsed.id)] = *decode<BlockRow>(value); break;
     case Tag::kSession: read_session(out, parsed.tail, value); break;
     case Tag::kOutbox: read_outbox(out, parsed.tail, value); break;
@@ -82,6 +87,39 @@ Contents read(const BTreeView& rows) {
 template <class... Args>
 std::unexpected<Error> broken(fmt::format_string<Args...> text, Args&&... args) {
   return fail(Code::kCorrupt, text, std::forward<Args>(args)...);
+}
+
+Result<> check_pack(const std::string& name, const FileRow& row) {
+  const auto policy = policy_of_pack(fmt::format("{}/{}", kPacksDirectory, name));
+  const bool right = row.pack && row.state == FileState::kPublished && row.content.empty() &&
+                     row.extents.size() <= 1 && row.length() == 0 && policy == row.policy &&
+                     pack_replicas(row.policy).has_value();
+  if (right) return {};
+  return broken("{} in the directory of packs is none", name);
+}
+
+// The directory, if there is one, is below the root, and all packs are in it and nothing else.
+Result<> check_packs(const Contents& all, const Tables& tables) {
+  for (const auto& [id, row] : all.directories) {
+    if (!row.packs) continue;
+    const auto named = all.dentries.find({kRootDirectory, std::string(kPacksDirectory.substr(1))});
+    const bool there = row.parent == kRootDirectory && id == tables.packs() &&
+                       named != all.dentries.end() && named->second.id == id;
+    if (!there) return broken("directory {} of packs is not the one that packs are in", id);
+  }
+  int64_t packs = 0;
+  for (const auto& [place, entry] : all.dentries) {
+    if (!tables.packs() || place.first != tables.packs()) continue;
+    const auto file = all.files.find(entry.file());
+    if (entry.kind != EntryKind::kFile || file == all.files.end()) {
+      return broken("{} in the directory of packs is no file", place.second);
+    }
+    TRY_VOID(check_pack(place.second, file->second));
+    ++packs;
+  }
+  const auto marked = std::ranges::count_if(all.files, [](auto& file) { return file.second.pack; });
+  if (marked != packs) return broken("{} packs, {} of them in their directory", marked, packs);
+  return {};
 }
 
 // What nothing is above: sums are made and quotas are looked for upwards, to where they end.
@@ -164,21 +202,116 @@ Result<> check_files(const Contents& all) {
 struct References {
   std::map<BlockId, std::set<FileHandle>> files;
   std::map<BlockId, uint32_t> extents;
+  std::map<std::pair<BlockId, InodeId>, uint64_t> packed;
+  std::set<BlockId> open_ends;
 };
+
+// Where the block of an extent has no length yet.
+Result<> check_unsealed(const FileHandle& file, const FileRow& row, const Extent& extent,
+                        const BlockRow& block) {
+  if (block.pack && extent.length > 0) {
+    if (row.state != FileState::kUpload &&
+        extent.block_offset + extent.length <= block.append->claimed) {
+      return {};
+    }
+    return broken("file {} has bytes of block {} that were not claimed", file.file, extent.block);
+  }
+  const bool last = &extent == &row.extents.back();
+  if (row.state == FileState::kUpload || !last || extent.length != 0 || extent.block_offset != 0 ||
+      block.append->file != file || block.append->ordinal != row.appends) {
+    return broken("block {} takes appends and is not the open end of file {}", extent.block,
+                  file.file);
+  }
+  return {};
+}
+
+// What a block of appends carries, and that only they carry it.
+Result<> check_append(BlockId id, const BlockRow& block) {
+  if (!block.append) {
+    return block.unsealed() ? Result<>(broken("block {} takes appends and has no epoch", id))
+                            : Result<>();
+  }
+  const AppendRow& append = *block.append;
+  if (block.state == BlockState::kOpen || append.ordinal == 0 || !append.epoch) {
+    return broken("block {} in state {} is of appends", id, static_cast<int>(block.state));
+  }
+  if (append.claimed > 0 &&
+      (!block.pack || !append.begun ||
+       (block.state == BlockState::kSealed && append.claimed > block.length))) {
+    return broken("files have bytes of block {} up to {}", id, append.claimed);
+  }
+  const bool shared = block.shared && !block.pack;
+  if (block.unsealed() && (!block.has_log() || block.length != 0 || shared)) {
+    return broken("block {} takes appends at generation {}, with {} bytes", id, block.generation,
+                  block.length);
+  }
+  if (block.has_log() && !block.policy.replicated()) {
+    return broken("block {} has logs and is {}", id, block.policy.text());
+  }
+  if (append.next && (block.state != BlockState::kSealed || !block.has_log())) {
+    return broken("block {} in state {} is being converted", id, static_cast<int>(block.state));
+  }
+  if (!block.has_log() && append.former.empty()) {
+    return broken("block {} carries what it had for its logs", id);
+  }
+  return {};
+}
+
+Result<> check_servers(BlockId id, const std::vector<ShardRow>& shards) {
+  std::set<NodeId> servers;
+  for (const ShardRow& shard : shards) {
+    if (shard.node && !servers.insert(shard.node).second) {
+      return broken("two shards of block {} are on node {}", id, shard.node);
+    }
+  }
+  return {};
+}
+
+// No two generations are one, the next is above all, and each lies on servers of its own.
+Result<> check_generations(BlockId id, const BlockRow& block) {
+  TRY_VOID(check_servers(id, block.shards));
+  if (!block.append) return {};
+  std::set<Generation> seen{block.generation};
+  for (const FormerRow& former : block.append->former) {
+    if (!seen.insert(former.generation).second) {
+      return broken("block {} has generation {} twice", id, former.generation);
+    }
+    if (std::ranges::all_of(former.shards, [](const ShardRow& s) { return !s.node; })) {
+      return broken("block {} names generation {}, which is deleted", id, former.generation);
+    }
+    TRY_VOID(check_servers(id, former.shards));
+  }
+  if (!block.append->next) return {};
+  if (block.append->next->generation <= *seen.rbegin()) {
+    return broken("block {} goes back to generation {}", id, block.append->next->generation);
+  }
+  std::vector<ShardRow> next;
+  for (const NodeId node : block.append->next->nodes) next.push_back({.node = node});
+  return check_servers(id, next);
+}
 
 Result<> check_extents(const Contents& all, const FileHandle& file, const FileRow& row,
                        uint32_t inline_bytes, References& references) {
-  uint64_t end = 0;
+  uint64_t end = row.content.size();
   for (const Extent& extent : row.extents) {
     const auto block = all.blocks.find(extent.block);
     if (block == all.blocks.end()) return broken("block {} has no row", extent.block);
     if (block->second.is_garbage()) return broken("block {} in use is garbage", extent.block);
     references.files[extent.block].insert(file);
     ++references.extents[extent.block];
+    if (block->second.pack && extent.length > 0) {
+      references.packed[{extent.block, file.file}] += extent.length;
+    }
     if (extent.file_offset != end) return broken("file {} has a gap at {}", file.file, end);
     end += extent.length;
+    if (block->second.unsealed()) {
+      TRY_VOID(check_unsealed(file, row, extent, block->second));
+      if (extent.length == 0) references.open_ends.insert(extent.block);
+      continue;
+    }
+    if (row.pack) return broken("pack {} keeps block {}", file.file, extent.block);
     if (row.state != FileState::kPublished) continue;
-    if (block->second.state != BlockState::kSealed ||
+    if (block->second.state != BlockState::kSealed || extent.length == 0 ||
         extent.block_offset + extent.length > block->second.length) {
       return broken("block {} of published file {} is not whole", extent.block, file.file);
     }
@@ -202,6 +335,7 @@ Result<> check_referrers(const Contents& all, const References& references) {
       return broken("block {} has {} referrers and names {}", id, files.size(), set->second.size());
     }
   }
+  if (references.packed != all.packed) return broken("bytes in packs miscounted");
   for (const auto& [id, files] : all.referrers) {
     if (!references.files.contains(id)) return broken("block {} has referrers for nothing", id);
   }
@@ -223,15 +357,17 @@ Result<> check_blocks(const Contents& all, uint32_t inline_bytes) {
     if (all.garbage.contains(id) != block.is_garbage()) {
       return broken("block {} and the outbox disagree", id);
     }
-    if (block.state == BlockState::kSealed && block.durable_shards() < block.policy.min_shards()) {
+    const size_t needed =
+        block.has_log() ? append_seal_quorum(block.shards.size()) : block.policy.min_shards();
+    const bool lacks_shards = block.durable_shards() + block.lost_shards() < needed;
+    if (block.state == BlockState::kSealed && lacks_shards) {
       return broken("block {} is sealed with {} durable shards", id, block.durable_shards());
     }
-    std::set<NodeId> servers;
-    for (const ShardRow& shard : block.shards) {
-      if (shard.node && !servers.insert(shard.node).second) {
-        return broken("two shards of block {} are on node {}", id, shard.node);
-      }
+    if (block.unsealed() && !block.is_garbage() && !references.open_ends.contains(id)) {
+      return broken("block {} takes appends and is the open end of no file", id);
     }
+    TRY_VOID(check_append(id, block));
+    TRY_VOID(check_generations(id, block));
   }
   for (const BlockId id : all.garbage) {
     if (!all.blocks.contains(id)) return broken("garbage block {} has no row", id);
@@ -295,7 +431,10 @@ Result<> check_outbox(const Contents& all, const Tables& tables) {
 // All that rows can break, one kind after another; false behind the last.
 Result<bool> check_kind(const Contents& all, const Tables& tables, uint64_t kind) {
   switch (kind) {
-    case 0: TRY_VOID(check_directories(all)); return true;
+    case 0:
+      TRY_VOID(check_directories(all));
+      TRY_VOID(check_packs(all, tables));
+      return true;
     case 1: TRY_VOID(check_files(all)); return true;
     case 2: TRY_VOID(check_blocks(all, tables.settings().settings.inline_bytes)); return true;
     case 3: TRY_VOID(check_ids(all, tables)); return true;
@@ -311,7 +450,21 @@ Result<> check_rows(const Contents& all, const Tables& tables) {
   }
 }
 
+Result<> check_append_sets(const Contents& all, const Tables& tables) {
+  std::set<BlockId> appends;
+  std::set<BlockId> formers;
+  for (const auto& [id, block] : all.blocks) {
+    if (!block.append || block.is_garbage()) continue;
+    if (block.has_log()) appends.insert(id);
+    if (!block.append->former.empty()) formers.insert(id);
+  }
+  if (tables.appends() != appends) return broken("blocks of appends miscounted");
+  if (tables.formers() != formers) return broken("blocks with former generations miscounted");
+  return {};
+}
+
 Result<> check_derived(const Contents& all, const Tables& tables) {
+  TRY_VOID(check_append_sets(all, tables));
   if (tables.counters() != tables.scan_counters()) return broken("counters differ from a scan");
   const auto uploads = std::ranges::count_if(
       all.files, [](const auto& file) { return file.second.state == FileState::kUpload; });
@@ -328,11 +481,13 @@ Result<> check_derived(const Contents& all, const Tables& tables) {
     if (tables.slot(slot) != row) return broken("slot {} is not known as its row says", slot);
   }
   for (const auto& [directory, row] : all.directories) {
-    if (tables.policy(directory) != row.policy) return broken("the policy of {}", directory);
+    if (tables.layout(directory) != row.layout()) return broken("the layout of {}", directory);
   }
-  for (const auto& [directory, use] : tables.scan_uses().uses) {
+  const auto scan = tables.scan_uses();
+  for (const auto& [directory, use] : scan.uses) {
     if (use != tables.use(directory)) return broken("what directory {} holds", directory);
   }
+  if (tables.unsealed() != scan.unsealed) return broken("files with an open end miscounted");
   return {};
 }
 

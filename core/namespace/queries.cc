@@ -6,6 +6,7 @@
 #include "core/base/check.h"
 #include "core/base/digest.h"
 #include "core/base/limits.h"
+#include "core/namespace/layouts.h"
 #include "core/namespace/path.h"
 #include "core/namespace/permissions.h"
 #include "core/namespace/resolve.h"
@@ -15,9 +16,16 @@
 namespace dogfs::metadata {
 namespace {
 
-// `inherited`: what new files get in the directory that holds the entry.
+void put_layout(const LayoutInForce& layout, Attributes& out) {
+  out.policy = layout.policy;
+  out.block_bytes = layout.block_bytes;
+  out.cell_bytes = layout.cell_bytes;
+  out.layout_from = layout.from;
+}
+
+// `inherited`: what new files get in the directory that holds the entry, which is at that level.
 Attributes attributes_of(const Tables& tables, const DentryRow& entry,
-                         const placement::Policy& inherited) {
+                         const LayoutInForce& inherited, uint32_t level) {
   Attributes out{.kind = entry.kind,
                  .id = entry.id,
                  .home = entry.home,
@@ -28,7 +36,7 @@ Attributes attributes_of(const Tables& tables, const DentryRow& entry,
     const auto row = tables.directory(entry.id);
     CHECK(row.has_value(), "directory {} has a name and no row", entry.id);
     out.modified = row->modified;
-    out.policy = row->policy.value_or(inherited);
+    put_layout(layout_below(inherited, row->layout(), level), out);
     out.inode = row->attributes;
     return out;
   }
@@ -37,27 +45,49 @@ Attributes attributes_of(const Tables& tables, const DentryRow& entry,
   out.length = row->length();
   out.blocks = static_cast<uint32_t>(row->extents.size());
   out.modified = row->modified;
-  out.policy = row->policy;
+  put_layout({.policy = row->policy,
+              .block_bytes = block_bytes_of(tables, *row),
+              .cell_bytes = cell_bytes_of(tables, row->cell_bytes),
+              .from = {level, level, level}},
+             out);
   out.changes = row->changes;
   out.inode = row->attributes;
+  out.appending = row->unsealed();
   return out;
+}
+
+LocatedState located_state(const BlockRow& block) {
+  if (block.state == BlockState::kAppending) return LocatedState::kAppending;
+  return block.state == BlockState::kSealing ? LocatedState::kSealing : LocatedState::kSealed;
 }
 
 LocatedBlock located(const Tables& tables, const Extent& extent) {
   const auto block = tables.block(extent.block);
   CHECK(block.has_value(), "block {} is referred to and gone", extent.block);
-  LocatedBlock out{.file_offset = extent.file_offset,
-                   .length = extent.length,
-                   .block_offset = extent.block_offset,
-                   .block = extent.block,
-                   .generation = block->generation,
-                   .placement_version = block->placement_version,
-                   .block_length = block->length,
-                   .policy = block->policy,
-                   .shards = {}};
+  LocatedBlock out{
+      .file_offset = extent.file_offset,
+      .length = extent.length,
+      .block_offset = extent.block_offset,
+      .block = extent.block,
+      .generation = block->generation,
+      .placement_version = block->placement_version,
+      .block_length = block->unsealed() ? extent.block_offset + extent.length : block->length,
+      .policy = block->policy,
+      .shards = {},
+      .state = located_state(*block),
+      .log = block->has_log(),
+      .epoch = {},
+      .cell_bytes = cell_bytes_of(tables, block->cell_bytes)};
+  if (out.log) {
+    out.epoch = block->append->epoch;
+    out.ordinal = block->append->ordinal;
+  }
+  // When there are too few others, a lost shard may still have the cells that are asked for.
+  const bool short_of = block->durable_shards() < block->policy.data_shards();
   for (uint32_t i = 0; i < block->shards.size(); ++i) {
     const ShardRow& shard = block->shards[i];
-    if (!shard.durable) continue;
+    const bool listed = shard.durable || (shard.lost && short_of);
+    if (block->unsealed() ? !shard.node : !listed) continue;
     LocatedShard place{.index = i, .node = shard.node, .address = {}, .checksum = shard.checksum};
     if (const auto* node = tables.map().find(shard.node)) {
       place.address = node->address;
@@ -75,14 +105,23 @@ auto first_behind(const std::vector<Extent>& extents, uint64_t offset) {
 }
 
 // Of the bytes before `end`, by where they are: what is behind may come and go.
-uint64_t name_of_contents(const std::vector<Extent>& extents, uint64_t end) {
+uint64_t name_of_contents(const FileRow& row, uint64_t end) {
   Digest digest;
-  for (const Extent& extent : extents) {
-    if (extent.file_offset >= end) break;
+  if (!row.content.empty()) digest.add(std::string_view(row.content));
+  for (const Extent& extent : row.extents) {
+    if (extent.file_offset >= end || extent.length == 0) break;
     digest.add(std::min(extent.length, end - extent.file_offset));
     digest.add(extent.block.value).add(extent.block_offset);
   }
   return std::max<uint64_t>(1, digest.value());
+}
+
+void add_placed(const std::vector<ShardRow>& shards, Generation generation,
+                std::vector<GarbageShard>& out) {
+  for (uint32_t i = 0; i < shards.size(); ++i) {
+    if (!shards[i].node) continue;
+    out.push_back({.index = i, .node = shards[i].node, .generation = generation});
+  }
 }
 
 GarbageBlock garbage_of(BlockId id, const BlockRow& row, LogIndex since) {
@@ -92,8 +131,10 @@ GarbageBlock garbage_of(BlockId id, const BlockRow& row, LogIndex since) {
                    .since = since,
                    .ordered = row.state == BlockState::kOrdered,
                    .shards = {}};
-  for (uint32_t i = 0; i < row.shards.size(); ++i) {
-    if (row.shards[i].node) out.shards.push_back({.index = i, .node = row.shards[i].node});
+  add_placed(row.shards, row.generation, out.shards);
+  if (!row.append) return out;
+  for (const FormerRow& former : row.append->former) {
+    add_placed(former.shards, former.generation, out.shards);
   }
   return out;
 }
@@ -118,7 +159,7 @@ Result<Attributes> StateMachine::stat(std::string_view path, const Asker* asker)
   if (!target.entry) {
     return fail(Code::kNotFound, "there is no file or directory {}", shown(path));
   }
-  return attributes_of(*tables_, *target.entry, target.policy);
+  return attributes_of(*tables_, *target.entry, target.layout, target.level());
 }
 
 Result<Listing> StateMachine::list(std::string_view path, std::string_view after, size_t limit,
@@ -130,14 +171,17 @@ Result<Listing> StateMachine::list(std::string_view path, std::string_view after
   }
   TRY_VOID(check_directory(*tables_, asker, target.entry->id, Access::kRead, path));
   limit = std::clamp<size_t>(limit, 1, limits::kListPageMax);
-  const auto policy = policy_below(*tables_, *target.entry, target.policy);
+  const auto layout =
+      layout_below(target.layout, tables_->layout(target.entry->id), target.level());
   Listing out;
   std::string last(after);
   while (auto entry = tables_->next_entry(target.entry->id, last)) {
     out.more = out.entries.size() == limit;
     if (out.more) break;
     last = entry->name;
-    out.entries.push_back({std::move(entry->name), attributes_of(*tables_, entry->dentry, policy)});
+    if (tables_->packs() && entry->dentry.id == tables_->packs()) continue;
+    out.entries.push_back({std::move(entry->name),
+                           attributes_of(*tables_, entry->dentry, layout, target.level() + 1)});
     out.entries.back().attributes.inode.labels.clear();
   }
   return out;
@@ -159,20 +203,26 @@ Result<FileLocation> StateMachine::locate(FileHandle file, Range range, const As
     return fail(Code::kNotFound, "file {} was removed or replaced", file.file);
   }
   TRY_VOID(check_access(asker, row->attributes, EntryKind::kFile, Access::kRead, "the file"));
+  if (row->pack && asker != nullptr) {
+    return fail(Code::kDenied, "{} may not read the bytes of others in a pack", shown(asker->user));
+  }
   FileLocation out{.file = file,
                    .length = row->length(),
-                   .cell_bytes = settings().cell_bytes,
+                   .cell_bytes = cell_bytes_of(*tables_, row->cell_bytes),
                    .blocks = {},
                    .content = row->content};
   const uint64_t room = UINT64_MAX - range.offset;
   const uint64_t end = range.offset + std::min(range.length, room);
   auto extent = first_behind(row->extents, range.offset);
-  for (; extent != row->extents.end() && extent->file_offset < end; ++extent) {
+  // A block that is not sealed begins where the others end: it is behind a range that reaches it.
+  if (row->unsealed() && range.offset >= out.length) extent = row->extents.end() - 1;
+  for (; extent != row->extents.end(); ++extent) {
+    if (extent->length == 0 ? extent->file_offset > end : extent->file_offset >= end) break;
     out.more = out.blocks.size() == limits::kBlocksPerLocation;
     if (out.more) break;
     out.blocks.push_back(located(*tables_, *extent));
   }
-  if (row->content.empty()) out.contents = name_of_contents(row->extents, end);
+  if (!row->is_inline()) out.contents = name_of_contents(*row, end);
   return out;
 }
 
@@ -206,8 +256,9 @@ QueryResponse StateMachine::answer(const Query& query, const Asker* asked_by) co
     }
     QueryResponse operator()(const UseQuery& q) { return machine.use(q.path, asker); }
     QueryResponse operator()(const StatusQuery&) {
-      return ClusterStatus{.settings = machine.settings(),
+      return ClusterStatus{.settings = machine.settings_in_force(),
                            .counters = machine.counters(),
+                           .file_bytes = machine.tables_->use(kRootDirectory).bytes,
                            .map_version = machine.cluster_map().version()};
     }
   };
@@ -218,6 +269,15 @@ QueryResponse StateMachine::answer(const Query& query, const Asker* asked_by) co
     return fail(Code::kUnavailable, "an import is under way; try later");
   }
   return std::visit(Visitor{*this, asked_by}, query);
+}
+
+ClusterSettings StateMachine::settings_in_force() const {
+  ClusterSettings out = settings();
+  const auto root = layout_below(founding_layout(*tables_), tables_->layout(kRootDirectory), 1);
+  out.policy = root.policy;
+  out.block_bytes = root.block_bytes;
+  out.cell_bytes = root.cell_bytes;
+  return out;
 }
 
 std::string_view query_name(const Query& query) {
@@ -232,6 +292,44 @@ std::vector<OpenUpload> StateMachine::uploads(FileHandle after, size_t limit) co
   const auto& all = tables_->uploads();
   for (auto at = all.upper_bound(after); at != all.end() && out.size() < limit; ++at) {
     out.push_back(at->second);
+  }
+  return out;
+}
+
+std::vector<FormerBlock> StateMachine::formers(BlockId after, size_t limit) const {
+  std::vector<FormerBlock> out;
+  if (tables_->settings().importing) return out;
+  const auto& all = tables_->formers();
+  for (auto at = all.upper_bound(after); at != all.end() && out.size() < limit; ++at) {
+    const auto row = tables_->block(*at);
+    for (const FormerRow& former : row->append->former) {
+      FormerBlock& one = out.emplace_back();
+      one.name = {.block = *at, .generation = former.generation};
+      one.placement_version = row->placement_version;
+      one.ordered = former.ordered;
+      add_placed(former.shards, former.generation, one.shards);
+    }
+  }
+  return out;
+}
+
+std::vector<AppendBlock> StateMachine::append_blocks(BlockId after, size_t limit) const {
+  std::vector<AppendBlock> out;
+  if (tables_->settings().importing) return out;
+  const auto& all = tables_->appends();
+  for (auto at = all.upper_bound(after); at != all.end() && out.size() < limit; ++at) {
+    const auto row = tables_->block(*at);
+    AppendBlock& one = out.emplace_back();
+    one.block = *at;
+    one.file = row->append->file;
+    one.generation = row->generation;
+    one.state = located_state(*row);
+    one.activation = row->append->activation;
+    for (uint32_t i = 0; i < row->shards.size(); ++i) {
+      const ShardRow& shard = row->shards[i];
+      if (row->unsealed() || shard.durable)
+        one.shards.push_back({.index = i, .node = shard.node, .generation = row->generation});
+    }
   }
   return out;
 }

@@ -20,6 +20,24 @@ namespace dogfs::metadata {
 
 enum class EntryKind : uint8_t { kDirectory = 1, kFile = 2 };
 
+// How deep in the path lies what says so: 0 the cluster as it was founded, 1 the root, n + 1 what
+// the first n names lead to.
+struct LayoutLevels {
+  uint32_t policy = 0;
+  uint32_t block_bytes = 0;
+  uint32_t cell_bytes = 0;
+  bool operator==(const LayoutLevels&) const = default;
+};
+
+// What a file was made with; for a directory, what new files in it get.
+struct LayoutInForce {
+  placement::Policy policy;
+  uint64_t block_bytes = 0;
+  uint32_t cell_bytes = 0;
+  LayoutLevels from;
+  bool operator==(const LayoutInForce&) const = default;
+};
+
 struct Attributes {
   EntryKind kind = EntryKind::kDirectory;
   InodeId id;
@@ -30,7 +48,13 @@ struct Attributes {
   WallTime modified;
   InodeAttributes inode;     // in a listing without its labels
   placement::Policy policy;  // of a file; for a directory, what new files in it get
-  // Its bytes live in its inode, and not in blocks.
+  // It is being appended to: the file goes on behind `length` in a block whose length is not fixed.
+  // Locate it and ask the block's primary.
+  bool appending = false;
+  uint64_t block_bytes = 0;  // with the policy, as in LayoutInForce
+  uint32_t cell_bytes = 0;
+  LayoutLevels layout_from;
+  // All its bytes live in its inode, and not in blocks.
   FileVersion version() const { return {id, changes}; }
   bool is_inline() const { return kind == EntryKind::kFile && blocks == 0; }
   bool operator==(const Attributes&) const = default;
@@ -70,7 +94,15 @@ struct LocatedShard {
   bool operator==(const LocatedShard&) const = default;
 };
 
+enum class LocatedState : uint8_t {
+  kSealed = 0,
+  kAppending = 1,  // open for appends; its primary, the server of shard 0, knows its length
+  kSealing = 2,    // its length is being found out (BeginSeal and FixAppend)
+};
+
 // A stretch of a file: [file_offset, file_offset + length) is [block_offset, ...) of the block.
+// One that is not sealed is the open end of its file, the last, and has length and block_length 0
+// here; or it is of a pack, and the stretch has its length, and block_length is where it ends.
 struct LocatedBlock {
   uint64_t file_offset = 0;
   uint64_t length = 0;
@@ -79,18 +111,30 @@ struct LocatedBlock {
   Generation generation;
   PlacementVersion placement_version;
   uint64_t block_length = 0;
-  placement::Policy policy;
-  std::vector<LocatedShard> shards;  // durable ones, by index
+  placement::Policy policy;          // rep-N while the bytes lie in append logs
+  std::vector<LocatedShard> shards;  // durable ones, by index; all replicas if not sealed
+  LocatedState state = LocatedState::kSealed;
+  bool open_end() const { return state != LocatedState::kSealed && length == 0; }
+  // Each shard holds the bytes in an append log of this generation, not in a shard file; likewise
+  // of blocks that are not sealed.
+  bool log = false;
+  Epoch epoch;              // of a block with a log, or else 0
+  uint32_t ordinal = 0;     // likewise
+  uint32_t cell_bytes = 0;  // unit of its striping
   bool operator==(const LocatedBlock&) const = default;
 };
 
 struct FileLocation {
   FileHandle file;
-  uint64_t length = 0;  // of the whole file
+  uint64_t length = 0;  // of the whole file, without a block that is not sealed
   uint32_t cell_bytes = 0;
-  std::vector<LocatedBlock> blocks;  // by file offset, those that meet the asked range
-  std::string content;               // of an inline file, all its bytes; it has no blocks
-  bool more = false;                 // the range goes on after the last block returned
+  // By file offset, those that meet the asked range; behind them one that is not sealed, if the
+  // range reaches to the end of the others or beyond.
+  std::vector<LocatedBlock> blocks;
+  // The bytes that live in the inode: all of an inline file; of one that was appended to, the head
+  // of the file, and the first block begins behind them.
+  std::string content;
+  bool more = false;  // the range goes on after the last block returned
   // Names the bytes up to the end of the range, if it was asked by somebody who may know them from
   // an earlier answer: equal, they are still the same. 0: an inline file, or it was not said.
   uint64_t contents = 0;
@@ -105,7 +149,12 @@ struct Counters {
   uint64_t blocks = 0;                   // allocated or committed, not garbage
   uint64_t blocks_below_full_width = 0;  // committed ones with a shard missing
   uint64_t garbage_blocks = 0;
-  uint64_t garbage_bytes = 0;  // shard bytes awaiting deletion
+  uint64_t garbage_bytes = 0;  // shard bytes awaiting deletion, former generations' among them
+  uint64_t append_blocks = 0;  // in use, with append logs: open, being sealed or to be converted
+  uint64_t former_generations = 0;  // of blocks in use, awaiting deletion
+  uint64_t placed_bytes = 0;        // of shards of blocks in use, former generations not counted
+  uint64_t pack_bytes = 0;          // of sealed blocks of packs
+  uint64_t packed_bytes = 0;        // that files have in blocks of packs, sealed or not
   bool operator==(const Counters&) const = default;
 };
 
@@ -124,6 +173,7 @@ struct ClusterSettings {
 struct ClusterStatus {
   ClusterSettings settings;
   Counters counters;
+  uint64_t file_bytes = 0;  // of all files that have a name, as long as they are
   MapVersion map_version;
   bool operator==(const ClusterStatus&) const = default;
 };
@@ -198,6 +248,7 @@ struct OpenSession {
 struct GarbageShard {
   uint32_t index = 0;
   NodeId node;
+  Generation generation;
   bool operator==(const GarbageShard&) const = default;
 };
 
@@ -209,6 +260,41 @@ struct GarbageBlock {
   bool ordered = false;  // chunk servers may be told to delete
   std::vector<GarbageShard> shards;  // that may still exist
   bool operator==(const GarbageBlock&) const = default;
+};
+
+// A generation of a block in use that its row needs no more (OrderDeletion::former).
+struct FormerBlock {
+  FormerName name;
+  PlacementVersion placement_version;  // of the block as it is now
+  bool ordered = false;                // chunk servers may be told to delete
+  std::vector<GarbageShard> shards;    // that may still exist
+  bool operator==(const FormerBlock&) const = default;
+};
+
+// A block with append logs, open or not.
+struct AppendBlock {
+  BlockId block;
+  FileHandle file;  // that it was made for; of a sealed one others may have it
+  Generation generation;
+  LocatedState state = LocatedState::kAppending;
+  uint64_t activation = 0;           // 0: its primary has not asked yet
+  std::vector<GarbageShard> shards;  // the replicas; of a sealed one the holders
+  bool operator==(const AppendBlock&) const = default;
+};
+
+enum class AppendTaskKind : uint8_t {
+  kSeal = 1,     // BeginSeal, find the length, FixAppend
+  kConvert = 2,  // BeginConversion, write the shards, CommitConversion
+};
+
+// Work on an append block that the leader hands to one of its replicas, in replies to heartbeats.
+// Harmless when done twice, or by two, or never.
+struct AppendTask {
+  FileHandle file;
+  BlockId block;
+  Generation generation;
+  AppendTaskKind kind = AppendTaskKind::kSeal;
+  bool operator==(const AppendTask&) const = default;
 };
 
 }  // namespace dogfs::metadata

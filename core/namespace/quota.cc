@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/namespace/packs.h"
 #include "core/namespace/path.h"
 #include "core/namespace/resolve.h"
 
@@ -70,6 +71,7 @@ Response apply(Tables& tables, const EntryContext& entry, const SetQuota& operat
   if (entry.asker != nullptr) {
     return fail(Code::kDenied, "{} may not set quotas", shown(entry.asker->user));
   }
+  TRY_VOID(check_not_in_packs(tables, operation.path));
   TRY(target, resolve(tables, operation.path));
   if (!target.entry) {
     return fail(Code::kNotFound, "there is no directory {}", shown(operation.path));

@@ -1,5 +1,6 @@
 #include "core/namespace/resolve.h"
 
+#include "core/namespace/layouts.h"
 #include "core/namespace/path.h"
 #include "core/namespace/permissions.h"
 #include "core/namespace/trash.h"
@@ -18,11 +19,11 @@ Result<Resolved> resolve(const Tables& tables, std::string_view path, const Aske
   TRY(names, parse_path(path));
   TRY_VOID(check_removed_by(asker, names, path));
   Resolved out;
-  out.policy = tables.settings().settings.policy;
+  out.layout = founding_layout(tables);
   DentryRow here{.kind = EntryKind::kDirectory, .id = kRootDirectory, .home = {}};
   for (size_t i = 0; i < names.size(); ++i) {
     TRY_VOID(check_directory(tables, asker, here.id, Access::kEnter, path));
-    out.policy = tables.policy(here.id).value_or(out.policy);
+    out.layout = layout_below(out.layout, tables.layout(here.id), out.level());
     out.directories.push_back(here.id);
     out.name = names[i];
     const auto entry = tables.dentry(here.id, names[i]);
@@ -41,11 +42,6 @@ Result<Resolved> resolve(const Tables& tables, std::string_view path, const Aske
   }
   out.entry = here;
   return out;
-}
-
-placement::Policy policy_below(const Tables& tables, const DentryRow& entry,
-                               const placement::Policy& inherited) {
-  return tables.policy(entry.id).value_or(inherited);
 }
 
 }  // namespace dogfs::metadata

@@ -8,9 +8,9 @@
 
 #include "core/base/error.h"
 #include "core/base/ids.h"
+#include "core/namespace/queries.h"
 #include "core/namespace/schema.h"
 #include "core/namespace/tables.h"
-#include "core/placement/policy.h"
 
 namespace dogfs::metadata {
 
@@ -20,10 +20,12 @@ struct Resolved {
   std::string_view name;  // the last one, a view into the path
   // What has that name. For "/" the root itself.
   std::optional<DentryRow> entry;
-  // What new files in that directory get; for "/" and directories see policy_below().
-  placement::Policy policy;
+  // What new files in that directory get; for "/" as the cluster was founded.
+  LayoutInForce layout;
 
   bool root() const { return directories.empty(); }
+  // Of what the path names, as LayoutLevels count it.
+  uint32_t level() const { return static_cast<uint32_t>(directories.size()) + 1; }
   InodeId parent() const { return directories.back(); }
 };
 
@@ -31,9 +33,5 @@ struct Resolved {
 // kPrecondition when a file stands there, kDenied when the asker, if there is one, may not enter
 // one or did not remove what lies in the trash. A missing last name is no error.
 Result<Resolved> resolve(const Tables& tables, std::string_view path, const Asker* asker = nullptr);
-
-// What new files in the directory `entry` get, given what those in its parent get.
-placement::Policy policy_below(const Tables& tables, const DentryRow& entry,
-                               const placement::Policy& inherited);
 
 }  // namespace dogfs::metadata

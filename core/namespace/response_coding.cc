@@ -1,5 +1,6 @@
 #include "core/namespace/response_coding.h"
 
+#include "core/base/check.h"
 #include "core/base/coding.h"
 #include "core/base/limits.h"
 
@@ -17,6 +18,7 @@ enum class Kind : uint8_t {
   kUploadStarted = 4,
   kBlocksAllocated = 5,
   kStepTaken = 6,
+  kAppendOpened = 7,
 };
 
 class Writer {
@@ -42,6 +44,16 @@ class Writer {
   void operator()(const StepTaken& reply) {
     kind(Kind::kStepTaken).u32(reply.entries).u8(reply.more ? 1 : 0);
   }
+  void operator()(const AppendOpened& reply) {
+    kind(Kind::kAppendOpened).id(reply.file.home).id(reply.file.file);
+    out_.u16(reply.policy.code());
+    write(reply.block);
+    out_.id(reply.epoch).u32(reply.ordinal).u64(reply.capacity);
+  }
+  // Answers of operations that come in no session, which is all that keeps any.
+  void operator()(const AppendActivated&) { UNREACHABLE("a session's answer"); }
+  void operator()(const SealBegun&) { UNREACHABLE("a session's answer"); }
+  void operator()(const ConversionBegun&) { UNREACHABLE("a session's answer"); }
 
  private:
   Encoder& kind(Kind kind) { return out_.u8(static_cast<uint8_t>(kind)); }
@@ -69,6 +81,7 @@ class Reader {
       case Kind::kUploadStarted: return upload_started();
       case Kind::kBlocksAllocated: return blocks_allocated();
       case Kind::kStepTaken: return step_taken();
+      case Kind::kAppendOpened: return append_opened();
     }
     bad_ = true;
     return Done{};
@@ -116,6 +129,17 @@ class Reader {
     StepTaken reply;
     reply.entries = in_.u32();
     reply.more = in_.u8() == 1;
+    return reply;
+  }
+  Response append_opened() {
+    AppendOpened reply;
+    reply.file.home = in_.id<InodeId>();
+    reply.file.file = in_.id<InodeId>();
+    reply.policy = policy();
+    reply.block = block();
+    reply.epoch = in_.id<Epoch>();
+    reply.ordinal = in_.u32();
+    reply.capacity = in_.u64();
     return reply;
   }
   PlacedBlock block() {

@@ -1,24 +1,24 @@
 #include "core/namespace/schema.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "core/base/check.h"
 #include "core/base/coding.h"
 #include "core/base/limits.h"
+#include "core/namespace/row_coding.h"
 
 namespace dogfs::metadata {
 namespace {
 
-constexpr uint8_t kRowFormat = 2;
-constexpr uint8_t kDurableBit = 1;
-constexpr uint8_t kSharedBit = 8;  // beside a block's state
 // What follows in a directory row.
 constexpr uint8_t kPolicyBit = 1;
 constexpr uint8_t kQuotaBytesBit = 2;
 constexpr uint8_t kQuotaEntriesBit = 4;
 constexpr uint8_t kAttributesBit = 8;
-constexpr uint8_t kDirectoryBits = 15;
+constexpr uint8_t kBlockBytesBit = 16;
+constexpr uint8_t kCellBytesBit = 32;
+constexpr uint8_t kPacksBit = 64;
+constexpr uint8_t kDirectoryBits = 127;
 // The first byte of a dentry.
 enum class Link : uint8_t { kDirectory = 1, kFileAtHome = 2, kFileElsewhere = 3 };
 constexpr size_t kIdBytes = 8;
@@ -26,18 +26,20 @@ constexpr size_t kIdBytes = 8;
 // In the byte of a file row that holds its state.
 constexpr uint8_t kFileStateBits = 3;
 constexpr uint8_t kFileLeaseBit = 4;    // client and epoch follow
-constexpr uint8_t kFileContentBit = 8;  // the bytes themselves stand instead of extents
+constexpr uint8_t kFileContentBit = 8;  // the bytes themselves stand before or instead of extents
 constexpr uint8_t kFileAttributesBit = 16;
 constexpr uint8_t kFileChangesBit = 32;
-constexpr uint8_t kFileHeadMax = 63;
-// Which attributes follow.
-constexpr uint8_t kOwnerBit = 1;
-constexpr uint8_t kGroupBit = 2;
-constexpr uint8_t kModeBit = 4;
-constexpr uint8_t kAccessedBit = 8;
-constexpr uint8_t kLabelsBit = 16;
-constexpr uint8_t kAttributeBits = 31;
-constexpr uint16_t kModeMax = 07777;
+constexpr uint8_t kFileMoreBit = 64;  // another byte of bits follows
+constexpr uint8_t kFileHeadMax = 127;
+// In that other byte.
+constexpr uint8_t kFileAppendsBit = 1;
+constexpr uint8_t kFileHeadBit = 2;  // extents follow the bytes
+constexpr uint8_t kFileBlockBytesBit = 4;
+constexpr uint8_t kFileCellBytesBit = 8;
+constexpr uint8_t kFilePackBit = 16;
+constexpr uint8_t kFileMoreBits = 31;
+// Of a referrer: the bytes that it has in the block follow.
+constexpr uint8_t kPackedBytes = 1;
 
 // --- Keys ---
 
@@ -68,153 +70,6 @@ bool valid_tail(Tag tag, std::string_view tail) {
     case Tag::kSession: return tail.size() == kIdBytes || tail.size() == 2 * kIdBytes;
   }
   return false;
-}
-
-// --- Rows ---
-
-bool label_before(const Label& a, const Label& b) {
-  return std::tie(a.kind, a.name) < std::tie(b.kind, b.name);
-}
-
-// LEB128, the shortest form only: small numbers are what most rows hold.
-void put_number(Encoder& out, uint64_t x) {
-  for (; x >= 0x80; x >>= 7) out.u8(static_cast<uint8_t>(x | 0x80));
-  out.u8(static_cast<uint8_t>(x));
-}
-
-// Eight bytes fixed are five or six when slot, incarnation and counter stand apart.
-template <class Id>
-void put_id(Encoder& out, Id id) {
-  out.u16(slot_of(id).value);
-  put_number(out, incarnation_of(id).value);
-  put_number(out, counter_of(id));
-}
-
-void put_text(Encoder& out, std::string_view text) {
-  put_number(out, text.size());
-  out.raw(text);
-}
-
-void put_attributes(Encoder& out, const InodeAttributes& attributes) {
-  out.u8(static_cast<uint8_t>(
-      (attributes.owner.empty() ? 0 : kOwnerBit) | (attributes.group.empty() ? 0 : kGroupBit) |
-      (attributes.mode ? kModeBit : 0) | (attributes.accessed ? kAccessedBit : 0) |
-      (attributes.labels.empty() ? 0 : kLabelsBit)));
-  if (!attributes.owner.empty()) put_text(out, attributes.owner);
-  if (!attributes.group.empty()) put_text(out, attributes.group);
-  if (attributes.mode) out.u16(*attributes.mode);
-  if (attributes.accessed) out.i64(attributes.accessed->nanoseconds);
-  if (attributes.labels.empty()) return;
-  put_number(out, attributes.labels.size());
-  for (const Label& label : attributes.labels) {
-    out.u8(static_cast<uint8_t>(label.kind));
-    put_text(out, label.name);
-    put_text(out, label.value);
-  }
-}
-
-// Reads fields of one row; bad() once anything was out of place.
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : in_(bytes), size_(bytes.size()) { format_ = in_.u8(); }
-
-  uint64_t number() {
-    uint64_t x = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      const uint8_t byte = in_.u8();
-      if (shift == 63 && byte > 1) break;
-      x |= uint64_t{byte & 0x7fu} << shift;
-      if (byte < 0x80) {
-        if (byte == 0 && shift > 0) break;  // not the shortest form
-        return x;
-      }
-    }
-    bad_ = true;
-    return 0;
-  }
-  uint64_t number_up_to(uint64_t most) {
-    const uint64_t x = number();
-    if (x > most) bad_ = true;
-    return bad_ ? 0 : x;
-  }
-  template <class Id>
-  Id id() {
-    return id_in<Id>(Slot(in_.u16()));
-  }
-  template <class Id>
-  Id id_in(Slot slot) {
-    const auto incarnation = number_up_to((1u << kIncarnationBits) - 1);
-    const auto counter = number_up_to((uint64_t{1} << kCounterBits) - 1);
-    return compose_id<Id>(slot, Incarnation(static_cast<uint16_t>(incarnation)), counter);
-  }
-  template <class Enum>
-  Enum choice(Enum first, Enum last) {
-    const uint8_t x = in_.u8();
-    if (x < static_cast<uint8_t>(first) || x > static_cast<uint8_t>(last)) bad_ = true;
-    return bad_ ? first : static_cast<Enum>(x);
-  }
-  placement::Policy policy() {
-    const auto policy = placement::Policy::from_code(in_.u16());
-    if (!policy) bad_ = true;
-    return policy.value_or(placement::Policy());
-  }
-  std::string text(size_t least, size_t most) {
-    const uint64_t size = number_up_to(most);
-    if (size < least) bad_ = true;
-    return std::string(bad_ ? std::string_view() : in_.raw(size));
-  }
-  // Those whose bit is set: none of them can be what an absent one stands for.
-  InodeAttributes attributes_present() {
-    InodeAttributes out;
-    const uint8_t bits = in_.u8();
-    if (bits == 0 || bits > kAttributeBits) bad_ = true;
-    if (bits & kOwnerBit) out.owner = text(1, limits::kUserNameBytesMax);
-    if (bits & kGroupBit) out.group = text(1, limits::kUserNameBytesMax);
-    if (bits & kModeBit) out.mode = in_.u16();
-    if (out.mode.value_or(0) > kModeMax) bad_ = true;
-    if (bits & kAccessedBit) out.accessed = WallTime{in_.i64()};
-    if (bits & kLabelsBit) read_labels(out);
-    return out;
-  }
-  Decoder& plain() { return in_; }
-  bool good() const { return !bad_ && in_.ok(); }
-  void refuse() { bad_ = true; }
-
-  template <class Row>
-  Result<Row> finish(Row row, std::string_view kind) const {
-    if (size_ > 0 && format_ != kRowFormat) {
-      return fail(Code::kUnsupported, "{} row has format {}, this build knows {}", kind, format_,
-                  kRowFormat);
-    }
-    if (bad_ || !in_.at_end()) {
-      return fail(Code::kCorrupt, "{} row of {} bytes is damaged", kind, size_);
-    }
-    return row;
-  }
-
- private:
-  void read_labels(InodeAttributes& into) {
-    const uint64_t count = number_up_to(limits::kLabelsMax);
-    if (count == 0) bad_ = true;
-    for (uint64_t i = 0; i < count && good(); ++i) {
-      Label label{.kind = choice(LabelKind::kXattr, LabelKind::kTag), .name = {}, .value = {}};
-      label.name = text(1, limits::kLabelNameBytesMax);
-      label.value = text(0, limits::kLabelsBytesMax);
-      if (i > 0 && !label_before(into.labels.back(), label)) bad_ = true;
-      into.labels.push_back(std::move(label));
-    }
-  }
-
-  Decoder in_;
-  size_t size_;
-  uint8_t format_ = 0;
-  bool bad_ = false;
-};
-
-Encoder row() {
-  Encoder out;
-  out.u8(kRowFormat);
-  return out;
 }
 
 }  // namespace
@@ -279,25 +134,29 @@ uint64_t FileRow::length() const {
   return extents.empty() ? content.size() : extents.back().file_offset + extents.back().length;
 }
 
-uint32_t BlockRow::durable_shards() const {
-  return static_cast<uint32_t>(std::ranges::count(shards, true, &ShardRow::durable));
+bool FileRow::unsealed() const { return !extents.empty() && extents.back().length == 0; }
+
+namespace {
+
+uint32_t read_cell_bytes(Reader& in) {
+  return static_cast<uint32_t>(in.number_up_to(limits::kCellBytesMax));
 }
 
-uint64_t BlockRow::placed_bytes() const {
-  const uint64_t k = policy.data_shards();
-  const auto unplaced = std::ranges::count(shards, NodeId(0), &ShardRow::node);
-  return (length + k - 1) / k * (shards.size() - static_cast<uint64_t>(unplaced));
-}
+}  // namespace
 
 std::string encode(const DirectoryRow& directory) {
   const bool labelled = directory.attributes != InodeAttributes();
-  Encoder out = row();
+  Encoder out = begin_row();
   out.u8(static_cast<uint8_t>(
       (directory.policy ? kPolicyBit : 0) | (directory.quota.bytes ? kQuotaBytesBit : 0) |
-      (directory.quota.entries ? kQuotaEntriesBit : 0) | (labelled ? kAttributesBit : 0)));
+      (directory.quota.entries ? kQuotaEntriesBit : 0) | (labelled ? kAttributesBit : 0) |
+      (directory.block_bytes ? kBlockBytesBit : 0) | (directory.cell_bytes ? kCellBytesBit : 0) |
+      (directory.packs ? kPacksBit : 0)));
   put_id(out, directory.parent);
   out.i64(directory.modified.nanoseconds);
   if (directory.policy) out.u16(directory.policy->code());
+  if (directory.block_bytes) put_number(out, *directory.block_bytes);
+  if (directory.cell_bytes) put_number(out, *directory.cell_bytes);
   if (directory.quota.bytes) put_number(out, *directory.quota.bytes);
   if (directory.quota.entries) put_number(out, *directory.quota.entries);
   if (labelled) put_attributes(out, directory.attributes);
@@ -310,9 +169,12 @@ Result<DirectoryRow> decode(std::string_view bytes) {
   DirectoryRow row;
   const uint8_t head = in.plain().u8();
   if (head > kDirectoryBits) in.refuse();
+  row.packs = (head & kPacksBit) != 0;
   row.parent = in.id<InodeId>();
   row.modified.nanoseconds = in.plain().i64();
   if (head & kPolicyBit) row.policy = in.policy();
+  if (head & kBlockBytesBit) row.block_bytes = in.number_up_to(limits::kBlockBytesMax);
+  if (head & kCellBytesBit) row.cell_bytes = read_cell_bytes(in);
   if (head & kQuotaBytesBit) row.quota.bytes = in.number();
   if (head & kQuotaEntriesBit) row.quota.entries = in.number();
   if (head & kAttributesBit) row.attributes = in.attributes_present();
@@ -329,7 +191,7 @@ bool at_home(const DentryRow& dentry, InodeId directory) {
 }  // namespace
 
 std::string encode(const DentryRow& dentry, InodeId directory) {
-  Encoder out = row();
+  Encoder out = begin_row();
   if (dentry.kind == EntryKind::kDirectory) {
     out.u8(static_cast<uint8_t>(Link::kDirectory));
     put_id(out, dentry.id);
@@ -363,24 +225,34 @@ Result<DentryRow> decode_dentry(std::string_view bytes, InodeId directory) {
 
 // The state comes first: peek_file_state() relies on it.
 std::string encode(const FileRow& file) {
-  CHECK(file.extents.empty() || file.content.empty(), "a file of blocks and of bytes");
   const bool labelled = file.attributes != InodeAttributes();
+  const auto more = static_cast<uint8_t>(
+      (file.appends == 0 ? 0 : kFileAppendsBit) | (file.block_bytes == 0 ? 0 : kFileBlockBytesBit) |
+      (file.cell_bytes == 0 ? 0 : kFileCellBytesBit) | (file.pack ? kFilePackBit : 0) |
+      (file.content.empty() || file.extents.empty() ? 0 : kFileHeadBit));
   const bool leased = file.client.value != 0 || file.epoch.value != 0;
-  Encoder out = row();
-  out.u8(static_cast<uint8_t>(static_cast<uint8_t>(file.state) | (leased ? kFileLeaseBit : 0) |
-                              (file.content.empty() ? 0 : kFileContentBit) |
-                              (labelled ? kFileAttributesBit : 0) |
-                              (file.changes == 0 ? 0 : kFileChangesBit)));
+  Encoder out = begin_row();
+  out.u8(static_cast<uint8_t>(
+      static_cast<uint8_t>(file.state) | (leased ? kFileLeaseBit : 0) |
+      (file.content.empty() ? 0 : kFileContentBit) | (labelled ? kFileAttributesBit : 0) |
+      (file.changes == 0 ? 0 : kFileChangesBit) | (more == 0 ? 0 : kFileMoreBit)));
+  if (more != 0) out.u8(more);
   out.u16(file.policy.code()).i64(file.modified.nanoseconds);
   if (leased) {
     put_number(out, file.client.value);
     put_number(out, file.epoch.value);
   }
   if (file.changes > 0) put_number(out, file.changes);
+  if (file.appends > 0) {
+    put_number(out, file.appends);
+    put_id(out, file.last_append);
+  }
+  if (file.block_bytes > 0) put_number(out, file.block_bytes);
+  if (file.cell_bytes > 0) put_number(out, file.cell_bytes);
   if (labelled) put_attributes(out, file.attributes);
   if (!file.content.empty()) {
     put_text(out, file.content);
-    return std::move(out).take();
+    if (file.extents.empty()) return std::move(out).take();
   }
   put_number(out, file.extents.size());
   for (const Extent& extent : file.extents) {
@@ -395,8 +267,8 @@ namespace {
 
 void read_extents(Reader& in, FileRow& row) {
   const uint64_t count = in.number_up_to(limits::kFileBlocksMax);
-  // Offsets are not stored: extents follow each other from 0.
-  uint64_t offset = 0;
+  // Offsets are not stored: extents follow each other from where the content ends.
+  uint64_t offset = row.content.size();
   for (uint64_t i = 0; i < count && in.good(); ++i) {
     Extent extent;
     extent.file_offset = offset;
@@ -421,6 +293,8 @@ Result<FileRow> decode(std::string_view bytes) {
   } else {
     row.state = state;
   }
+  const uint8_t more = (head & kFileMoreBit) != 0 ? in.plain().u8() : 0;
+  if (((head & kFileMoreBit) != 0 && more == 0) || more > kFileMoreBits) in.refuse();
   row.policy = in.policy();
   row.modified.nanoseconds = in.plain().i64();
   if (head & kFileLeaseBit) {
@@ -430,12 +304,22 @@ Result<FileRow> decode(std::string_view bytes) {
   }
   if (head & kFileChangesBit) row.changes = in.number();
   if ((head & kFileChangesBit) != 0 && row.changes == 0) in.refuse();
-  if (head & kFileAttributesBit) row.attributes = in.attributes_present();
-  if ((head & kFileContentBit) != 0) {
-    row.content = in.text(1, limits::kInlineBytesMax);
-  } else {
-    read_extents(in, row);
+  if (more & kFileAppendsBit) {
+    row.appends = static_cast<uint32_t>(in.number_up_to(UINT32_MAX));
+    row.last_append = in.id<BlockId>();
+    if (row.appends == 0) in.refuse();
   }
+  if (more & kFileBlockBytesBit) row.block_bytes = in.number_up_to(limits::kBlockBytesMax);
+  if ((more & kFileBlockBytesBit) != 0 && row.block_bytes == 0) in.refuse();
+  if (more & kFileCellBytesBit) row.cell_bytes = read_cell_bytes(in);
+  if ((more & kFileCellBytesBit) != 0 && row.cell_bytes == 0) in.refuse();
+  row.pack = (more & kFilePackBit) != 0;
+  if (head & kFileAttributesBit) row.attributes = in.attributes_present();
+  const bool content = (head & kFileContentBit) != 0;
+  const bool both = (more & kFileHeadBit) != 0;
+  if (content) row.content = in.text(1, limits::kInlineBytesMax);
+  if (!content || both) read_extents(in, row);
+  if (both && (!content || row.extents.empty())) in.refuse();
   return in.finish(std::move(row), "file");
 }
 
@@ -443,49 +327,18 @@ FileState peek_file_state(std::string_view bytes) {
   return static_cast<FileState>(bytes[1] & kFileStateBits);
 }
 
-std::string encode(const BlockRow& block) {
-  CHECK(block.shards.size() == block.policy.width());
-  Encoder out = row();
-  out.u8(static_cast<uint8_t>(static_cast<uint8_t>(block.state) | (block.shared ? kSharedBit : 0)));
-  out.u16(block.policy.code());
-  put_number(out, block.generation.value);
-  put_number(out, block.placement_version.value);
-  put_number(out, block.length);
-  for (const ShardRow& shard : block.shards) {
-    put_number(out, uint64_t{shard.node.value} << 1 | (shard.durable ? kDurableBit : 0));
-    if (shard.durable) out.u32(shard.checksum);
-  }
-  return std::move(out).take();
+bool peek_pack(std::string_view bytes) {
+  return (bytes[1] & kFileMoreBit) != 0 && (bytes[2] & kFilePackBit) != 0;
 }
 
-template <>
-Result<BlockRow> decode(std::string_view bytes) {
-  Reader in(bytes);
-  BlockRow row;
-  const uint8_t first = in.plain().u8();
-  row.shared = (first & kSharedBit) != 0;
-  const auto state = static_cast<BlockState>(first & ~kSharedBit);
-  if (state < BlockState::kOpen || state > BlockState::kOrdered)
-    in.refuse();
-  else
-    row.state = state;
-  row.policy = in.policy();
-  row.generation = Generation(in.number());
-  row.placement_version = PlacementVersion(in.number());
-  row.length = in.number_up_to(limits::kBlockBytesMax);
-  row.shards.resize(row.policy.width());
-  for (ShardRow& shard : row.shards) {
-    const uint64_t head = in.number_up_to(uint64_t{UINT32_MAX} << 1 | kDurableBit);
-    shard.node = NodeId(static_cast<uint32_t>(head >> 1));
-    shard.durable = (head & kDurableBit) != 0;
-    if (shard.durable) shard.checksum = in.plain().u32();
-  }
-  return in.finish(std::move(row), "block");
-}
+bool peek_packs(std::string_view bytes) { return (bytes[1] & kPacksBit) != 0; }
 
 std::string encode(const ReferrerRow& referrer) {
-  Encoder out = row();
+  Encoder out = begin_row();
   put_id(out, referrer.home);
+  if (referrer.bytes == 0) return std::move(out).take();
+  out.u8(kPackedBytes);
+  put_number(out, referrer.bytes);
   return std::move(out).take();
 }
 
@@ -494,11 +347,16 @@ Result<ReferrerRow> decode(std::string_view bytes) {
   Reader in(bytes);
   ReferrerRow row;
   row.home = in.id<InodeId>();
+  if (!in.plain().at_end()) {
+    if (in.plain().u8() != kPackedBytes) in.refuse();
+    row.bytes = in.number();
+    if (row.bytes == 0) in.refuse();
+  }
   return in.finish(row, "referrer");
 }
 
 std::string encode(const SessionRow& session) {
-  Encoder out = row();
+  Encoder out = begin_row();
   out.id(session.epoch).id(session.acknowledged_below).u32(session.results);
   return std::move(out).take();
 }
@@ -514,7 +372,7 @@ Result<SessionRow> decode(std::string_view bytes) {
 }
 
 std::string encode(const OutboxRow& outbox) {
-  Encoder out = row();
+  Encoder out = begin_row();
   put_number(out, outbox.since.value);
   put_number(out, outbox.home.value);
   return std::move(out).take();
@@ -530,7 +388,7 @@ Result<OutboxRow> decode(std::string_view bytes) {
 }
 
 std::string encode(const SlotRow& slot) {
-  Encoder out = row();
+  Encoder out = begin_row();
   put_number(out, slot.next_inode);
   put_number(out, slot.next_block);
   put_number(out, slot.directories_made);
@@ -553,7 +411,7 @@ constexpr uint8_t kChecking = 2;
 
 std::string encode(const SettingsRow& row_of_cluster) {
   const ClusterSettings& settings = row_of_cluster.settings;
-  Encoder out = row();
+  Encoder out = begin_row();
   out.id(settings.cluster).id(settings.incarnation).u32(settings.cluster_version);
   out.u16(settings.policy.code()).u64(settings.block_bytes).u32(settings.cell_bytes);
   out.u32(settings.inline_bytes).u64(settings.trash_seconds).u64(row_of_cluster.trash_clock);

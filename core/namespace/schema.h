@@ -81,6 +81,15 @@ struct DirectoryRow {
   WallTime modified;
   Quota quota;
   InodeAttributes attributes;
+  std::optional<uint64_t> block_bytes;
+  std::optional<uint32_t> cell_bytes;
+  bool packs = false;  // the directory of packs (packs.h)
+  Layout layout() const { return {policy, block_bytes, cell_bytes}; }
+  void set_layout(const Layout& layout) {
+    policy = layout.policy;
+    block_bytes = layout.block_bytes;
+    cell_bytes = layout.cell_bytes;
+  }
   bool operator==(const DirectoryRow&) const = default;
 };
 
@@ -112,47 +121,104 @@ struct FileRow {
   WallTime modified;
   ClientId client;              // of the lease; 0 when there is none
   Epoch epoch;                  // likewise
-  std::vector<Extent> extents;  // contiguous from 0
-  std::string content;          // of an inline file, which has no extents
+  std::vector<Extent> extents;  // contiguous from where the content ends
+  std::string content;          // the bytes of an inline file; the head of one that was appended to
   uint64_t changes = 0;         // since it was published
   InodeAttributes attributes;
-  uint64_t length() const;  // of an upload: as allocated
+  uint32_t appends = 0;      // append blocks that it was given so far: the ordinal of the last one
+  BlockId last_append;       // of those that got any bytes; its row may be gone
+  uint64_t block_bytes = 0;  // most of a block; 0: the cluster's
+  uint32_t cell_bytes = 0;   // of blocks to be made; 0: the cluster's
+  bool pack = false;         // packs.h
+  uint64_t length() const;   // of an upload: as allocated; without a block that is not sealed
+  bool is_inline() const { return extents.empty() && !content.empty(); }
+  // Its last block takes appends, or its length is being found out: that extent has length 0.
+  bool unsealed() const;
   bool operator==(const FileRow&) const = default;
 };
 
 enum class BlockState : uint8_t {
-  kOpen = 1,     // allocated, nothing known to be durable
-  kSealed = 2,   // length and checksums fixed, at least min_shards durable
-  kGarbage = 3,  // nothing refers to it; waits for its grace
-  kOrdered = 4,  // chunk servers may delete its shards
+  kOpen = 1,       // allocated, nothing known to be durable
+  kSealed = 2,     // length and checksums fixed, at least min_shards durable
+  kGarbage = 3,    // nothing refers to it; waits for its grace
+  kOrdered = 4,    // chunk servers may delete its shards
+  kAppending = 5,  // the last of a file, open for appends
+  kSealing = 6,    // likewise, and its length is being found out
 };
 
 struct ShardRow {
   NodeId node;  // 0: unplaced, or (garbage) known to be deleted
   bool durable = false;
-  uint32_t checksum = 0;  // of a durable shard
+  bool lost = false;      // was durable, and its server has found it damaged or missing
+  uint32_t checksum = 0;  // of a durable or lost shard: what it must be
   bool operator==(const ShardRow&) const = default;
 };
+
+// Where the bytes of a log are being written to.
+struct NextRow {
+  Generation generation;
+  uint64_t attempt = 0;
+  std::vector<NodeId> nodes;  // target.width() of them; 0: unplaced
+  bool operator==(const NextRow&) const = default;
+};
+
+// A generation that is needed no more, until its shards are deleted.
+struct FormerRow {
+  Generation generation;
+  bool ordered = false;  // chunk servers may delete its shards
+  std::vector<ShardRow> shards;
+  bool operator==(const FormerRow&) const = default;
+};
+
+// What a block of appends carries until it is converted and nothing of before is left.
+struct AppendRow {
+  FileHandle file;  // that it was made for; of a sealed one others may have it
+  uint32_t ordinal = 0;
+  BlockId previous;  // last_append of the file when this was made
+  uint64_t capacity = 0;
+  placement::Policy target;        // that it is converted to
+  uint32_t target_cell_bytes = 0;  // as BlockRow::cell_bytes
+  Epoch epoch;
+  uint64_t activation = 0;        // of the one life of its primary that may append; 0: none yet
+  bool begun = false;             // every replica has begun its log: there may be records
+  uint64_t claimed = 0;           // of a pack: up to here bytes are, or were, files'
+  std::optional<NextRow> next;    // only of a sealed log
+  std::vector<FormerRow> former;  // by generation
+  bool operator==(const AppendRow&) const = default;
+};
+
+// Append logs are of this one; conversion gives higher ones.
+inline constexpr Generation kLogGeneration{1};
 
 struct BlockRow {
   BlockState state = BlockState::kOpen;
   placement::Policy policy;
   Generation generation;
   PlacementVersion placement_version;
-  uint64_t length = 0;           // open: as allocated; sealed: of its bytes
+  uint64_t length = 0;           // open: as allocated; unsealed: 0; sealed: of its bytes
   bool shared = false;           // its referrers are the rows of kReferrer; else one file has it
+  bool pack = false;             // made for a pack, of whose bytes files have parts
   std::vector<ShardRow> shards;  // policy.width() of them
+  uint32_t cell_bytes = 0;       // unit of striping; 0: the cluster's
+  std::optional<AppendRow> append;
 
-  bool is_garbage() const { return state >= BlockState::kGarbage; }
+  bool is_garbage() const { return state == BlockState::kGarbage || state == BlockState::kOrdered; }
+  bool unsealed() const { return state == BlockState::kAppending || state == BlockState::kSealing; }
+  // Its shards are append logs; of a sealed block a durable one holds all its bytes.
+  bool has_log() const { return append && generation == kLogGeneration; }
   uint32_t durable_shards() const;
+  uint32_t lost_shards() const;
   // Bytes of the shards that are placed, as far as the row knows: each holds a k-th of the block.
   uint64_t placed_bytes() const;
+  // Likewise of the former generations.
+  uint64_t former_bytes() const;
   bool operator==(const BlockRow&) const = default;
 };
 
 // That the file, which was made in `home`, refers to a shared block.
 struct ReferrerRow {
   InodeId home;
+  uint64_t bytes = 0;  // that it has in a block of a pack; 0 of other blocks
   bool operator==(const ReferrerRow&) const = default;
 };
 
@@ -207,5 +273,10 @@ Result<DentryRow> decode_dentry(std::string_view bytes, InodeId directory);
 
 // The state of a file row, without decoding the rest; its bytes must be a file row.
 FileState peek_file_state(std::string_view bytes);
+// Likewise whether it is a pack, and whether a directory row is that of packs.
+bool peek_pack(std::string_view bytes);
+bool peek_packs(std::string_view bytes);
+// Likewise whether a block row has what blocks of appends carry.
+bool peek_append(std::string_view bytes);
 
 }  // namespace dogfs::metadata

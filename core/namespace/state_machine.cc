@@ -2,13 +2,17 @@
 
 #include "core/base/check.h"
 #include "core/base/digest.h"
+#include "core/namespace/appends.h"
 #include "core/namespace/cluster.h"
 #include "core/namespace/cluster_version.h"
 #include "core/namespace/contents.h"
+#include "core/namespace/damage.h"
 #include "core/namespace/directories.h"
 #include "core/namespace/files.h"
 #include "core/namespace/garbage.h"
 #include "core/namespace/import.h"
+#include "core/namespace/layouts.h"
+#include "core/namespace/packs.h"
 #include "core/namespace/path.h"
 #include "core/namespace/quota.h"
 #include "core/namespace/sessions.h"
@@ -21,16 +25,33 @@ namespace {
 
 // Every answer gets the addresses of the moment: a server may have moved since the request was
 // first applied, and a repeated request is answered from a row that holds none.
-void fill_addresses(const placement::ClusterMap& map, Response& response) {
-  if (!response) return;
-  auto* allocated = std::get_if<BlocksAllocated>(&*response);
-  if (allocated == nullptr) return;
-  for (PlacedBlock& block : allocated->blocks) {
-    for (PlacedShard& shard : block.shards) {
-      if (const auto* node = map.find(shard.node)) shard.address = node->address;
+class AddressWriter {
+ public:
+  explicit AddressWriter(const placement::ClusterMap& map) : map_(map) {}
+
+  void operator()(BlocksAllocated& reply) {
+    for (PlacedBlock& block : reply.blocks) fill(block.shards);
+  }
+  void operator()(AppendOpened& reply) { fill(reply.block.shards); }
+  void operator()(AppendActivated& reply) {
+    fill(reply.block.shards);
+    if (reply.previous) fill(reply.previous->holders);
+  }
+  void operator()(SealBegun& reply) { fill(reply.block.shards); }
+  void operator()(ConversionBegun& reply) {
+    fill(reply.log.holders);
+    fill(reply.next.shards);
+  }
+  void operator()(auto&) {}
+
+ private:
+  void fill(std::vector<PlacedShard>& shards) {
+    for (PlacedShard& shard : shards) {
+      if (const auto* node = map_.find(shard.node)) shard.address = node->address;
     }
   }
-}
+  const placement::ClusterMap& map_;
+};
 
 Response execute(Tables& tables, const EntryContext& entry, const Operation& operation) {
   return std::visit([&](const auto& op) { return dogfs::metadata::apply(tables, entry, op); },
@@ -73,7 +94,7 @@ StateMachine& StateMachine::operator=(StateMachine&&) noexcept = default;
 Response StateMachine::apply(LogIndex index, const Command& command) {
   skip(index);
   Response response = respond(*tables_, index, command);
-  fill_addresses(tables_->map(), response);
+  if (response) std::visit(AddressWriter(tables_->map()), *response);
   return response;
 }
 

@@ -101,12 +101,18 @@ class StateMachine {
 
   const placement::ClusterMap& cluster_map() const;
   const ClusterSettings& settings() const;
+  // With what the root directory says of policy, blocks and cells.
+  ClusterSettings settings_in_force() const;
   Counters counters() const;
 
   // --- For the leader's loops; each pages by the last one returned ---
   std::vector<OpenUpload> uploads(FileHandle after, size_t limit) const;
   std::vector<OpenSession> sessions(ClientId after, size_t limit) const;
   std::vector<GarbageBlock> garbage(BlockId after, size_t limit) const;
+  // All former generations of each of at most `limit` blocks.
+  std::vector<FormerBlock> formers(BlockId after, size_t limit) const;
+  // Blocks with append logs, open ones, those being sealed and those to be converted.
+  std::vector<AppendBlock> append_blocks(BlockId after, size_t limit) const;
   // True while RemoveStep has something to do.
   bool removal_pending() const;
   // True while something lies in the trash, whose clock is then to be moved; in seconds.

@@ -68,22 +68,34 @@ void count(uint64_t& counter, int sign, uint64_t by = 1) {
 
 // What one row adds to the counters.
 void count_row(Counters& counters, const key::Parsed& key, std::string_view value, int sign) {
-  if (key.tag == Tag::kDirectory) return count(counters.directories, sign);
+  if (key.tag == Tag::kDirectory) {
+    return peek_packs(value) ? void() : count(counters.directories, sign);
+  }
   if (key.tag == Tag::kSession && !key::request_of(key.tail)) {
     return count(counters.sessions, sign);
   }
   if (key.tag == Tag::kFile) {
     const FileState state = peek_file_state(value);
     if (state == FileState::kUpload) count(counters.uploads, sign);
-    if (state == FileState::kPublished) count(counters.files, sign);
+    if (state == FileState::kPublished && !peek_pack(value)) count(counters.files, sign);
+  }
+  if (key.tag == Tag::kReferrer) {
+    return count(counters.packed_bytes, sign, must_decode<ReferrerRow>(value).bytes);
   }
   if (key.tag != Tag::kBlock) return;
   const auto block = must_decode<BlockRow>(value);
+  count(counters.garbage_bytes, sign, block.former_bytes());
   if (block.is_garbage()) {
     count(counters.garbage_blocks, sign);
     return count(counters.garbage_bytes, sign, block.placed_bytes());
   }
   count(counters.blocks, sign);
+  count(counters.placed_bytes, sign, block.placed_bytes());
+  if (block.pack) count(counters.pack_bytes, sign, block.length);
+  if (block.append) {
+    if (block.has_log()) count(counters.append_blocks, sign);
+    count(counters.former_generations, sign, block.append->former.size());
+  }
   const bool narrow = block.durable_shards() < block.policy.width();
   if (block.state == BlockState::kSealed && narrow) count(counters.blocks_below_full_width, sign);
 }
@@ -175,6 +187,12 @@ void Tables::put(InodeId directory, std::string_view name, const DentryRow& row)
   count_entry(directory, row, 1);
 }
 void Tables::put(FileHandle file, const FileRow& row) { write(key::file(file), encode(row)); }
+void Tables::resize(InodeId directory, FileHandle file, const FileRow& row) {
+  const DentryRow entry{.kind = EntryKind::kFile, .id = file.file, .home = file.home};
+  count_entry(directory, entry, -1);
+  put(file, row);
+  count_entry(directory, entry, 1);
+}
 void Tables::put(BlockId block, const BlockRow& row) { write(key::block(block), encode(row)); }
 void Tables::put(BlockId block, InodeId file, const ReferrerRow& row) {
   write(key::referrer(block, file), encode(row));
@@ -295,6 +313,7 @@ void Tables::account(const key::Parsed& parsed, std::string_view value, Act act)
     case Tag::kFile: return account_upload(parsed, value, sign);
     case Tag::kDirectory: return account_directory(InodeId(parsed.id), value, sign);
     case Tag::kOutbox: return account_outbox(parsed, sign);
+    case Tag::kBlock: return account_append(BlockId(parsed.id), value, sign);
     case Tag::kSession: return account_session(parsed, value, act);
     case Tag::kSlot:
       if (sign > 0) slots_[slot_of(InodeId(parsed.id))] = must_decode<SlotRow>(value);
@@ -318,10 +337,10 @@ InodeId Tables::parent(InodeId directory) const {
   return found == directories_.end() ? InodeId(0) : found->second.parent;
 }
 
-const std::optional<placement::Policy>& Tables::policy(InodeId directory) const {
+const Layout& Tables::layout(InodeId directory) const {
   const auto found = directories_.find(directory);
   CHECK(found != directories_.end(), "directory {} has a name and no row", directory);
-  return found->second.policy;
+  return found->second.layout;
 }
 
 Use Tables::use_of(const DentryRow& entry) const {
@@ -336,13 +355,29 @@ Use Tables::use_of(const DentryRow& entry) const {
 
 // The bound ends the walk when a planted bug has made a loop.
 void Tables::count_entry(InodeId directory, const DentryRow& entry, int sign) {
-  const Use amount = use_of(entry);
+  if (packs_ && entry.id == packs_) return;
+  Use amount{.bytes = 0, .entries = 1};
+  if (entry.kind == EntryKind::kDirectory) {
+    amount = use_of(entry);
+  } else if (const auto row = file(entry.file())) {
+    amount.bytes = row->length();
+    if (row->unsealed()) note_unsealed(directory, entry, sign);
+  }
   for (size_t steps = 0; directory && steps < directories_.size(); ++steps) {
     const auto here = directories_.find(directory);
     if (here == directories_.end()) return;
     count(here->second.below.bytes, sign, amount.bytes);
     count(here->second.below.entries, sign, amount.entries);
+    if (directory == packs_) return;
     directory = here->second.parent;
+  }
+}
+
+void Tables::note_unsealed(InodeId directory, const DentryRow& entry, int sign) {
+  if (sign > 0) {
+    unsealed_[entry.file()] = directory;
+  } else {
+    unsealed_.erase(entry.file());
   }
 }
 
@@ -350,10 +385,12 @@ void Tables::count_entry(InodeId directory, const DentryRow& entry, int sign) {
 void Tables::account_directory(InodeId directory, std::string_view value, int sign) {
   const auto row = must_decode<DirectoryRow>(value);
   if (row.quota != Quota()) count(quotas_, sign);
+  if (row.packs && sign > 0) packs_ = directory;
+  if (row.packs && sign < 0 && packs_ == directory) packs_ = InodeId(0);
   if (sign < 0) return;
   Directory& known = directories_[directory];
   known.parent = row.parent;
-  known.policy = row.policy;
+  known.layout = row.layout();
 }
 
 Tables::UseScan Tables::scan_uses() const {
@@ -364,9 +401,14 @@ Tables::UseScan Tables::scan_uses() const {
     if (parsed.tag == Tag::kDirectory) out.uses[id];
     if (parsed.tag != Tag::kDentry) continue;
     const DentryRow entry = must_decode_dentry(at.value(), id);
+    if (packs_ && entry.id == packs_) continue;
     Use& use = out.uses[id];
     ++use.entries;
-    if (entry.kind == EntryKind::kFile) use.bytes += use_of(entry).bytes;
+    if (entry.kind != EntryKind::kFile) continue;
+    const auto row = file(entry.file());
+    if (!row) continue;
+    use.bytes += row->length();
+    if (row->unsealed()) out.unsealed[entry.file()] = id;
   }
   out.steps += sum_upwards(out.uses);
   return out;
@@ -375,7 +417,8 @@ Tables::UseScan Tables::scan_uses() const {
 // From the leaves up: a directory is added to the one above when all below it have been.
 uint64_t Tables::sum_upwards(std::map<InodeId, Use>& uses) const {
   std::map<InodeId, uint64_t> missing;  // directories below that are not added yet
-  for (const auto& [id, use] : uses) ++missing[parent(id)];
+  const auto above_of = [&](InodeId id) { return id == packs_ ? InodeId(0) : parent(id); };
+  for (const auto& [id, use] : uses) ++missing[above_of(id)];
   std::vector<InodeId> whole;
   for (const auto& [id, use] : uses) {
     if (!missing.contains(id)) whole.push_back(id);
@@ -384,7 +427,7 @@ uint64_t Tables::sum_upwards(std::map<InodeId, Use>& uses) const {
   for (; !whole.empty(); ++steps) {
     const InodeId id = whole.back();
     whole.pop_back();
-    const auto above = uses.find(parent(id));
+    const auto above = uses.find(above_of(id));
     if (above == uses.end()) continue;
     above->second.bytes += uses.at(id).bytes;
     above->second.entries += uses.at(id).entries;
@@ -394,10 +437,12 @@ uint64_t Tables::sum_upwards(std::map<InodeId, Use>& uses) const {
 }
 
 void Tables::finish_restore() {
-  for (const auto& [id, use] : scan_uses().uses) {
+  auto scan = scan_uses();
+  for (const auto& [id, use] : scan.uses) {
     const auto known = directories_.find(id);
     if (known != directories_.end()) known->second.below = use;
   }
+  unsealed_ = std::move(scan.unsealed);
 }
 
 void Tables::account_upload(const key::Parsed& parsed, std::string_view value, int sign) {
@@ -416,6 +461,17 @@ void Tables::account_session(const key::Parsed& parsed, std::string_view value, 
   const ClientId client = key::client_of(parsed.tail);
   if (act == Act::kWritten) sessions_[client] = must_decode<SessionRow>(value);
   if (act == Act::kErased) sessions_.erase(client);
+}
+
+void Tables::account_append(BlockId block, std::string_view value, int sign) {
+  if (!peek_append(value)) return;
+  const auto row = must_decode<BlockRow>(value);
+  if (row.is_garbage()) return;
+  const auto note = [&](std::set<BlockId>& blocks) {
+    sign > 0 ? void(blocks.insert(block)) : void(blocks.erase(block));
+  };
+  if (row.has_log()) note(appends_);
+  if (!row.append->former.empty()) note(formers_);
 }
 
 void Tables::account_outbox(const key::Parsed& parsed, int sign) {

@@ -59,7 +59,9 @@ class Tables {
   // The directory above; 0 for the root and for one in removal.
   InodeId parent(InodeId directory) const;
   // What a directory sets for the files in it; it must be there.
-  const std::optional<placement::Policy>& policy(InodeId directory) const;
+  const Layout& layout(InodeId directory) const;
+  // The directory of packs, which no directory above it counts; 0: there is none.
+  InodeId packs() const { return packs_; }
   // Some directory has a quota.
   bool any_quota() const { return quotas_ > 0; }
 
@@ -70,13 +72,21 @@ class Tables {
   const std::map<Slot, uint64_t>& garbage_slots() const { return garbage_slots_; }
   const std::map<FileHandle, OpenUpload>& uploads() const { return uploads_; }
   const std::map<ClientId, SessionRow>& sessions() const { return sessions_; }
+  // Blocks in use with append logs, open or not, and those with former generations.
+  const std::set<BlockId>& appends() const { return appends_; }
+  const std::set<BlockId>& formers() const { return formers_; }
+  // Files whose last block is not sealed, and the directory that has their name.
+  const std::map<FileHandle, InodeId>& unsealed() const { return unsealed_; }
 
   // --- Writing ---
   void put(InodeId directory, const DirectoryRow& row);
   // The row of what gets the name must be there: its use is counted in all directories above. The
-  // length of a file changes only while it has no name.
+  // length of a file with a name changes only by resize().
   void put(InodeId directory, std::string_view name, const DentryRow& row);
   void put(FileHandle file, const FileRow& row);
+  // Of a file that has a name in that directory: its length, or whether its last block is sealed,
+  // may change.
+  void resize(InodeId directory, FileHandle file, const FileRow& row);
   void put(BlockId block, const BlockRow& row);
   void put(BlockId block, InodeId file, const ReferrerRow& row);
   void put(ClientId client, const SessionRow& row);
@@ -130,7 +140,8 @@ class Tables {
   // the rows say: of directories in a ring, which no sound state has, the sums lack each other.
   struct UseScan {
     std::map<InodeId, Use> uses;
-    uint64_t steps = 0;  // rows and directories looked at
+    std::map<FileHandle, InodeId> unsealed;  // as unsealed()
+    uint64_t steps = 0;                      // rows and directories looked at
   };
   UseScan scan_uses() const;
 
@@ -138,12 +149,13 @@ class Tables {
   struct Directory {
     InodeId parent;
     Use below;
-    std::optional<placement::Policy> policy;
+    Layout layout;
   };
   // Adds what each directory holds to all above it; returns the steps that took.
   uint64_t sum_upwards(std::map<InodeId, Use>& uses) const;
   // Adds what the entry holds to the directory and all above it, or takes it away.
   void count_entry(InodeId directory, const DentryRow& entry, int sign);
+  void note_unsealed(InodeId directory, const DentryRow& entry, int sign);
   enum class Act { kWritten, kReplaced, kErased };
   void write(const std::string& key, std::string_view value, const BTree::Replaced& replaced = {});
   void erase(const std::string& key);
@@ -158,6 +170,7 @@ class Tables {
   void account_upload(const key::Parsed& parsed, std::string_view value, int sign);
   void account_session(const key::Parsed& parsed, std::string_view value, Act act);
   void account_outbox(const key::Parsed& parsed, int sign);
+  void account_append(BlockId block, std::string_view value, int sign);
 
   BTree rows_;
   Counters counters_;
@@ -165,8 +178,12 @@ class Tables {
   std::map<Slot, uint64_t> garbage_slots_;
   std::map<FileHandle, OpenUpload> uploads_;
   std::map<ClientId, SessionRow> sessions_;
+  std::set<BlockId> appends_;
+  std::set<BlockId> formers_;
+  std::map<FileHandle, InodeId> unsealed_;
   std::map<Slot, SlotRow> slots_;
   std::map<InodeId, Directory> directories_;
+  InodeId packs_;
   uint64_t quotas_ = 0;  // directories that have one
   SettingsRow settings_;
   std::shared_ptr<ImportCheck> import_check_;

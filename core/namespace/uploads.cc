@@ -5,8 +5,10 @@
 #include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/base/mutation.h"
+#include "core/namespace/blocks.h"
 #include "core/namespace/files.h"
 #include "core/namespace/garbage.h"
+#include "core/namespace/layouts.h"
 #include "core/namespace/path.h"
 #include "core/namespace/permissions.h"
 
@@ -64,8 +66,7 @@ void give_back(Tables& tables, const EntryContext& entry, FileHandle file, FileR
 
 // --- Allocation ---
 
-Result<> check_lengths(const Tables& tables, const AllocateBlocks& operation) {
-  const uint64_t block_bytes = tables.settings().settings.block_bytes;
+Result<> check_lengths(uint64_t block_bytes, const AllocateBlocks& operation) {
   const size_t count = operation.lengths.size();
   if (count == 0 || count > limits::kBlocksPerAllocation) {
     return fail(Code::kInvalid, "{} blocks asked for at once, 1 to {} are allowed", count,
@@ -105,19 +106,6 @@ Result<size_t> kept_extents(const Tables& tables, const FileRow& row,
   return kept;
 }
 
-PlacedBlock placed(BlockId id, const BlockRow& block, uint64_t file_offset) {
-  PlacedBlock out{.block = id,
-                  .generation = block.generation,
-                  .file_offset = file_offset,
-                  .length = block.length,
-                  .shards = {}};
-  for (uint32_t i = 0; i < block.shards.size(); ++i) {
-    if (!block.shards[i].node) continue;
-    out.shards.push_back({.index = i, .node = block.shards[i].node, .address = {}});
-  }
-  return out;
-}
-
 PlacedBlock allocate(Tables& tables, FileHandle file, const std::vector<NodeId>& servers,
                      FileRow& row, uint64_t length) {
   BlockRow block{.state = BlockState::kOpen,
@@ -125,7 +113,8 @@ PlacedBlock allocate(Tables& tables, FileHandle file, const std::vector<NodeId>&
                  .generation = Generation(1),
                  .placement_version = PlacementVersion(1),
                  .length = length,
-                 .shards = {}};
+                 .shards = {},
+                 .cell_bytes = row.cell_bytes};
   for (const NodeId server : servers) block.shards.push_back({.node = server});
   const BlockId id = tables.new_block(slot_of(file.home));
   tables.put(id, block);
@@ -155,15 +144,15 @@ Result<BlockRow> merge_commit(const BlockRow& old, const CommittedBlock& commit)
                   durable.index);
     }
     ShardRow& shard = block.shards[durable.index];
-    if (shard.durable && shard.checksum != durable.checksum) {
+    if ((shard.durable || shard.lost) && shard.checksum != durable.checksum) {
       return fail(Code::kPrecondition, "shard {} of block {} has another checksum", durable.index,
                   commit.block);
     }
-    shard.durable = true;
+    if (!shard.lost) shard.durable = true;  // its server says when it is sound again
     shard.checksum = durable.checksum;
   }
   const uint32_t needed = MUTANT("M17") ? block.policy.data_shards() : block.policy.min_shards();
-  if (block.durable_shards() < needed) {
+  if (block.durable_shards() + block.lost_shards() < needed) {
     return fail(Code::kPrecondition, "block {} has {} durable shards, {} needs {}", commit.block,
                 block.durable_shards(), block.policy.text(), needed);
   }
@@ -223,28 +212,30 @@ Response apply(Tables& tables, const EntryContext& entry, const StartUpload& ope
   }
   TRY_VOID(check_room(tables, target, operation.path));
   TRY_VOID(check_growth(tables, target, 0));
-  const auto policy = operation.policy.value_or(target.policy);
-  TRY_VOID(placement::check_fits(tables.map(), policy));
+  TRY(layout, chosen_layout(target.layout, {.policy = operation.policy,
+                                            .block_bytes = operation.block_bytes,
+                                            .cell_bytes = operation.cell_bytes}));
+  TRY_VOID(placement::check_fits(tables.map(), layout.policy));
   const FileHandle file{target.parent(), tables.new_inode(slot_of(target.parent()))};
-  const FileRow row{.state = FileState::kUpload,
-                    .policy = policy,
-                    .modified = entry.wall,
-                    .client = entry.client,
-                    .epoch = Epoch(1),
-                    .extents = {},
-                    .content = {}};
+  FileRow row{.state = FileState::kUpload,
+              .policy = {},
+              .modified = entry.wall,
+              .client = entry.client,
+              .epoch = Epoch(1),
+              .extents = {},
+              .content = {}};
+  set_layout(tables, row, layout);
   tables.put(file, row);
-  const ClusterSettings& settings = tables.settings().settings;
   return UploadStarted{.file = file,
                        .epoch = row.epoch,
-                       .policy = policy,
-                       .block_bytes = settings.block_bytes,
-                       .cell_bytes = settings.cell_bytes};
+                       .policy = layout.policy,
+                       .block_bytes = layout.block_bytes,
+                       .cell_bytes = layout.cell_bytes};
 }
 
 Response apply(Tables& tables, const EntryContext& entry, const AllocateBlocks& operation) {
   TRY(row, held_upload(tables, entry, operation.file, operation.epoch));
-  TRY_VOID(check_lengths(tables, operation));
+  TRY_VOID(check_lengths(block_bytes_of(tables, row), operation));
   TRY(kept, kept_extents(tables, row, operation));
   // The ids to come seed the choice of servers, so that each block of a file goes elsewhere.
   const Slot slot = slot_of(operation.file.home);

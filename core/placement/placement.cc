@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 
 #include "core/base/limits.h"
@@ -59,6 +60,27 @@ size_t draw(const std::vector<Candidate>& candidates, const ZoneLoad& load, Rand
   UNREACHABLE("a ticket below the total weight belongs to some candidate");
 }
 
+// A server without a zone is a zone of its own.
+size_t live_zones(const ClusterMap& map) {
+  std::set<std::string> zones;
+  for (const auto& [id, node] : map.nodes()) {
+    if (node.kind != NodeKind::kChunk || node.state != NodeState::kLive) continue;
+    zones.insert(node.zone.empty() ? fmt::format(" {}", id) : node.zone);
+  }
+  return zones.size();
+}
+
+// For a person: policies with about the share of parity that was wanted.
+std::string what_fits(const Policy& wanted, uint32_t servers) {
+  if (servers == 0) return "start some";
+  std::string text;
+  const uint32_t parity = std::max(1u, servers * wanted.parity_shards() / wanted.width());
+  if (!wanted.replicated() && servers > parity) {
+    text = fmt::format("rs-{}-{} or ", servers - parity, parity);
+  }
+  return fmt::format("{}rep-{} would fit", text, std::min(servers, 3u));
+}
+
 }  // namespace
 
 std::vector<NodeId> WeightedSpread::choose(const ClusterMap& map, const Choice& choice) const {
@@ -111,9 +133,12 @@ Result<std::vector<NodeId>> place_block(const Strategy& strategy, const ClusterM
 Result<> check_fits(const ClusterMap& map, const Policy& policy) {
   const uint32_t servers = map.registered(NodeKind::kChunk);
   if (servers >= policy.width()) return {};
-  return fail(Code::kPrecondition,
-              "the cluster is too small for {}: it needs {} chunk servers and has {}",
-              policy.text(), policy.width(), servers);
+  return fail(
+      Code::kPrecondition,
+      "the cluster is too small for {}: it needs {} chunk servers and has {} ({} live, in {} "
+      "zones); {}",
+      policy.text(), policy.width(), servers, map.count(NodeKind::kChunk, NodeState::kLive),
+      live_zones(map), what_fits(policy, servers));
 }
 
 }  // namespace dogfs::placement

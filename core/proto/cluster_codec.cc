@@ -17,6 +17,22 @@ DiskTotals totals(const Disks& disks) {
   return sum;
 }
 
+constexpr size_t kDisksMax = 64;
+constexpr size_t kDiskTextMax = 512;
+
+DiskReport to_report(const DiskStatus& disk) {
+  DiskReport report{.name = disk.name().substr(0, kDiskTextMax),
+                    .failure = disk.failure().substr(0, kDiskTextMax),
+                    .capacity_bytes = disk.capacity_bytes(),
+                    .used_bytes = disk.used_bytes(),
+                    .shards = disk.shards(),
+                    .scrub_passes = disk.scrub_passes(),
+                    .scrubbed = disk.scrubbed(),
+                    .doubted = disk.doubted()};
+  if (disk.failed() && report.failure.empty()) report.failure = "it failed";
+  return report;
+}
+
 placement::Node to_node(const MapNode& row) {
   placement::Node node;
   node.id = NodeId(row.node());
@@ -35,6 +51,64 @@ placement::Node to_node(const MapNode& row) {
 }
 
 }  // namespace
+
+void encode(const metadata::ShardVerdict& verdict, ShardVerdict& out) {
+  out.set_block(verdict.block.value);
+  out.set_shard(verdict.index);
+  out.set_generation(verdict.generation.value);
+  out.set_sound(verdict.sound);
+  out.set_checksum(verdict.checksum);
+}
+
+metadata::ShardVerdict decode(const ShardVerdict& message) {
+  return {.block = BlockId(message.block()),
+          .index = message.shard(),
+          .generation = Generation(message.generation()),
+          .sound = message.sound(),
+          .checksum = message.checksum()};
+}
+
+std::vector<metadata::ShardVerdict> shard_verdicts(const HeartbeatRequest& request) {
+  std::vector<metadata::ShardVerdict> verdicts;
+  for (const auto& verdict : request.verdicts()) {
+    if (verdicts.size() >= limits::kVerdictsPerEntry) break;
+    verdicts.push_back(decode(verdict));
+  }
+  return verdicts;
+}
+
+void encode(const DiskReport& report, DiskStatus& out) {
+  out.set_name(report.name.substr(0, kDiskTextMax));
+  out.set_failed(!report.failure.empty());
+  out.set_failure(report.failure.substr(0, kDiskTextMax));
+  out.set_capacity_bytes(report.capacity_bytes);
+  out.set_used_bytes(report.used_bytes);
+  out.set_shards(report.shards);
+  out.set_scrub_passes(report.scrub_passes);
+  out.set_scrubbed(report.scrubbed);
+  out.set_doubted(report.doubted);
+}
+
+void encode(const DiskReports& reports, ServerDisks& out) {
+  out.set_node(reports.node.value);
+  out.set_name(reports.name);
+  for (const auto& disk : reports.disks) encode(disk, *out.add_disks());
+}
+
+DiskReports decode(const ServerDisks& message) {
+  DiskReports reports{NodeId(message.node()), message.name(), {}};
+  for (const auto& disk : message.disks()) reports.disks.push_back(to_report(disk));
+  return reports;
+}
+
+std::vector<DiskReport> disk_reports(const HeartbeatRequest& request) {
+  std::vector<DiskReport> reports;
+  for (const auto& disk : request.disks()) {
+    if (reports.size() >= kDisksMax) break;
+    reports.push_back(to_report(disk));
+  }
+  return reports;
+}
 
 void encode(const placement::MapChanges& changes, MapChanges& out) {
   out.set_version(changes.version.value);
@@ -97,9 +171,28 @@ std::vector<metadata::DeletedShard> deleted_shards(const HeartbeatRequest& reque
   std::vector<metadata::DeletedShard> shards;
   for (const auto& row : request.deleted()) {
     if (shards.size() >= limits::kDeletionsPerHeartbeatMax) break;
-    shards.push_back({BlockId(row.block()), row.shard()});
+    shards.push_back({BlockId(row.block()), row.shard(), Generation(row.generation())});
   }
   return shards;
+}
+
+void encode(const metadata::AppendTask& task, AppendTask& out) {
+  out.set_home(task.file.home.value);
+  out.set_file(task.file.file.value);
+  out.set_block(task.block.value);
+  out.set_generation(task.generation.value);
+  out.set_kind(static_cast<uint32_t>(task.kind));
+}
+
+Result<metadata::AppendTask> decode(const AppendTask& message) {
+  using metadata::AppendTaskKind;
+  if (message.kind() < static_cast<uint32_t>(AppendTaskKind::kSeal) ||
+      message.kind() > static_cast<uint32_t>(AppendTaskKind::kConvert))
+    return fail(Code::kUnsupported, "there is no task {} for append blocks", message.kind());
+  return metadata::AppendTask{.file = {InodeId(message.home()), InodeId(message.file())},
+                              .block = BlockId(message.block()),
+                              .generation = Generation(message.generation()),
+                              .kind = static_cast<AppendTaskKind>(message.kind())};
 }
 
 DiskTotals disk_totals(const HeartbeatRequest& request) { return totals(request.disks()); }

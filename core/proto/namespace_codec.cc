@@ -1,6 +1,7 @@
 #include "core/proto/namespace_codec.h"
 
 #include "core/namespace/cluster_version.h"
+#include "core/proto/cluster_codec.h"
 #include "core/proto/namespace.pb.h"
 #include "core/proto/namespace_fields.h"
 
@@ -78,6 +79,8 @@ class OperationWriter {
     to.set_path(op.path);
     if (op.policy) to.set_policy(op.policy->code());
     to.set_overwrite(op.overwrite);
+    to.set_block_bytes(op.block_bytes);
+    to.set_cell_bytes(op.cell_bytes);
   }
   void operator()(const metadata::AllocateBlocks& op) {
     auto& to = *out_.mutable_allocate_blocks();
@@ -107,6 +110,19 @@ class OperationWriter {
     if (op.policy) to.set_policy(op.policy->code());
     to.set_content(op.content);
     to.set_condition(static_cast<uint32_t>(op.condition));
+    to.set_block_bytes(op.block_bytes);
+    to.set_cell_bytes(op.cell_bytes);
+    write(op.version, op.attributes, to);
+  }
+  void operator()(const metadata::PutPacked& op) {
+    auto& to = *out_.mutable_put_packed();
+    to.set_path(op.path);
+    if (op.policy) to.set_policy(op.policy->code());
+    put(op.pack, *to.mutable_pack());
+    to.set_block(op.block.value);
+    to.set_block_offset(op.block_offset);
+    to.set_length(op.length);
+    to.set_condition(static_cast<uint32_t>(op.condition));
     write(op.version, op.attributes, to);
   }
   void operator()(const metadata::Copy& op) {
@@ -124,6 +140,7 @@ class OperationWriter {
     auto& to = *out_.mutable_concatenate();
     to.set_path(op.path);
     for (const auto& source : op.sources) to.add_sources(source);
+    if (op.at) to.set_at(*op.at);
   }
   void operator()(const metadata::SetQuota& op) {
     out_.mutable_set_quota()->set_path(op.path);
@@ -159,6 +176,11 @@ class OperationWriter {
   void operator()(const metadata::OrderDeletion& op) {
     auto& to = *out_.mutable_order_deletion();
     for (const BlockId block : op.blocks) to.add_blocks(block.value);
+    for (const auto& former : op.former) {
+      auto& row = *to.add_former();
+      row.set_block(former.block.value);
+      row.set_generation(former.generation.value);
+    }
   }
   void operator()(const metadata::AckDeleted& op) {
     auto& to = *out_.mutable_ack_deleted();
@@ -167,7 +189,31 @@ class OperationWriter {
       auto& row = *to.add_shards();
       row.set_block(shard.block.value);
       row.set_shard(shard.index);
+      row.set_generation(shard.generation.value);
     }
+  }
+  void operator()(const metadata::JudgeShards& op) {
+    auto& to = *out_.mutable_judge_shards();
+    to.set_node(op.node.value);
+    for (const auto& verdict : op.shards) encode(verdict, *to.add_shards());
+  }
+  void operator()(const metadata::SetLayout& op) {
+    auto& to = *out_.mutable_set_layout();
+    to.set_path(op.path);
+    if (op.layout.policy) to.set_policy(op.layout.policy->code());
+    if (op.layout.block_bytes) to.set_block_bytes(*op.layout.block_bytes);
+    if (op.layout.cell_bytes) to.set_cell_bytes(*op.layout.cell_bytes);
+    to.set_inherit(op.inherit);
+  }
+  void operator()(const metadata::OpenAppend& op) { put(op, *out_.mutable_open_append()); }
+  void operator()(const metadata::ActivateAppend& op) { put(op, *out_.mutable_activate_append()); }
+  void operator()(const metadata::BeginSeal& op) { put(op, *out_.mutable_begin_seal()); }
+  void operator()(const metadata::FixAppend& op) { put(op, *out_.mutable_fix_append()); }
+  void operator()(const metadata::BeginConversion& op) {
+    put(op, *out_.mutable_begin_conversion());
+  }
+  void operator()(const metadata::CommitConversion& op) {
+    put(op, *out_.mutable_commit_conversion());
   }
 
  private:
@@ -187,21 +233,11 @@ class OperationWriter {
     to.set_generation(block.generation.value);
     to.set_file_offset(block.file_offset);
     to.set_length(block.length);
-    for (const auto& shard : block.shards) {
-      auto& row = *to.add_shards();
-      row.set_index(shard.index);
-      row.set_checksum(shard.checksum);
-    }
+    put(block.shards, *to.mutable_shards());
   }
 
   Command& out_;
 };
-
-Result<std::optional<placement::Policy>> optional_policy(uint32_t code) {
-  if (code == 0) return std::nullopt;
-  TRY(policy, checked_policy(code));
-  return policy;
-}
 
 using Operation = Result<metadata::Operation>;
 
@@ -259,8 +295,11 @@ Operation read(const Remove& from) {
 Operation read(const StartUpload& from) {
   TRY(path, checked_path(from.path()));
   TRY(policy, optional_policy(from.policy()));
-  return metadata::StartUpload{
-      .path = std::move(path), .policy = policy, .overwrite = from.overwrite()};
+  return metadata::StartUpload{.path = std::move(path),
+                               .policy = policy,
+                               .overwrite = from.overwrite(),
+                               .block_bytes = from.block_bytes(),
+                               .cell_bytes = from.cell_bytes()};
 }
 
 Operation read(const AllocateBlocks& from) {
@@ -272,16 +311,12 @@ Operation read(const AllocateBlocks& from) {
 }
 
 Result<metadata::CommittedBlock> read(const CommittedBlock& from) {
-  TRY_VOID(checked_count(from.shards_size(), limits::kShardsMax, "shards"));
-  metadata::CommittedBlock block{.block = BlockId(from.block()),
-                                 .generation = Generation(from.generation()),
-                                 .file_offset = from.file_offset(),
-                                 .length = from.length(),
-                                 .shards = {}};
-  for (const auto& shard : from.shards()) {
-    block.shards.push_back({.index = shard.index(), .checksum = shard.checksum()});
-  }
-  return block;
+  TRY(shards, read_durable(from.shards()));
+  return metadata::CommittedBlock{.block = BlockId(from.block()),
+                                  .generation = Generation(from.generation()),
+                                  .file_offset = from.file_offset(),
+                                  .length = from.length(),
+                                  .shards = std::move(shards)};
 }
 
 Operation read(const CommitBlocks& from) {
@@ -310,6 +345,24 @@ Operation read(const PutInline& from) {
   return metadata::PutInline{.path = std::move(path),
                              .policy = policy,
                              .content = std::move(content),
+                             .condition = condition,
+                             .version = version_of(from.version()),
+                             .attributes = std::move(attributes),
+                             .block_bytes = from.block_bytes(),
+                             .cell_bytes = from.cell_bytes()};
+}
+
+Operation read(const PutPacked& from) {
+  TRY(path, checked_path(from.path()));
+  TRY(policy, optional_policy(from.policy()));
+  TRY(condition, checked_condition(from.condition()));
+  TRY(attributes, read(from.attributes()));
+  return metadata::PutPacked{.path = std::move(path),
+                             .policy = policy,
+                             .pack = file_of(from.pack()),
+                             .block = BlockId(from.block()),
+                             .block_offset = from.block_offset(),
+                             .length = from.length(),
                              .condition = condition,
                              .version = version_of(from.version()),
                              .attributes = std::move(attributes)};
@@ -351,12 +404,24 @@ Operation read(const Concatenate& from) {
     TRY(checked, checked_path(source));
     out.sources.push_back(std::move(checked));
   }
+  if (from.has_at()) out.at = from.at();
   return out;
 }
 
 Operation read(const SetQuota& from) {
   TRY(path, checked_path(from.path()));
   return metadata::SetQuota{.path = std::move(path), .quota = quota_of(from.quota())};
+}
+
+Operation read(const SetLayout& from) {
+  TRY(path, checked_path(from.path()));
+  TRY(policy, optional_policy(from.policy()));
+  metadata::SetLayout out{.path = std::move(path),
+                          .layout = {.policy = policy, .block_bytes = {}, .cell_bytes = {}},
+                          .inherit = from.inherit()};
+  if (from.has_block_bytes()) out.layout.block_bytes = from.block_bytes();
+  if (from.has_cell_bytes()) out.layout.cell_bytes = from.cell_bytes();
+  return out;
 }
 
 template <class Lease>
@@ -366,8 +431,12 @@ Operation read_lease(const UploadLease& from) {
 
 Operation read(const OrderDeletion& from) {
   TRY_VOID(checked_count(from.blocks_size(), limits::kDeletionsPerEntry, "blocks"));
+  TRY_VOID(checked_count(from.former_size(), limits::kDeletionsPerEntry, "generations"));
   metadata::OrderDeletion order;
   for (const uint64_t block : from.blocks()) order.blocks.emplace_back(block);
+  for (const auto& former : from.former()) {
+    order.former.push_back({BlockId(former.block()), Generation(former.generation())});
+  }
   return order;
 }
 
@@ -375,9 +444,25 @@ Operation read(const AckDeleted& from) {
   TRY_VOID(checked_count(from.shards_size(), limits::kDeletionsPerEntry, "shards"));
   metadata::AckDeleted ack{.node = NodeId(from.node()), .shards = {}};
   for (const auto& shard : from.shards()) {
-    ack.shards.push_back({.block = BlockId(shard.block()), .index = shard.shard()});
+    ack.shards.push_back({.block = BlockId(shard.block()),
+                          .index = shard.shard(),
+                          .generation = Generation(shard.generation())});
   }
   return ack;
+}
+
+Operation read(const JudgeShards& from) {
+  TRY_VOID(checked_count(from.shards_size(), limits::kVerdictsPerEntry, "shards"));
+  metadata::JudgeShards judge{.node = NodeId(from.node()), .shards = {}};
+  for (const auto& verdict : from.shards()) judge.shards.push_back(decode(verdict));
+  return judge;
+}
+
+// As an Operation, what the other files of this codec read.
+template <class Message>
+Operation read_other(const Message& from) {
+  TRY(operation, read(from));
+  return operation;
 }
 
 Operation read_operation(const Command& from) {
@@ -406,16 +491,15 @@ Operation read_operation(const Command& from) {
     case Command::kRemoveStep: return metadata::RemoveStep{.limit = from.remove_step().limit()};
     case Command::kOrderDeletion: return read(from.order_deletion());
     case Command::kAckDeleted: return read(from.ack_deleted());
+    case Command::kJudgeShards: return read(from.judge_shards());
     case Command::kPutInline: return read(from.put_inline());
+    case Command::kPutPacked: return read(from.put_packed());
     case Command::kCopy: return read(from.copy());
     case Command::kTruncate: return read(from.truncate());
     case Command::kConcatenate: return read(from.concatenate());
     case Command::kSetQuota: return read(from.set_quota());
     case Command::kSetTrash: return metadata::SetTrash{.seconds = from.set_trash().seconds()};
-    case Command::kBeginImport: {
-      TRY(operation, read(from.begin_import()));
-      return operation;
-    }
+    case Command::kBeginImport: return read_other(from.begin_import());
     case Command::kImportRows: {
       TRY(rows, read_rows(from.import_rows().rows()));
       return metadata::ImportRows{.rows = std::move(rows)};
@@ -424,10 +508,14 @@ Operation read_operation(const Command& from) {
     case Command::kAdvanceTrash:
       return metadata::AdvanceTrash{.from = from.advance_trash().from(),
                                     .to = from.advance_trash().to()};
-    case Command::kSetAttributes: {
-      TRY(operation, read(from.set_attributes()));
-      return operation;
-    }
+    case Command::kSetAttributes: return read_other(from.set_attributes());
+    case Command::kSetLayout: return read(from.set_layout());
+    case Command::kOpenAppend: return read_other(from.open_append());
+    case Command::kActivateAppend: return read(from.activate_append());
+    case Command::kBeginSeal: return read(from.begin_seal());
+    case Command::kFixAppend: return read_other(from.fix_append());
+    case Command::kBeginConversion: return read_other(from.begin_conversion());
+    case Command::kCommitConversion: return read_other(from.commit_conversion());
     case Command::kRaiseIncarnation: return metadata::RaiseIncarnation{};
     case Command::kSetClusterVersion:
       return metadata::SetClusterVersion{.version = from.set_cluster_version().version()};

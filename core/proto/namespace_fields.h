@@ -4,6 +4,7 @@
 // namespace codec.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,12 @@ inline Result<placement::Policy> checked_policy(uint32_t code) {
   if (code > UINT16_MAX)
     return fail(Code::kInvalid, "policy code {:#x} stands for no policy", code);
   return placement::Policy::from_code(static_cast<uint16_t>(code));
+}
+
+inline Result<std::optional<placement::Policy>> optional_policy(uint32_t code) {
+  if (code == 0) return std::nullopt;
+  TRY(policy, checked_policy(code));
+  return policy;
 }
 
 inline Result<> checked_count(int count, size_t most, std::string_view what) {
@@ -68,6 +75,35 @@ Result<metadata::BeginImport> read(const BeginImport& from);
 void put(const metadata::ImportedRow& row, ImportedRow& out);
 Result<std::vector<metadata::ImportedRow>> read_rows(
     const google::protobuf::RepeatedPtrField<ImportedRow>& from);
+
+void put(const metadata::PlacedBlock& block, PlacedBlock& to);
+Result<metadata::PlacedBlock> read(const PlacedBlock& from);
+void put(const std::vector<metadata::DurableShard>& shards,
+         google::protobuf::RepeatedPtrField<DurableShard>& to);
+Result<std::vector<metadata::DurableShard>> read_durable(
+    const google::protobuf::RepeatedPtrField<DurableShard>& from);
+
+void put(const metadata::OpenAppend& op, OpenAppend& to);
+Result<metadata::OpenAppend> read(const OpenAppend& from);
+void put(const metadata::ActivateAppend& op, ActivateAppend& to);
+metadata::ActivateAppend read(const ActivateAppend& from);
+void put(const metadata::BeginSeal& op, BeginSeal& to);
+metadata::BeginSeal read(const BeginSeal& from);
+void put(const metadata::FixAppend& op, FixAppend& to);
+Result<metadata::FixAppend> read(const FixAppend& from);
+void put(const metadata::BeginConversion& op, BeginConversion& to);
+Result<metadata::BeginConversion> read(const BeginConversion& from);
+void put(const metadata::CommitConversion& op, CommitConversion& to);
+Result<metadata::CommitConversion> read(const CommitConversion& from);
+
+void put(const metadata::AppendOpened& reply, AppendOpened& to);
+Result<metadata::AppendOpened> read(const AppendOpened& from);
+void put(const metadata::AppendActivated& reply, AppendActivated& to);
+Result<metadata::AppendActivated> read(const AppendActivated& from);
+void put(const metadata::SealBegun& reply, SealBegun& to);
+Result<metadata::SealBegun> read(const SealBegun& from);
+void put(const metadata::ConversionBegun& reply, ConversionBegun& to);
+Result<metadata::ConversionBegun> read(const ConversionBegun& from);
 
 inline void put(const metadata::FileHandle& file, FileHandle& out) {
   out.set_home(file.home.value);

@@ -44,45 +44,26 @@ class ReplyWriter {
   void operator()(const metadata::BlocksAllocated& reply) {
     auto& to = *out_.mutable_blocks_allocated();
     to.set_policy(reply.policy.code());
-    for (const auto& block : reply.blocks) write(block, *to.add_blocks());
+    for (const auto& block : reply.blocks) put(block, *to.add_blocks());
   }
   void operator()(const metadata::StepTaken& reply) {
     out_.mutable_step_taken()->set_entries(reply.entries);
     out_.mutable_step_taken()->set_more(reply.more);
   }
+  void operator()(const metadata::AppendOpened& reply) {
+    put(reply, *out_.mutable_append_opened());
+  }
+  void operator()(const metadata::AppendActivated& reply) {
+    put(reply, *out_.mutable_append_activated());
+  }
+  void operator()(const metadata::SealBegun& reply) { put(reply, *out_.mutable_seal_begun()); }
+  void operator()(const metadata::ConversionBegun& reply) {
+    put(reply, *out_.mutable_conversion_begun());
+  }
 
  private:
-  static void write(const metadata::PlacedBlock& block, PlacedBlock& to) {
-    to.set_block(block.block.value);
-    to.set_generation(block.generation.value);
-    to.set_file_offset(block.file_offset);
-    to.set_length(block.length);
-    for (const auto& shard : block.shards) {
-      auto& row = *to.add_shards();
-      row.set_index(shard.index);
-      row.set_node(shard.node.value);
-      row.set_address(shard.address);
-    }
-  }
   CommandReply& out_;
 };
-
-Result<metadata::PlacedBlock> read(const PlacedBlock& from) {
-  TRY_VOID(checked_count(from.shards_size(), limits::kShardsMax, "shards"));
-  metadata::PlacedBlock block{.block = BlockId(from.block()),
-                              .generation = Generation(from.generation()),
-                              .file_offset = from.file_offset(),
-                              .length = from.length(),
-                              .shards = {}};
-  for (const auto& shard : from.shards()) {
-    if (shard.index() >= limits::kShardsMax) {
-      return fail(Code::kInvalid, "there is no shard {}", shard.index());
-    }
-    block.shards.push_back(
-        {.index = shard.index(), .node = NodeId(shard.node()), .address = shard.address()});
-  }
-  return block;
-}
 
 Result<metadata::Reply> read(const BlocksAllocated& from) {
   TRY(policy, checked_policy(from.policy()));
@@ -104,6 +85,13 @@ Result<metadata::Reply> read(const UploadStarted& from) {
                                  .cell_bytes = from.cell_bytes()};
 }
 
+// As a Reply, what the other files of this codec read.
+template <class Message>
+Result<metadata::Reply> read_other(const Message& from) {
+  TRY(reply, read(from));
+  return reply;
+}
+
 Result<metadata::Reply> read_reply(const CommandReply& from) {
   switch (from.outcome_case()) {
     case CommandReply::kDone: return metadata::Done{};
@@ -119,6 +107,10 @@ Result<metadata::Reply> read_reply(const CommandReply& from) {
     case CommandReply::kStepTaken:
       return metadata::StepTaken{.entries = from.step_taken().entries(),
                                  .more = from.step_taken().more()};
+    case CommandReply::kAppendOpened: return read_other(from.append_opened());
+    case CommandReply::kAppendActivated: return read_other(from.append_activated());
+    case CommandReply::kSealBegun: return read_other(from.seal_begun());
+    case CommandReply::kConversionBegun: return read_other(from.conversion_begun());
     case CommandReply::kRefused:
     case CommandReply::OUTCOME_NOT_SET: break;
   }
@@ -197,6 +189,12 @@ void put(const metadata::Attributes& attributes, Attributes& to) {
   to.set_policy(attributes.policy.code());
   to.set_changes(attributes.changes);
   if (attributes.inode != metadata::InodeAttributes()) put(attributes.inode, *to.mutable_inode());
+  to.set_appending(attributes.appending);
+  to.set_block_bytes(attributes.block_bytes);
+  to.set_cell_bytes(attributes.cell_bytes);
+  to.set_policy_level(attributes.layout_from.policy);
+  to.set_block_level(attributes.layout_from.block_bytes);
+  to.set_cell_level(attributes.layout_from.cell_bytes);
 }
 
 Result<metadata::Attributes> read(const Attributes& from) {
@@ -212,7 +210,13 @@ Result<metadata::Attributes> read(const Attributes& from) {
                               .changes = from.changes(),
                               .modified = WallTime{from.modified()},
                               .inode = std::move(inode),
-                              .policy = policy};
+                              .policy = policy,
+                              .appending = from.appending(),
+                              .block_bytes = from.block_bytes(),
+                              .cell_bytes = from.cell_bytes(),
+                              .layout_from = {.policy = from.policy_level(),
+                                              .block_bytes = from.block_level(),
+                                              .cell_bytes = from.cell_level()}};
 }
 
 class AnswerWriter {
@@ -267,6 +271,12 @@ class AnswerWriter {
     to.set_blocks_below_full_width(answer.counters.blocks_below_full_width);
     to.set_garbage_blocks(answer.counters.garbage_blocks);
     to.set_garbage_bytes(answer.counters.garbage_bytes);
+    to.set_append_blocks(answer.counters.append_blocks);
+    to.set_former_generations(answer.counters.former_generations);
+    to.set_placed_bytes(answer.counters.placed_bytes);
+    to.set_pack_bytes(answer.counters.pack_bytes);
+    to.set_packed_bytes(answer.counters.packed_bytes);
+    to.set_file_bytes(answer.file_bytes);
   }
 
  private:
@@ -279,6 +289,11 @@ class AnswerWriter {
     to.set_placement_version(block.placement_version.value);
     to.set_block_length(block.block_length);
     to.set_policy(block.policy.code());
+    to.set_state(static_cast<uint32_t>(block.state));
+    to.set_log(block.log);
+    to.set_epoch(block.epoch.value);
+    to.set_ordinal(block.ordinal);
+    to.set_cell_bytes(block.cell_bytes);
     for (const auto& shard : block.shards) {
       auto& row = *to.add_shards();
       row.set_index(shard.index);
@@ -316,7 +331,10 @@ Result<metadata::LocatedShard> read(const LocatedShard& from, const placement::P
 
 // A reader computes with these numbers, so what cannot be is refused here.
 Result<metadata::LocatedBlock> read(const LocatedBlock& from) {
+  using metadata::LocatedState;
   TRY(policy, checked_policy(from.policy()));
+  TRY(state, checked_enum(from.state(), LocatedState::kSealed, LocatedState::kSealing,
+                          "state of a block"));
   TRY_VOID(checked_count(from.shards_size(), policy.width(), "shards"));
   if (from.block_length() > limits::kBlockBytesMax || from.length() > from.block_length() ||
       from.block_offset() > from.block_length() - from.length()) {
@@ -331,7 +349,12 @@ Result<metadata::LocatedBlock> read(const LocatedBlock& from) {
                                .placement_version = PlacementVersion(from.placement_version()),
                                .block_length = from.block_length(),
                                .policy = policy,
-                               .shards = {}};
+                               .shards = {},
+                               .state = state,
+                               .log = from.log(),
+                               .epoch = Epoch(from.epoch()),
+                               .ordinal = from.ordinal(),
+                               .cell_bytes = from.cell_bytes()};
   for (const auto& row : from.shards()) {
     TRY(shard, read(row, policy));
     block.shards.push_back(std::move(shard));
@@ -342,9 +365,9 @@ Result<metadata::LocatedBlock> read(const LocatedBlock& from) {
 Result<metadata::Answer> read(const FileLocation& from) {
   TRY_VOID(checked_count(from.blocks_size(), limits::kBlocksPerLocation, "blocks"));
   TRY(content, checked_content(from.content()));
-  if (!content.empty() && (content.size() != from.length() || from.blocks_size() > 0)) {
-    return fail(Code::kInvalid, "an inline file of {} bytes came with {} and {} blocks",
-                from.length(), content.size(), from.blocks_size());
+  if (content.size() > from.length()) {
+    return fail(Code::kInvalid, "a file of {} bytes came with {} inline", from.length(),
+                content.size());
   }
   metadata::FileLocation location{.file = file_of(from.file()),
                                   .length = from.length(),
@@ -355,6 +378,11 @@ Result<metadata::Answer> read(const FileLocation& from) {
                                   .contents = from.contents()};
   for (const auto& row : from.blocks()) {
     TRY(block, read(row));
+    if (block.file_offset < location.content.size()) {
+      return fail(Code::kInvalid, "block {} lies at {}, in the {} bytes of the file's head",
+                  block.block, block.file_offset, location.content.size());
+    }
+    if (block.cell_bytes == 0) block.cell_bytes = location.cell_bytes;
     location.blocks.push_back(std::move(block));
   }
   return location;
@@ -381,7 +409,13 @@ Result<metadata::Answer> read(const ClusterStatus& from) {
                    .blocks = from.blocks(),
                    .blocks_below_full_width = from.blocks_below_full_width(),
                    .garbage_blocks = from.garbage_blocks(),
-                   .garbage_bytes = from.garbage_bytes()},
+                   .garbage_bytes = from.garbage_bytes(),
+                   .append_blocks = from.append_blocks(),
+                   .former_generations = from.former_generations(),
+                   .placed_bytes = from.placed_bytes(),
+                   .pack_bytes = from.pack_bytes(),
+                   .packed_bytes = from.packed_bytes()},
+      .file_bytes = from.file_bytes(),
       .map_version = MapVersion(from.map_version())};
 }
 

@@ -8,6 +8,15 @@
 #include "core/raft/record.h"
 
 namespace dogfs::raft {
+namespace {
+
+// A joint configuration that nobody could leave, for its new majority is not there, is not begun:
+// the group would stand still in it.
+bool can_be_left(const Core& core, const Configuration& joint) {
+  return is_quorum({joint.voters}, [&](const Member& member) { return core.is_heard(member); });
+}
+
+}  // namespace
 
 // In force when appended, committed or not. Planted bug M12: when committed.
 const Configuration& Core::configuration() const {
@@ -43,8 +52,7 @@ std::optional<Refusal> Core::refusal_of(const Membership& wanted) const {
   });
   // Nor may it stand still on the way: who waits for a successor votes until that is there.
   const Configuration next = begin_change(configuration(), wanted);
-  const bool goes_on =
-      !next.joint() || is_quorum({next.voters}, [&](const Member& m) { return is_heard(m); });
+  const bool goes_on = !next.joint() || can_be_left(*this, next);
   return alive && goes_on ? std::nullopt : std::optional(Refusal::kNoQuorum);
 }
 
@@ -95,8 +103,7 @@ void Core::follow_configuration() {
   }
 }
 
-// Takes the next step of the change under way, when the last one is committed. A joint
-// configuration that nobody could leave, for its new majority is not there, is not begun.
+// Takes the next step of the change under way, when the last one is committed.
 void Core::advance_membership() {
   if (!is_settled()) return;
   const Configuration& now = configuration();
@@ -107,8 +114,7 @@ void Core::advance_membership() {
   const std::vector<Member> ready = ready_newcomers();
   if (ready.empty()) return;
   const Configuration next = join(now, ready);
-  const bool heard = is_quorum({next.voters}, [&](const Member& m) { return is_heard(m); });
-  if (heard && next.valid()) append_configuration(next);
+  if (next.valid() && can_be_left(*this, next)) append_configuration(next);
 }
 
 // Those that have caught up (thesis 4.2.1) do not wait for those that have not, and maybe never

@@ -28,16 +28,18 @@ std::string& Batch::text() {
 }
 
 void Batch::add_body(const Buffer& body) {
-  if (body.size() <= kCopiedBytesMax)
+  if (body.size() <= kCopiedBytesMax) {
     text() += body.text();
-  else
+    copied_bytes_ += body.size();
+  } else {
     pieces_.emplace_back(body);
+  }
 }
 
 void Batch::add(const Outgoing& frame, Instant now) {
   FrameHeader header = frame.header;
   header.deadline_ms = ms_left(frame.deadline, now);
-  header.body_crc = body_crc(frame.message.view(), frame.bulk.view());
+  header.body_crc = body_crc(frame.message.view(), frame.bulk.view(), frame.bulk_crc);
   const HeaderBytes bytes = encode_header(header);
   text() += as_text(bytes);
   add_body(frame.message);

@@ -21,6 +21,7 @@ class Batch {
   bool empty() const { return frames_ == 0; }
   size_t frames() const { return frames_; }
   size_t bytes() const { return bytes_; }
+  size_t copied_bytes() const { return copied_bytes_; }  // of bodies
   std::vector<boost::asio::const_buffer> buffers() const;
 
  private:
@@ -31,6 +32,7 @@ class Batch {
   std::vector<Piece> pieces_;
   size_t frames_ = 0;
   size_t bytes_ = 0;
+  size_t copied_bytes_ = 0;
 };
 
 }  // namespace dogfs::rpc

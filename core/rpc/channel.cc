@@ -74,7 +74,8 @@ Result<void> Channel::admit(const Buffer& message, const Buffer& bulk) const {
   return {};
 }
 
-Task<Result<Reply>> Channel::call(Method method, Buffer message, Duration limit, Buffer bulk) {
+Task<Result<Reply>> Channel::call(Method method, Buffer message, Duration limit, Buffer bulk,
+                                  std::optional<uint32_t> bulk_crc) {
   ++stats_.calls;
   CO_TRY_VOID(admit(message, bulk));
   if (calls_.size() >= limits::kCallsPerConnectionMax) {
@@ -88,6 +89,7 @@ Task<Result<Reply>> Channel::call(Method method, Buffer message, Duration limit,
                   {.header = {.type = FrameType::kRequest, .method = static_cast<uint16_t>(method)},
                    .message = std::move(message),
                    .bulk = std::move(bulk),
+                   .bulk_crc = bulk_crc,
                    .deadline = deadline});
   demand_.set();
   co_await pending.done.wait_until(deadline);
@@ -199,7 +201,7 @@ std::optional<Ending> Channel::receive(Frame frame) {
   Pending& pending = *place->second;
   pending.cost = frame_cost(header);
   if (header.code == 0)
-    pending.finish(Reply{std::move(frame.message), std::move(frame.bulk)});
+    pending.finish(Reply{std::move(frame.message), std::move(frame.bulk), frame.bulk_crc});
   else
     pending.finish(fail(Error{static_cast<Code>(header.code), std::string(frame.message.text())}));
   return std::nullopt;

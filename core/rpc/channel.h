@@ -23,7 +23,8 @@ class Channel final : private Connection::Receiver {
 
   Task<> run();
   // As Client's.
-  Task<Result<Reply>> call(Method method, Buffer message, Duration limit, Buffer bulk);
+  Task<Result<Reply>> call(Method method, Buffer message, Duration limit, Buffer bulk,
+                           std::optional<uint32_t> bulk_crc);
   bool send(Method method, Buffer message, Buffer bulk);
   const std::optional<Peer>& peer() const { return peer_; }
   std::optional<std::string> refusal() const;

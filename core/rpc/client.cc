@@ -37,12 +37,12 @@ Channel* Client::channel(const Address& address) {
 }
 
 Task<Result<Reply>> Client::call(Address to, Method method, Buffer message, Duration limit,
-                                 Buffer bulk) {
+                                 Buffer bulk, std::optional<uint32_t> bulk_crc) {
   Channel* const target = channel(to);
   if (target == nullptr)
     co_return fail(Code::kUnavailable, "{} addresses are in use; {} is one too many",
                    channels_.size(), to.to_string());
-  co_return co_await target->call(method, std::move(message), limit, std::move(bulk));
+  co_return co_await target->call(method, std::move(message), limit, std::move(bulk), bulk_crc);
 }
 
 bool Client::send(const Address& to, Method method, Buffer message, Buffer bulk) {

@@ -43,8 +43,9 @@ class Client {
   // Keeps the connections; ends only by cancellation, and then every call under way fails.
   Task<> run();
 
+  // `bulk_crc`: of `bulk`, if it is known; see Reply.
   Task<Result<Reply>> call(Address to, Method method, Buffer message, Duration limit,
-                           Buffer bulk = {});
+                           Buffer bulk = {}, std::optional<uint32_t> bulk_crc = std::nullopt);
   // The same with protobufs: call<MyReply>(to, method, my_request, 2s). A reply that is no Response
   // is kInvalid.
   template <class Response, std::derived_from<google::protobuf::MessageLite> Request>
@@ -78,6 +79,7 @@ class Client {
     Answer<Response> answer;
     CO_TRY_VOID(parse(reply->message, answer.message));
     answer.bulk = std::move(reply->bulk);
+    answer.bulk_crc = reply->bulk_crc;
     co_return answer;
   }
   Task<> keep(Nursery& children);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/checksum_combine.h"
 #include "core/base/coding.h"
 #include "core/base/limits.h"
 
@@ -110,7 +111,10 @@ uint64_t frame_cost(const FrameHeader& header) {
   return limits::kFrameOverheadBytes + uint64_t{header.message_bytes} + header.bulk_bytes;
 }
 
-uint32_t body_crc(ByteView message, ByteView bulk) { return crc32c(bulk, crc32c(message)); }
+uint32_t body_crc(ByteView message, ByteView bulk, std::optional<uint32_t> bulk_crc) {
+  const uint32_t message_crc = crc32c(message);
+  return bulk_crc ? crc32c_combine(message_crc, *bulk_crc, bulk.size()) : crc32c(bulk, message_crc);
+}
 
 HeaderBytes encode_header(const FrameHeader& header) {
   HeaderBytes bytes;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -78,8 +79,8 @@ bool takes_credit(FrameType type);
 // What a frame of such a type costs: its body and a fixed part for being remembered at all.
 uint64_t frame_cost(const FrameHeader& header);
 
-// Message and bulk, in this order.
-uint32_t body_crc(ByteView message, ByteView bulk);
+// Message and bulk, in this order; the bulk is not read again when its checksum is known.
+uint32_t body_crc(ByteView message, ByteView bulk, std::optional<uint32_t> bulk_crc = std::nullopt);
 
 HeaderBytes encode_header(const FrameHeader& header);
 // The header in the first kHeaderBytes of `bytes`, which must have that many. On success every
@@ -90,6 +91,7 @@ struct Frame {
   FrameHeader header;
   Buffer message;
   Buffer bulk;
+  std::optional<uint32_t> bulk_crc = std::nullopt;  // as in Reply
 };
 
 }  // namespace dogfs::rpc

@@ -5,6 +5,7 @@
 
 #include <boost/asio/as_tuple.hpp>
 
+#include "core/base/checksum_combine.h"
 #include "core/env/env.h"
 
 namespace dogfs::rpc {
@@ -12,6 +13,8 @@ namespace {
 
 constexpr size_t kReadAheadBytes = 32 * limits::kKiB;  // many small frames in one read
 static_assert(kHeaderBytes <= kReadAheadBytes);
+// Below this it is cheaper to read the bytes again than to find their checksum from the frame's.
+constexpr size_t kNamedBulkBytes = 16 * limits::kKiB;
 
 }  // namespace
 
@@ -54,6 +57,7 @@ Task<std::expected<Buffer, Ending>> FrameReader::read_body(size_t bytes) {
   size_t done = std::min(bytes, end_ - begin_);
   std::memcpy(body.data(), ahead_.data() + begin_, done);
   begin_ += done;
+  stats_.copied_bytes += done;
   while (done < bytes) {
     // A short rest is read with whatever follows it; a long one goes where it belongs.
     if (bytes - done < ahead_.size()) {
@@ -61,6 +65,7 @@ Task<std::expected<Buffer, Ending>> FrameReader::read_body(size_t bytes) {
       if (!filled) co_return std::unexpected(filled.error());
       std::memcpy(body.data() + done, ahead_.data() + begin_, bytes - done);
       begin_ += bytes - done;
+      stats_.copied_bytes += bytes - done;
       break;
     }
     const auto got = co_await read_some(asio::mutable_buffer(body.data() + done, bytes - done));
@@ -82,12 +87,16 @@ std::optional<Ending> FrameReader::take(const FrameHeader& header) {
 
 std::expected<Frame, Ending> FrameReader::checked(const FrameHeader& header, Buffer message,
                                                   Buffer bulk) {
-  if (body_crc(message.view(), bulk.view()) != header.body_crc)
+  const uint32_t message_crc = crc32c(message.view());
+  if (crc32c(bulk.view(), message_crc) != header.body_crc)
     return std::unexpected(Ending{
         Reason::kCorrupt,
         fmt::format("the checksum of a {} frame's body is wrong", frame_type_name(header.type))});
   ++stats_.frames_received;
-  return Frame{header, std::move(message), std::move(bulk)};
+  Frame frame{header, std::move(message), std::move(bulk)};
+  if (frame.bulk.size() >= kNamedBulkBytes)
+    frame.bulk_crc = crc32c_behind(message_crc, header.body_crc, frame.bulk.size());
+  return frame;
 }
 
 Task<std::expected<Frame, Ending>> FrameReader::next() {
@@ -109,6 +118,7 @@ Buffer FrameReader::take_read(size_t bytes) {
   if (bytes == 0) return {};
   const ByteView view = ByteView(ahead_).subspan(begin_, bytes);
   begin_ += bytes;
+  stats_.copied_bytes += bytes;
   return Buffer::copy(view);
 }
 

@@ -3,6 +3,8 @@
 // that come in may be from anybody; those that are no such message are kInvalid. Stateless; used by
 // the typed calls of client.h and server.h, and by whoever sends protobufs one-way.
 
+#include <optional>
+
 #include <google/protobuf/message_lite.h>
 
 #include "core/base/buffer.h"
@@ -15,6 +17,7 @@ template <class Message>
 struct Answer {
   Message message;
   Buffer bulk;
+  std::optional<uint32_t> bulk_crc = std::nullopt;  // as in Reply
 };
 
 Buffer serialize(const google::protobuf::MessageLite& message);

@@ -17,6 +17,13 @@ std::string_view method_name(Method method) {
     case Method::kShardRead: return "shard_read";
     case Method::kShardStat: return "shard_stat";
     case Method::kShardDelete: return "shard_delete";
+    case Method::kAppendRecord: return "append_record";
+    case Method::kAppendLength: return "append_length";
+    case Method::kAppendStore: return "append_store";
+    case Method::kAppendSeal: return "append_seal";
+    case Method::kAppendCatchUp: return "append_catch_up";
+    case Method::kAppendEntries: return "append_entries";
+    case Method::kAppendRequests: return "append_requests";
     case Method::kRegisterNode: return "register_node";
     case Method::kHeartbeat: return "heartbeat";
     case Method::kShardReport: return "shard_report";

@@ -27,6 +27,15 @@ enum class Method : uint16_t {
   kShardStat = 305,
   kShardDelete = 306,
 
+  // Append blocks on chunk servers, 32x.
+  kAppendRecord = 320,
+  kAppendLength = 321,
+  kAppendStore = 322,
+  kAppendSeal = 323,
+  kAppendCatchUp = 324,
+  kAppendEntries = 325,
+  kAppendRequests = 326,
+
   // Cluster and administration, 4xx.
   kRegisterNode = 400,
   kHeartbeat = 401,

@@ -18,6 +18,7 @@ struct Outgoing {
   FrameHeader header;
   Buffer message;
   Buffer bulk;
+  std::optional<uint32_t> bulk_crc = std::nullopt;  // as in Reply
   Instant deadline = kNever;  // requests; turned into what is left when written
 };
 

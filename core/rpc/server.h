@@ -88,7 +88,7 @@ class Server {
     CO_TRY_VOID(parse(call.message, request));
     auto answer = co_await f(std::move(request), std::move(call));
     if (!answer) co_return fail(std::move(answer).error());
-    co_return Reply{serialize(answer->message), std::move(answer->bulk)};
+    co_return Reply{serialize(answer->message), std::move(answer->bulk), answer->bulk_crc};
   }
   Task<> accept(Nursery& children, Listener& listener);
   Task<> serve_connection(Stream stream);

@@ -58,7 +58,8 @@ Call Session::make_call(Frame frame) const {
   Call call{.method = static_cast<Method>(frame.header.method),
             .peer = peer_,
             .message = std::move(frame.message),
-            .bulk = std::move(frame.bulk)};
+            .bulk = std::move(frame.bulk),
+            .bulk_crc = frame.bulk_crc};
   if (frame.header.deadline_ms != 0)
     call.deadline = env_.now() + std::min<Duration>(limits::kCallDeadlineMax,
                                                     frame.header.deadline_ms * Duration(1ms));
@@ -234,6 +235,7 @@ void Session::respond(uint64_t id, Result<Reply> result) {
   if (result) {
     response.message = std::move(result->message);
     response.bulk = std::move(result->bulk);
+    response.bulk_crc = result->bulk_crc;
   } else {
     response.header.code = static_cast<uint16_t>(result.error().code);
     response.message = Buffer::copy(

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "core/base/buffer.h"
 #include "core/base/ids.h"
@@ -34,6 +35,9 @@ struct Peer {
 struct Reply {
   Buffer message;
   Buffer bulk;
+  // CRC32C of bulk. Whoever sends bytes that were checked before gives it, and saves a pass over
+  // them; of what came in it was computed when the frame was checked. Absent: not known.
+  std::optional<uint32_t> bulk_crc = std::nullopt;
 };
 
 // A request as its handler gets it.
@@ -42,6 +46,7 @@ struct Call {
   Peer peer;
   Buffer message;
   Buffer bulk;
+  std::optional<uint32_t> bulk_crc = std::nullopt;  // as in Reply
   Instant deadline = kNever;  // by this node's clock; the caller has given up then
 };
 
@@ -66,6 +71,7 @@ struct Stats {
   uint64_t calls = 0;
   uint64_t calls_busy = 0;  // refused for a full queue or a busy server
   uint64_t one_ways_dropped = 0;
+  uint64_t copied_bytes = 0;    // of bodies, on their way between a socket and whoever uses them
   uint64_t held_bytes_max = 0;  // most that one connection ever held of what it received
   std::array<uint64_t, kReasonCount> endings{};
 };

@@ -129,7 +129,9 @@ Task<Result<void>> Extent::set(Reach reach) {
 // The newest slot with the bytes that it has, so that a crash leaves it or the one before.
 Task<Result<void>> Extent::secure() {
   CO_TRY_VOID(co_await write_slot(generation_));
-  co_return co_await set(reach_);
+  CO_TRY_VOID(co_await write_slot(generation_ + 1));
+  ++generation_;
+  co_return Result<void>();
 }
 
 }  // namespace dogfs::wal

@@ -1,11 +1,14 @@
 #include "nodes/chunk/chunk_node.h"
 
-#include "core/chunk/store.h"
+#include "core/chunk/append_disks.h"
 #include "core/env/nursery.h"
 #include "core/rpc/client.h"
 #include "core/rpc/server.h"
+#include "nodes/chunk/append_service.h"
+#include "nodes/chunk/append_worker.h"
 #include "nodes/chunk/shard_service.h"
 #include "nodes/chunk/shard_uploads.h"
+#include "nodes/chunk/shard_verdicts.h"
 #include "nodes/client/metadata_calls.h"
 
 namespace dogfs::nodes {
@@ -26,24 +29,51 @@ struct ChunkNode::Parts {
                  {.servers = options.metadata, .attempt_limit = 2 * options.heartbeat_interval}) {}
 
   struct Serving {
-    Serving(Env& env, const ChunkNodeOptions& options, MetadataCalls& metadata,
-            std::unique_ptr<chunk::Store> opened, Registration registration)
-        : store(std::move(opened)),
-          uploads(env, *store, options.upload_silence),
-          service(*store, uploads),
-          heartbeat(env, {metadata, *store, uploads}, std::move(registration),
-                    options.heartbeat_interval),
+    struct Disks {
+      chunk::Disks& shards;
+      std::unique_ptr<chunk::AppendDisks> logs;
+    };
+    Serving(Env& env, const ChunkNodeOptions& options, rpc::Client& rpc, MetadataCalls& metadata,
+            Disks opened, Registration registration)
+        : disks(opened.shards),
+          logs(std::move(opened.logs)),
+          uploads(env, disks, options.upload_silence),
+          service(disks, *logs, uploads),
+          worker({.env = env,
+                  .rpc = rpc,
+                  .metadata = metadata,
+                  .logs = *logs,
+                  .cluster = disks.identity().cluster,
+                  .shard_lag = options.shard_lag}),
+          appends({.env = env,
+                   .rpc = rpc,
+                   .metadata = metadata,
+                   .logs = *logs,
+                   .cluster = disks.identity().cluster,
+                   .node = disks.identity().node,
+                   .limits = options.append},
+                  worker),
+          verdicts(env, disks),
+          scrub(env, disks, verdicts, options.scrub),
+          heartbeat(env, {metadata, disks, *logs, uploads, worker, verdicts, scrub},
+                    std::move(registration), options.heartbeat_interval),
           server(env,
-                 {.cluster = store->identity().cluster,
-                  .node = store->identity().node,
-                  .store = store->identity().store,
+                 {.cluster = disks.identity().cluster,
+                  .node = disks.identity().node,
+                  .store = disks.identity().store,
                   .credentials = {}},
                  {}, {.handlers_per_connection = kHandlersPerConnection}) {
       service.register_with(server);
+      appends.register_with(server);
     }
-    std::unique_ptr<chunk::Store> store;
+    chunk::Disks& disks;
+    std::unique_ptr<chunk::AppendDisks> logs;
     ShardUploads uploads;
     ShardService service;
+    AppendWorker worker;
+    AppendService appends;
+    ShardVerdicts verdicts;
+    Scrub scrub;
     Heartbeat heartbeat;
     rpc::Server server;
   };
@@ -59,7 +89,7 @@ ChunkNode::ChunkNode(Env& env, ChunkNodeOptions options)
 ChunkNode::~ChunkNode() = default;
 
 NodeId ChunkNode::id() const {
-  return parts_ && parts_->serving ? parts_->serving->store->identity().node : NodeId();
+  return parts_ && parts_->serving ? disks_->identity().node : NodeId();
 }
 
 const placement::ClusterMap& ChunkNode::cluster_map() const {
@@ -67,12 +97,16 @@ const placement::ClusterMap& ChunkNode::cluster_map() const {
   return parts_ && parts_->serving ? parts_->serving->heartbeat.cluster_map() : kEmpty;
 }
 
+uint64_t ChunkNode::copied_bytes() const {
+  return parts_ && parts_->serving ? parts_->serving->server.stats().copied_bytes : 0;
+}
+
 Task<Result<void>> ChunkNode::run() {
-  auto known = co_await chunk::Store::identify(env_, options_.directory);
-  const bool blank = !known && known.error().is(Code::kNotFound);
-  if (!known && (!blank || !options_.format_if_blank)) co_return fail(std::move(known).error());
-  std::optional<chunk::StoreIdentity> identity;
-  if (known) identity = *known;
+  disks_ = std::make_unique<chunk::Disks>(
+      env_, chunk::DisksOptions{options_.directories, options_.replace_lost});
+  CO_TRY(identity, co_await disks_->identify());
+  if (!identity && !options_.format_if_blank)
+    co_return fail(Code::kNotFound, "no data directory of this server has been formatted yet");
   if (identity && options_.cluster && identity->cluster != options_.cluster)
     co_return fail(Code::kPrecondition,
                    "this data directory belongs to cluster {:016x}, not to {:016x}",
@@ -93,8 +127,14 @@ Task<> ChunkNode::serve(Nursery& children, std::optional<chunk::StoreIdentity> i
     failure_ = std::move(opened).error();
     co_return;
   }
+  children.spawn(parts_->serving->logs->run());
+  children.spawn(parts_->serving->worker.run());
+  children.spawn(parts_->serving->appends.run());
   children.spawn(parts_->serving->uploads.run());
   children.spawn(parts_->serving->server.serve(std::move(listener)));
+  children.spawn(watch_disks());
+  children.spawn(parts_->serving->verdicts.run());
+  children.spawn(parts_->serving->scrub.run());
   children.spawn(stay_known());
   while (!failure_) co_await failed_.wait();
 }
@@ -112,33 +152,43 @@ Task<Result<void>> ChunkNode::open(std::optional<chunk::StoreIdentity> identity,
     CO_TRY(joined, co_await join(registration));
     identity = joined;
   }
-  CO_TRY(store,
-         co_await chunk::Store::open(env_, options_.directory, identity->cluster, identity->node));
+  CO_TRY_VOID(co_await disks_->open(*identity));
   registration.node = identity->node;
   registration.store = identity->store;
-  parts_->serving.emplace(env_, options_, parts_->metadata, std::move(store),
-                          std::move(registration));
+  CO_TRY(logs, co_await chunk::AppendDisks::open(env_, *disks_));
+  parts_->serving.emplace(env_, options_, parts_->rpc_client, parts_->metadata,
+                          Parts::Serving::Disks{*disks_, std::move(logs)}, std::move(registration));
   co_return Result<void>();
 }
 
-// The directory becomes a store only when the cluster has given it a node id. A crash in between
-// leaves it blank: it joins again, as another server. One that can never become a store must not
-// join: the cluster would give up the server that had this name, and with it shards that are here.
+// The directories become stores only when the cluster has given the server a node id. A crash in
+// between leaves them blank: it joins again, as another server. One that can never become a store
+// must not join: the cluster would give up the server that had this name, and with it shards that
+// are here.
 Task<Result<chunk::StoreIdentity>> ChunkNode::join(Registration registration) {
-  CO_TRY_VOID(co_await chunk::Store::prepare(env_, options_.directory));
+  CO_TRY_VOID(co_await disks_->prepare());
   registration.store = StoreId(env_.random().next() | 1);
-  CO_TRY(node, co_await register_node(env_, parts_->metadata, registration));
+  CO_TRY(node, co_await register_node(env_, parts_->metadata, *disks_, registration));
   const chunk::StoreIdentity identity{
       .cluster = parts_->rpc_client.identity().cluster, .node = node, .store = registration.store};
-  CO_TRY_VOID(co_await chunk::Store::format(env_, options_.directory, identity));
+  CO_TRY_VOID(co_await disks_->format(identity));
   env_.log().info("joined cluster {:016x} as node {}", identity.cluster.value, node);
   co_return identity;
 }
 
+void ChunkNode::end(Error failure) {
+  failure_ = std::move(failure);
+  failed_.set();
+}
+
 Task<> ChunkNode::stay_known() {
   auto ended = co_await parts_->serving->heartbeat.run();
-  failure_ = ended ? Error{Code::kClosed, "the heartbeat ended"} : std::move(ended).error();
-  failed_.set();
+  end(ended ? Error{Code::kClosed, "the heartbeat ended"} : std::move(ended).error());
+}
+
+Task<> ChunkNode::watch_disks() {
+  auto ended = co_await disks_->run();
+  end(ended ? Error{Code::kClosed, "the disks are not watched"} : std::move(ended).error());
 }
 
 }  // namespace dogfs::nodes

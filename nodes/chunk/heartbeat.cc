@@ -1,14 +1,18 @@
 #include "nodes/chunk/heartbeat.h"
 
 #include "core/base/limits.h"
-#include "core/chunk/store.h"
+#include "core/chunk/append_disks.h"
+#include "core/chunk/disks.h"
 #include "core/env/disk.h"
 #include "core/env/nursery.h"
 #include "core/namespace/cluster_version.h"
 #include "core/proto/cluster.pb.h"
 #include "core/proto/cluster_codec.h"
 #include "core/rpc/message_codec.h"
+#include "nodes/chunk/append_worker.h"
+#include "nodes/chunk/scrub.h"
 #include "nodes/chunk/shard_uploads.h"
+#include "nodes/chunk/shard_verdicts.h"
 #include "nodes/client/metadata_calls.h"
 
 namespace dogfs::nodes {
@@ -26,17 +30,31 @@ bool final(Code code) {
          code == Code::kUnsupported || code == Code::kPrecondition || code == Code::kTooLarge;
 }
 
-// One data directory is one disk, for now.
-void describe_disk(const Result<Space>& space, proto::DiskStatus& disk) {
-  disk.set_failed(!space);
-  if (!space) return;
-  disk.set_capacity_bytes(space->total_bytes);
-  disk.set_used_bytes(space->total_bytes - std::min(space->free_bytes, space->total_bytes));
+// `scrub`: null before there is one.
+template <class Request>
+Task<> describe_disks(chunk::Disks& disks, const Scrub* scrub, Request& request) {
+  for (const auto& status : co_await disks.status()) {
+    const Space& space = status.space;
+    proto::DiskReport report{
+        .name = status.name,
+        .failure = status.failure,
+        .capacity_bytes = space.total_bytes,
+        .used_bytes = space.total_bytes - std::min(space.free_bytes, space.total_bytes),
+        .shards = status.shards};
+    if (scrub != nullptr) {
+      const auto& progress = scrub->progress(static_cast<size_t>(request.disks_size()));
+      report.scrub_passes = progress.passes;
+      report.scrubbed = progress.checked;
+      report.doubted = progress.doubted;
+    }
+    proto::encode(report, *request.add_disks());
+  }
 }
 
 }  // namespace
 
-Task<Result<NodeId>> register_node(Env& env, MetadataCalls& metadata, Registration registration) {
+Task<Result<NodeId>> register_node(Env& env, MetadataCalls& metadata, chunk::Disks& disks,
+                                   Registration registration) {
   proto::RegisterRequest request;
   request.set_node(registration.node.value);
   request.set_kind(static_cast<uint32_t>(placement::NodeKind::kChunk));
@@ -45,7 +63,7 @@ Task<Result<NodeId>> register_node(Env& env, MetadataCalls& metadata, Registrati
   request.set_address(registration.address.to_string());
   request.set_zone(registration.zone);
   request.set_newest_version(metadata::newest_cluster_version());
-  describe_disk(co_await env.disk().space(), *request.add_disks());
+  co_await describe_disks(disks, nullptr, request);
   for (;;) {
     auto answer =
         co_await metadata.ask(rpc::Method::kRegisterNode, rpc::serialize(request), kRegisterLimit);
@@ -79,7 +97,7 @@ Task<> Heartbeat::keep(Nursery& children, Result<void>& ended) {
   children.spawn(report_when_wanted());
   for (;;) {
     if (!registered_) {
-      auto node = co_await register_node(env_, parts_.metadata, registration_);
+      auto node = co_await register_node(env_, parts_.metadata, parts_.disks, registration_);
       if (!node) {
         ended = fail(std::move(node).error());
         co_return;
@@ -98,13 +116,18 @@ Task<Result<void>> Heartbeat::beat() {
   request.set_node(registration_.node.value);
   request.set_store(registration_.store.value);
   request.set_map_version(map_.version().value);
-  for (const auto& [block, shard] : deleted_) {
+  for (const chunk::ShardName& name : deleted_) {
     if (static_cast<size_t>(request.deleted_size()) >= limits::kDeletionsPerHeartbeatMax) break;
     auto& row = *request.add_deleted();
-    row.set_block(block.value);
-    row.set_shard(shard);
+    row.set_block(name.block.value);
+    row.set_shard(name.shard);
+    row.set_generation(name.generation.value);
   }
-  describe_disk(co_await parts_.store.space(), *request.add_disks());
+  co_await describe_disks(parts_.disks, &parts_.scrub, request);
+  for (const auto& verdict : parts_.verdicts.pending())
+    proto::encode(verdict, *request.add_verdicts());
+  if (parts_.disks.failures() > std::exchange(failed_disks_, parts_.disks.failures()))
+    report_wanted_.set();
   auto answer =
       co_await parts_.metadata.ask(rpc::Method::kHeartbeat, rpc::serialize(request), 4 * interval_);
   if (!answer) {
@@ -119,13 +142,18 @@ Task<Result<void>> Heartbeat::beat() {
 
 Result<void> Heartbeat::take(const proto::HeartbeatReply& reply) {
   for (const auto& shard : reply.confirmed())
-    deleted_.erase({BlockId(shard.block()), shard.shard()});
+    deleted_.erase({BlockId(shard.block()), shard.shard(), Generation(shard.generation())});
   for (const auto& order : reply.orders()) {
     if (ordered_.size() + deleted_.size() >= limits::kDeletionsPerHeartbeatMax) break;
-    if (deleted_.contains({BlockId(order.block()), order.shard()})) continue;
-    ordered_.insert({BlockId(order.block()), order.shard(), Generation(order.generation())});
+    const chunk::ShardName name{BlockId(order.block()), order.shard(),
+                                Generation(order.generation())};
+    if (deleted_.contains(name)) continue;
+    ordered_.insert(name);
     orders_came_.set();
   }
+  for (const auto& task : reply.append_tasks())
+    if (auto decoded = proto::decode(task)) parts_.worker.add(*decoded);
+  parts_.verdicts.recorded(reply.verdicts_recorded());
   if (reply.report_wanted()) report_wanted_.set();
   if (!reply.has_map()) return {};
   TRY(changes, proto::decode(reply.map()));
@@ -151,10 +179,11 @@ Task<> Heartbeat::delete_ordered() {
 // What could not be deleted is ordered again by a later reply.
 Task<> Heartbeat::delete_shard(chunk::ShardName name) {
   parts_.uploads.abort(name);
-  const auto removed = co_await parts_.store.remove(name);
+  const auto removed = parts_.logs.contains(name) ? co_await parts_.logs.remove(name)
+                                                  : co_await parts_.disks.remove(name);
   ordered_.erase(name);
   if (removed || removed.error().is(Code::kNotFound)) {
-    deleted_.insert({name.block, name.shard});
+    deleted_.insert(name);
   } else {
     env_.log().warning("{} was ordered deleted: {}", chunk::describe(name), removed.error());
   }
@@ -172,30 +201,45 @@ Task<> Heartbeat::report_when_wanted() {
   }
 }
 
-// A shard that cannot be read is not reported, so it counts as missing.
 Task<Result<void>> Heartbeat::report() {
+  ++reports_;
+  chunk::ShardName after;
+  for (bool last = false; !last;) CO_TRY_VOID(co_await report_page(after, last));
+  co_return Result<void>();
+}
+
+// A shard that cannot be read is not reported, so it is doubtful. The leader may compare a part of
+// the page only: then the next one begins there.
+Task<Result<void>> Heartbeat::report_page(chunk::ShardName& after, bool& last) {
   proto::ShardReportRequest page;
   page.set_node(registration_.node.value);
   page.set_store(registration_.store.value);
-  page.set_report(++reports_);
-  chunk::ShardName after;
-  while (!page.last()) {
-    page.clear_shards();
-    const auto shards = co_await parts_.store.list(after, kReportPage);
-    for (const auto& [name, facts] : shards) {
-      after = name;
-      if (!facts) continue;
-      auto& row = *page.add_shards();
-      row.set_block(name.block.value);
-      row.set_shard(name.shard);
-      row.set_generation(name.generation.value);
-      row.set_length(facts->shard_length);
-      row.set_checksum(facts->checksum);
-    }
-    page.set_last(shards.empty());
-    CO_TRY_VOID(co_await parts_.metadata.ask(rpc::Method::kShardReport, rpc::serialize(page),
-                                             kReportLimit));
+  page.set_report(reports_);
+  page.set_after(after.block.value);
+  const auto shards = co_await parts_.disks.list(after, kReportPage);
+  for (const auto& [name, facts] : shards) {
+    after = name;
+    if (!facts) continue;
+    auto& row = *page.add_shards();
+    row.set_block(name.block.value);
+    row.set_shard(name.shard);
+    row.set_generation(name.generation.value);
+    row.set_length(facts->shard_length);
+    row.set_checksum(facts->checksum);
   }
+  last = shards.size() < kReportPage;
+  page.set_last(last);
+  page.set_upto(after.block.value);
+  CO_TRY(answer, co_await parts_.metadata.ask(rpc::Method::kShardReport, rpc::serialize(page),
+                                              kReportLimit));
+  proto::ShardReportReply reply;
+  CO_TRY_VOID(rpc::parse(answer.body, reply));
+  for (const auto& doubtful : reply.doubtful())
+    parts_.verdicts.doubt(
+        {BlockId(doubtful.block()), doubtful.shard(), Generation(doubtful.generation())});
+  if (reply.checked() == 0) co_return Result<void>();
+  after = {BlockId(reply.checked()), UINT32_MAX, Generation(UINT64_MAX)};
+  last = false;
   co_return Result<void>();
 }
 

@@ -2,7 +2,8 @@
 
 #include <optional>
 
-#include "core/chunk/store.h"
+#include "core/chunk/append_disks.h"
+#include "core/chunk/disks.h"
 #include "core/proto/chunk.pb.h"
 #include "core/rpc/server.h"
 #include "nodes/chunk/shard_uploads.h"
@@ -21,14 +22,14 @@ chunk::ShardEnd end_of(const proto::ShardEnd& end) { return {end.block_length(),
 void ShardService::register_with(rpc::Server& server) {
   using rpc::Call;
   using rpc::Method;
-  server.handle<proto::ShardBeginRequest>(Method::kShardBegin,
-                                          [this](proto::ShardBeginRequest request, Call call) {
-                                            return begin(std::move(request), std::move(call.bulk));
-                                          });
-  server.handle<proto::ShardWriteRequest>(Method::kShardWrite,
-                                          [this](proto::ShardWriteRequest request, Call call) {
-                                            return write(std::move(request), std::move(call.bulk));
-                                          });
+  server.handle<proto::ShardBeginRequest>(
+      Method::kShardBegin, [this](proto::ShardBeginRequest request, Call call) {
+        return begin(std::move(request), {std::move(call.bulk), call.bulk_crc});
+      });
+  server.handle<proto::ShardWriteRequest>(
+      Method::kShardWrite, [this](proto::ShardWriteRequest request, Call call) {
+        return write(std::move(request), {std::move(call.bulk), call.bulk_crc});
+      });
   server.handle<proto::ShardFinishRequest>(
       Method::kShardFinish,
       [this](proto::ShardFinishRequest request, Call) { return finish(std::move(request)); });
@@ -45,10 +46,10 @@ void ShardService::register_with(rpc::Server& server) {
 
 // What is wrong with a name or a shape is the store's to say.
 ShardService::Answered<proto::ShardBeginReply> ShardService::begin(proto::ShardBeginRequest request,
-                                                                   Buffer bytes) {
+                                                                   chunk::CheckedBytes bytes) {
   const chunk::StripeShape shape{request.k(), request.m(), request.cell_bytes()};
   const chunk::ShardName name = name_of(request.name());
-  if (const NodeId here = store_.identity().node;
+  if (const NodeId here = disks_.identity().node;
       request.node() != 0 && request.node() != here.value)
     co_return fail(Code::kPrecondition, "{} is meant for node {}, this is node {}",
                    chunk::describe(name), request.node(), here);
@@ -64,7 +65,7 @@ ShardService::Answered<proto::ShardBeginReply> ShardService::begin(proto::ShardB
 }
 
 ShardService::Answered<proto::ShardWriteReply> ShardService::write(proto::ShardWriteRequest request,
-                                                                   Buffer bytes) {
+                                                                   chunk::CheckedBytes bytes) {
   CO_TRY_VOID(co_await uploads_.write(request.upload(), request.offset(), std::move(bytes)));
   co_return rpc::Answer<proto::ShardWriteReply>{};
 }
@@ -91,14 +92,26 @@ ShardService::Answered<proto::ShardReadReply> ShardService::read(proto::ShardRea
   std::optional<uint32_t> checksum;
   if (request.has_checksum()) checksum = request.checksum();
   rpc::Answer<proto::ShardReadReply> answer;
-  CO_TRY(bytes, co_await store_.read(name_of(request.name()), request.offset(), request.length(),
-                                     checksum));
-  answer.bulk = std::move(bytes);
+  const chunk::ShardName name = name_of(request.name());
+  if (logs_.contains(name)) {
+    CO_TRY(bytes, co_await read_log(name, request.offset(), request.length()));
+    answer.bulk = std::move(bytes);
+    co_return answer;
+  }
+  CO_TRY(read, co_await disks_.read_checked(name, request.offset(), request.length(), checksum));
+  answer.bulk = std::move(read.bytes);
+  answer.bulk_crc = read.crc;
   co_return answer;
 }
 
+// The bytes of a block that is not converted yet are the same on all replicas.
+Task<Result<Buffer>> ShardService::read_log(chunk::ShardName name, uint64_t offset, size_t length) {
+  CO_TRY(log, co_await logs_.find(name));
+  co_return co_await log->read(offset, length);
+}
+
 ShardService::Answered<proto::ShardStatReply> ShardService::stat(proto::ShardStatRequest request) {
-  CO_TRY(facts, co_await store_.stat(name_of(request.name())));
+  CO_TRY(facts, co_await disks_.stat(name_of(request.name())));
   rpc::Answer<proto::ShardStatReply> answer;
   answer.message.set_length(facts.shard_length);
   answer.message.set_checksum(facts.checksum);

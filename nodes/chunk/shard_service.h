@@ -5,13 +5,16 @@
 
 #include "core/base/buffer.h"
 #include "core/base/error.h"
+#include "core/chunk/shard_file.h"
 #include "core/env/task.h"
 #include "core/rpc/message_codec.h"
 #include "core/rpc/types.h"
 
 namespace dogfs::chunk {
-class Store;
-}
+class AppendDisks;
+struct CheckedBytes;
+class Disks;
+}  // namespace dogfs::chunk
 namespace dogfs::rpc {
 class Server;
 }
@@ -36,7 +39,8 @@ class ShardUploads;
 
 class ShardService {
  public:
-  ShardService(chunk::Store& store, ShardUploads& uploads) : store_(store), uploads_(uploads) {}
+  ShardService(chunk::Disks& disks, chunk::AppendDisks& logs, ShardUploads& uploads)
+      : disks_(disks), logs_(logs), uploads_(uploads) {}
 
   void register_with(rpc::Server& server);
 
@@ -44,14 +48,18 @@ class ShardService {
   template <class Message>
   using Answered = Task<Result<rpc::Answer<Message>>>;
 
-  Answered<proto::ShardBeginReply> begin(proto::ShardBeginRequest request, Buffer bytes);
-  Answered<proto::ShardWriteReply> write(proto::ShardWriteRequest request, Buffer bytes);
+  Answered<proto::ShardBeginReply> begin(proto::ShardBeginRequest request,
+                                         chunk::CheckedBytes bytes);
+  Answered<proto::ShardWriteReply> write(proto::ShardWriteRequest request,
+                                         chunk::CheckedBytes bytes);
   Answered<proto::ShardFinishReply> finish(proto::ShardFinishRequest request);
   Answered<proto::ShardAbortReply> abort(proto::ShardAbortRequest request);
   Answered<proto::ShardReadReply> read(proto::ShardReadRequest request);
+  Task<Result<Buffer>> read_log(chunk::ShardName name, uint64_t offset, size_t length);
   Answered<proto::ShardStatReply> stat(proto::ShardStatRequest request);
 
-  chunk::Store& store_;
+  chunk::Disks& disks_;
+  chunk::AppendDisks& logs_;
   ShardUploads& uploads_;
 };
 

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "core/base/limits.h"
-#include "core/chunk/store.h"
+#include "core/chunk/disks.h"
 #include "core/env/env.h"
 #include "core/env/event.h"
 #include "core/env/nursery.h"
@@ -24,21 +24,21 @@ class ShardUploads::Upload {
   bool has_heard(uint64_t offset, size_t length) const {
     if (offset < written) return length <= written - offset;
     const auto found = queue.find(offset);
-    return found != queue.end() && found->second.size() == length;
+    return found != queue.end() && found->second.bytes.size() == length;
   }
   bool overlaps(uint64_t offset, size_t length) const {
     const auto behind = queue.lower_bound(offset);
     if (behind != queue.end() && behind->first - offset < length) return true;
     if (behind == queue.begin()) return false;
-    const auto& [start, bytes] = *std::prev(behind);
-    return offset - start < bytes.size();
+    const auto& [start, piece] = *std::prev(behind);
+    return offset - start < piece.bytes.size();
   }
 
   const chunk::ShardName name;
   const uint32_t cell_bytes;
   std::unique_ptr<chunk::ShardWriter> writer;
   // By offset, from `written` on, what is being written included; none overlaps another.
-  std::map<uint64_t, Buffer> queue;
+  std::map<uint64_t, chunk::CheckedBytes> queue;
   uint64_t written = 0;
   std::optional<chunk::ShardEnd> end;  // finish was asked for
   std::optional<Result<chunk::ShardFacts>> finished;
@@ -48,8 +48,8 @@ class ShardUploads::Upload {
   Event changed;  // notified at every change of the above
 };
 
-ShardUploads::ShardUploads(Env& env, chunk::Store& store, Duration silence)
-    : env_(env), store_(store), silence_(silence), last_upload_(env.random().next()) {}
+ShardUploads::ShardUploads(Env& env, chunk::Disks& disks, Duration silence)
+    : env_(env), disks_(disks), silence_(silence), last_upload_(env.random().next()) {}
 
 ShardUploads::~ShardUploads() = default;
 
@@ -85,7 +85,7 @@ void ShardUploads::give_up_silent() {
 
 Task<Result<uint64_t>> ShardUploads::begin(chunk::ShardName name, chunk::StripeShape shape,
                                            uint64_t expected_bytes) {
-  CO_TRY(writer, co_await store_.begin(name, shape, expected_bytes));
+  CO_TRY(writer, co_await disks_.begin(name, shape, expected_bytes));
   if (children_ == nullptr) co_return fail(Code::kUnavailable, "this server is stopping");
   abort(name);
   forget_oldest();
@@ -113,7 +113,8 @@ Result<std::shared_ptr<ShardUploads::Upload>> ShardUploads::find(uint64_t upload
   return found->second;
 }
 
-Result<void> ShardUploads::enqueue(Upload& upload, uint64_t offset, Buffer bytes) {
+Result<void> ShardUploads::enqueue(Upload& upload, uint64_t offset, chunk::CheckedBytes piece) {
+  const Buffer& bytes = piece.bytes;
   if (bytes.empty() || offset % upload.cell_bytes != 0)
     return fail(Code::kInvalid, "{} bytes at {}: not cells of {}", bytes.size(), offset,
                 upload.cell_bytes);
@@ -128,15 +129,17 @@ Result<void> ShardUploads::enqueue(Upload& upload, uint64_t offset, Buffer bytes
   if (queued_bytes_ + bytes.size() > limits::kUploadQueueBytesMax)
     return fail(Code::kUnavailable, "{} bytes wait to be written", queued_bytes_);
   queued_bytes_ += bytes.size();
-  upload.queue.emplace(offset, std::move(bytes));
+  CHECK(queued_bytes_ <= limits::kUploadQueueBytesMax, "{} bytes wait", queued_bytes_);
+  upload.queue.emplace(offset, std::move(piece));
   upload.changed.notify();
   return {};
 }
 
-Task<Result<void>> ShardUploads::write(uint64_t number, uint64_t offset, Buffer bytes) {
+Task<Result<void>> ShardUploads::write(uint64_t number, uint64_t offset,
+                                       chunk::CheckedBytes piece) {
   CO_TRY(upload, find(number));
-  const uint64_t end = offset + bytes.size();
-  if (!upload->failure) CO_TRY_VOID(enqueue(*upload, offset, std::move(bytes)));
+  const uint64_t end = offset + piece.bytes.size();
+  if (!upload->failure) CO_TRY_VOID(enqueue(*upload, offset, std::move(piece)));
   while (!upload->over && !upload->failure && upload->written < end)
     co_await upload->changed.wait();
   upload->last_heard = env_.now();
@@ -159,7 +162,8 @@ Task<Result<chunk::ShardFacts>> ShardUploads::finish(uint64_t number, chunk::Sha
 }
 
 Task<Result<chunk::ShardFacts>> ShardUploads::store_whole(chunk::ShardName name,
-                                                          chunk::StripeShape shape, Buffer bytes,
+                                                          chunk::StripeShape shape,
+                                                          chunk::CheckedBytes content,
                                                           chunk::ShardEnd end) {
   // Nobody else knows its number, so nobody could end or ask for it later.
   struct Leave {
@@ -167,9 +171,9 @@ Task<Result<chunk::ShardFacts>> ShardUploads::store_whole(chunk::ShardName name,
     uint64_t number;
     ~Leave() { uploads.abort(number); }
   };
-  CO_TRY(number, co_await begin(name, shape, bytes.size()));
+  CO_TRY(number, co_await begin(name, shape, content.bytes.size()));
   const Leave leave{*this, number};
-  if (!bytes.empty()) CO_TRY_VOID(co_await write(number, 0, std::move(bytes)));
+  if (!content.bytes.empty()) CO_TRY_VOID(co_await write(number, 0, std::move(content)));
   co_return co_await finish(number, end);
 }
 
@@ -195,7 +199,7 @@ Task<> ShardUploads::work(std::shared_ptr<Upload> upload) {
     ShardUploads& uploads;
     Upload& upload;
     ~Leave() {
-      for (const auto& [offset, bytes] : upload.queue) uploads.queued_bytes_ -= bytes.size();
+      for (const auto& [offset, piece] : upload.queue) uploads.queued_bytes_ -= piece.bytes.size();
       upload.queue.clear();
       upload.writer.reset();
     }
@@ -215,10 +219,11 @@ Task<> ShardUploads::work(std::shared_ptr<Upload> upload) {
 
 // Writes what has arrived next, cell by cell. It counts as queued until all of it is written.
 Task<> ShardUploads::write_queued(Upload& upload) {
-  const Buffer bytes = upload.queue.at(upload.written);
+  const auto [bytes, crc] = upload.queue.at(upload.written);
   for (size_t at = 0; at < bytes.size(); at += upload.cell_bytes) {
     const size_t length = std::min<size_t>(upload.cell_bytes, bytes.size() - at);
-    auto written = co_await upload.writer->append(bytes.slice(at, length));
+    auto written = co_await upload.writer->append(bytes.slice(at, length),
+                                                  length == bytes.size() ? crc : std::nullopt);
     if (!written) {
       upload.failure = std::move(written).error();
       co_await upload.writer->abort();

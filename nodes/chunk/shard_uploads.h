@@ -24,14 +24,14 @@ class Env;
 class Nursery;
 }  // namespace dogfs
 namespace dogfs::chunk {
-class Store;
+class Disks;
 }
 
 namespace dogfs::nodes {
 
 class ShardUploads {
  public:
-  ShardUploads(Env& env, chunk::Store& store, Duration silence);
+  ShardUploads(Env& env, chunk::Disks& disks, Duration silence);
   ~ShardUploads();
   ShardUploads(const ShardUploads&) = delete;
   ShardUploads& operator=(const ShardUploads&) = delete;
@@ -39,20 +39,20 @@ class ShardUploads {
   // Keeps the uploads' tasks; ends only by cancellation.
   Task<> run();
 
-  // Opens an upload and gives its number. Errors as Store::begin; kUnavailable when full.
+  // Opens an upload and gives its number. Errors as Disks::begin; kUnavailable when full.
   Task<Result<uint64_t>> begin(chunk::ShardName name, chunk::StripeShape shape,
                                uint64_t expected_bytes);
   // Returns when the bytes and all before them are written (not yet durable). kNotFound: there is
   // no such upload (any more), begin again; kInvalid: not whole cells, overlapping others, or
   // beyond the window; kUnavailable: too much is queued; errors as ShardWriter::append, for this
   // and all later calls.
-  Task<Result<void>> write(uint64_t upload, uint64_t offset, Buffer bytes);
+  Task<Result<void>> write(uint64_t upload, uint64_t offset, chunk::CheckedBytes piece);
   // Makes the shard durable. Errors as ShardWriter::finish, which end the upload; kNotFound.
   Task<Result<chunk::ShardFacts>> finish(uint64_t upload, chunk::ShardEnd end);
   // All of a small shard, begun and finished in one call, with the errors of those. Nothing stays
   // of an upload that fails or is cancelled, unless it was being made durable by then.
   Task<Result<chunk::ShardFacts>> store_whole(chunk::ShardName name, chunk::StripeShape shape,
-                                              Buffer bytes, chunk::ShardEnd end);
+                                              chunk::CheckedBytes content, chunk::ShardEnd end);
   void abort(uint64_t upload);
   // Gives up uploads of this shard: it was ordered deleted.
   void abort(const chunk::ShardName& name);
@@ -64,7 +64,7 @@ class ShardUploads {
   class Upload;
 
   Result<std::shared_ptr<Upload>> find(uint64_t upload);
-  Result<void> enqueue(Upload& upload, uint64_t offset, Buffer bytes);
+  Result<void> enqueue(Upload& upload, uint64_t offset, chunk::CheckedBytes piece);
   Task<> work(std::shared_ptr<Upload> upload);
   Task<> write_queued(Upload& upload);
   void give_up_silent();
@@ -72,7 +72,7 @@ class ShardUploads {
   void forget_oldest();
 
   Env& env_;
-  chunk::Store& store_;
+  chunk::Disks& disks_;
   const Duration silence_;
   Nursery* children_ = nullptr;  // while run() runs
   uint64_t last_upload_;         // starts anywhere: numbers of an earlier process mean nothing

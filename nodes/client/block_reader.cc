@@ -40,43 +40,76 @@ BlockReader::BlockReader(const Parts& parts, metadata::LocatedBlock block, ec::S
       codec_(std::make_shared<const ec::Codec>(std::move(codec))) {}
 
 Task<Result<BlockBytes>> BlockReader::read(ec::ByteRange range) {
-  Progress progress{.fetched = {},
-                    .slow = {},
-                    .limit = parts_.options.read_hedge,
-                    .deadline = parts_.env.now() + parts_.options.read_limit};
+  Progress progress(parts_.env, range, parts_.env.now() + parts_.options.read_limit);
+  Result<ec::ReadPlan> gathered = fail(Code::kUnavailable, "not read");
+  // What is still asked for when enough has come is cancelled with the nursery.
+  co_await nursery(parts_.env,
+                   [&](Nursery& children) { return gather(children, progress, gathered); });
+  if (!gathered) co_return fail(std::move(gathered).error());
+  co_return co_await assemble(*std::move(gathered), progress);
+}
+
+// Until there is enough of the shards, or none left to ask.
+Task<> BlockReader::gather(Nursery& children, Progress& progress, Result<ec::ReadPlan>& gathered) {
   for (;;) {
-    const auto available = candidates(progress);
-    auto plan = ec::ReadPlan::create(layout_, range, available);
-    if (!plan && !plan.error().is(Code::kUnavailable)) co_return fail(std::move(plan).error());
-    if (plan) {
-      if (co_await fetch_all(progress, plan->reads()))
-        co_return co_await assemble(std::move(*plan), progress);
+    if (auto plan = complete(progress)) {
+      gathered = *std::move(plan);
+      co_return;
+    }
+    mark_late(progress);
+    const auto asked = ask(children, progress);
+    if (!asked) {
+      gathered = fail(asked.error());
+      co_return;
+    }
+    if (*asked || !progress.under_way.empty()) {
+      co_await progress.changed.wait_until(std::min(next_late(progress), progress.deadline));
       if (parts_.env.now() < progress.deadline) continue;
     }
     const bool hopeless = block_.shards.size() - lost_.size() < layout_.shape().k;
-    if (hopeless || parts_.env.now() + kRetryPause >= progress.deadline) co_return fail(too_few());
-    // All that are left were slow or out of reach: ask them again, and wait for longer.
+    if (hopeless || parts_.env.now() + kRetryPause >= progress.deadline) {
+      gathered = fail(too_few());
+      co_return;
+    }
+    // All that are left could not be read just now: ask them again.
     co_await parts_.env.sleep(kRetryPause);
-    progress.slow.clear();
-    progress.limit = std::min(2 * progress.limit, parts_.options.read_limit);
+    progress.failed.clear();
   }
 }
 
-// Shards to plan with, the best first. Those at doubtful servers only when there are too few
-// others.
+// Asks for what the best plan wants and nobody was asked for. False: there is no plan.
+Result<bool> BlockReader::ask(Nursery& children, Progress& progress) {
+  const auto plan = ec::ReadPlan::create(layout_, progress.range, candidates(progress));
+  if (!plan && plan.error().is(Code::kUnavailable)) return false;
+  if (!plan) return fail(plan.error());
+  for (const ec::ShardRead& read : plan->reads()) {
+    const auto found = progress.fetched.find(read.shard);
+    if (found != progress.fetched.end() && found->second.first.contains(read.range)) continue;
+    const auto [begin, end] = progress.under_way.equal_range(read.shard);
+    const bool asked = std::any_of(
+        begin, end, [&](const auto& each) { return each.second.range.contains(read.range); });
+    if (!asked)
+      children.spawn(
+          fetch(progress, progress.under_way.insert({read.shard, {read.range, parts_.env.now()}})));
+  }
+  return true;
+}
+
+// Shards to plan with, the best first. Those at doubtful servers, and those whose answer is late,
+// only when there are too few others.
 std::vector<uint32_t> BlockReader::candidates(const Progress& progress) const {
   std::vector<uint32_t> sound;
   std::vector<uint32_t> doubtful;
   for (const auto& shard : block_.shards) {
-    if (lost_.contains(shard.index) || progress.slow.contains(shard.index)) continue;
+    if (lost_.contains(shard.index) || progress.failed.contains(shard.index)) continue;
     const bool silent = shard.state == placement::NodeState::kSuspect ||
                         shard.state == placement::NodeState::kDead ||
                         shard.state == placement::NodeState::kGone;
-    const bool fetched = progress.fetched.contains(shard.index);
-    if (!fetched && (silent || parts_.health.doubtful(shard.node, parts_.env.now())))
-      doubtful.push_back(shard.index);
-    else
-      sound.push_back(shard.index);
+    const auto [begin, end] = progress.under_way.equal_range(shard.index);
+    const bool late = std::any_of(begin, end, [](const auto& each) { return each.second.late; });
+    const bool known = begin != end || progress.fetched.contains(shard.index);
+    const bool doubted = silent || parts_.health.doubtful_for_reads(shard.node, parts_.env.now());
+    (late || (doubted && !known) ? doubtful : sound).push_back(shard.index);
   }
   while (sound.size() < layout_.shape().k && !doubtful.empty()) {
     sound.push_back(doubtful.front());
@@ -85,65 +118,84 @@ std::vector<uint32_t> BlockReader::candidates(const Progress& progress) const {
   return sound;
 }
 
-// An error when one of them could not be got: the plan does not hold then.
-Task<Result<void>> BlockReader::fetch_all(Progress& progress, std::vector<ec::ShardRead> reads) {
-  std::vector<ec::ShardRead> wanted;
-  for (const auto& read : reads) {
-    const auto found = progress.fetched.find(read.shard);
-    if (found == progress.fetched.end() || !found->second.first.contains(read.range))
-      wanted.push_back(read);
+// The plan for what has been fetched, if that is enough.
+std::optional<ec::ReadPlan> BlockReader::complete(const Progress& progress) const {
+  std::vector<uint32_t> usable;
+  for (const auto& [shard, bytes] : progress.fetched) usable.push_back(shard);
+  for (;;) {
+    auto plan = ec::ReadPlan::create(layout_, progress.range, usable);
+    if (!plan) return std::nullopt;
+    const auto short_of = [&](const ec::ShardRead& read) {
+      return !progress.fetched.at(read.shard).first.contains(read.range);
+    };
+    const auto found = std::ranges::find_if(plan->reads(), short_of);
+    if (found == plan->reads().end()) return *std::move(plan);
+    std::erase(usable, found->shard);
   }
-  if (wanted.size() == 1) {
-    co_await fetch(progress, wanted.front());
-  } else if (!wanted.empty()) {
-    co_await nursery(parts_.env, [&](Nursery& children) {
-      return fetch_side_by_side(children, progress, wanted);
-    });
-  }
-  for (const auto& read : wanted) {
-    const auto found = progress.fetched.find(read.shard);
-    if (found == progress.fetched.end() || !found->second.first.contains(read.range))
-      co_return fail(Code::kUnavailable, "shard {} could not be read", read.shard);
-  }
-  co_return Result<void>();
 }
 
-Task<> BlockReader::fetch_side_by_side(Nursery& children, Progress& progress,
-                                       std::vector<ec::ShardRead> reads) {
-  for (const auto& read : reads) children.spawn(fetch(progress, read));
-  co_await children.join();
+void BlockReader::mark_late(Progress& progress) {
+  const Instant now = parts_.env.now();
+  const Duration usual = parts_.health.hedge_after(parts_.options.read_hedge);
+  for (auto& [index, asked] : progress.under_way) {
+    if (asked.late || now - asked.begun < usual) continue;
+    asked.late = true;
+    parts_.health.was_slow(shard(index)->node, now);
+    parts_.env.log().info("shard {} of block {} at node {} is late", index, block_.block,
+                          shard(index)->node);
+  }
 }
 
-Task<> BlockReader::fetch(Progress& progress, ec::ShardRead read) {
-  const metadata::LocatedShard* shard = this->shard(read.shard);
-  if (read.range.empty()) {
-    progress.fetched.insert_or_assign(read.shard, std::pair(read.range, Buffer()));
-    co_return;
+// When the next of those under way will be late.
+Instant BlockReader::next_late(const Progress& progress) const {
+  const Duration usual = parts_.health.hedge_after(parts_.options.read_hedge);
+  Instant next = kNever;
+  for (const auto& [index, asked] : progress.under_way)
+    if (!asked.late) next = std::min(next, asked.begun + usual);
+  return next;
+}
+
+Task<> BlockReader::fetch(Progress& progress, Progress::Asked::iterator asked) {
+  const uint32_t index = asked->first;
+  const ec::ByteRange range = asked->second.range;
+  const Instant begun = asked->second.begun;
+  const metadata::LocatedShard& shard = *this->shard(index);
+  Result<Buffer> bytes = Buffer();
+  if (!range.empty())
+    bytes = co_await call(index, range, std::max(progress.deadline - begun, Duration(0)));
+  progress.under_way.erase(asked);
+  if (bytes) {
+    parts_.health.answered(shard.node);
+    parts_.health.took(parts_.env.now() - begun);
+    unreadable_.erase(index);
+    progress.failed.erase(index);
+    auto& [known, held] = progress.fetched[index];
+    if (held.empty() || range.contains(known)) {
+      known = range;
+      held = *std::move(bytes);
+    }
+  } else {
+    failed(progress, shard, bytes.error());
   }
-  const auto address = Address::parse(shard->address);
-  if (!address) {
-    progress.slow.insert(read.shard);
-    co_return;
-  }
+  progress.changed.notify();
+}
+
+Task<Result<Buffer>> BlockReader::call(uint32_t index, ec::ByteRange range, Duration limit) {
+  const metadata::LocatedShard& shard = *this->shard(index);
+  const auto address = Address::parse(shard.address);
+  if (!address) co_return fail(Code::kUnavailable, "it has no address");
   proto::ShardReadRequest request;
   request.mutable_name()->set_block(block_.block.value);
-  request.mutable_name()->set_shard(read.shard);
+  request.mutable_name()->set_shard(shard.index);
   request.mutable_name()->set_generation(block_.generation.value);
-  request.set_offset(read.range.offset);
-  request.set_length(read.range.length);
-  request.set_checksum(shard->checksum);
-  const Duration left = progress.deadline - parts_.env.now();
-  auto reply = co_await parts_.rpc.call(*address, rpc::Method::kShardRead, rpc::serialize(request),
-                                        std::min(progress.limit, left));
-  if (!reply) {
-    failed(progress, *shard, reply.error());
-  } else if (reply->bulk.size() != read.range.length) {
-    failed(progress, *shard, {Code::kCorrupt, "it sent another number of bytes"});
-  } else {
-    parts_.health.answered(shard->node);
-    unreadable_.erase(read.shard);
-    progress.fetched.insert_or_assign(read.shard, std::pair(read.range, std::move(reply->bulk)));
-  }
+  request.set_offset(range.offset);
+  request.set_length(range.length);
+  if (!block_.log) request.set_checksum(shard.checksum);
+  CO_TRY(reply, co_await parts_.rpc.call(*address, rpc::Method::kShardRead, rpc::serialize(request),
+                                         limit));
+  if (reply.bulk.size() != range.length)
+    co_return fail(Code::kCorrupt, "it sent another number of bytes");
+  co_return std::move(reply.bulk);
 }
 
 void BlockReader::failed(Progress& progress, const metadata::LocatedShard& shard,
@@ -152,12 +204,14 @@ void BlockReader::failed(Progress& progress, const metadata::LocatedShard& shard
                         shard.node, error);
   if (error.is(Code::kNotFound)) {
     lost_.emplace(shard.index, Loss::kMissing);
+  } else if (block_.log && error.is(Code::kInvalid)) {
+    progress.failed.insert(shard.index);  // it has not got so much of an open block yet
   } else if (error.is(Code::kIo)) {
     // Its disk said no. It may read it yet, and until then nobody knows that the bytes are damaged.
-    progress.slow.insert(shard.index);
+    progress.failed.insert(shard.index);
     unreadable_.insert(shard.index);
   } else if (error.is(Code::kUnavailable) || error.is(Code::kUnknown)) {
-    progress.slow.insert(shard.index);
+    progress.failed.insert(shard.index);
     parts_.health.failed(shard.node, parts_.env.now());
   } else {
     lost_.emplace(shard.index, Loss::kDamaged);
@@ -167,7 +221,7 @@ void BlockReader::failed(Progress& progress, const metadata::LocatedShard& shard
 Task<Result<BlockBytes>> BlockReader::assemble(ec::ReadPlan plan, Progress& progress) {
   if (plan.missing().empty()) co_return slices(plan.range(), progress);
   std::vector<Buffer> fetched;
-  size_t bytes = plan.range().length;
+  size_t bytes = 0;
   for (const auto& read : plan.reads()) {
     const auto& [range, buffer] = progress.fetched.at(read.shard);
     fetched.push_back(buffer.slice(read.range.offset - range.offset, read.range.length));
@@ -176,11 +230,11 @@ Task<Result<BlockBytes>> BlockReader::assemble(ec::ReadPlan plan, Progress& prog
   BlockBytes out;
   for (const auto& piece : layout_.pieces(plan.range()))
     if (std::ranges::count(plan.missing(), piece.shard) > 0) out.rebuilt_bytes += piece.length;
-  CO_TRY(whole,
+  CO_TRY(pieces,
          co_await offload(parts_.env, bytes, [plan, fetched = std::move(fetched), codec = codec_] {
            return plan.assemble(*codec, fetched);
          }));
-  out.pieces.push_back(std::move(whole));
+  out.pieces = std::move(pieces);
   co_return out;
 }
 

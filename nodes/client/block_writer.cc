@@ -12,26 +12,30 @@ namespace {
 
 // What may wait for one server before the others are held up.
 constexpr size_t kQueueBytes = 4 * limits::kMiB;
+constexpr size_t kLargeCellBytes = 16 * limits::kKiB;
 
 }  // namespace
 
-// Some stripes as cells, each with its checksum: [stripe][shard].
-struct BlockWriter::Encoded {
-  struct Cell {
-    Buffer bytes;
-    uint32_t checksum = 0;
-  };
-  std::vector<std::vector<Cell>> stripes;
-};
+// A large cell's own checksum goes along, so that its frame needs no second pass over it.
+BlockWriter::Encoded::Cell BlockWriter::checked(const chunk::ShardIdentity& identity,
+                                                uint64_t offset, Buffer cell) {
+  if (cell.size() < kLargeCellBytes) {
+    const uint32_t checksum = chunk::cell_checksum(identity, offset, cell.view());
+    return {{std::move(cell)}, checksum};
+  }
+  const uint32_t crc = crc32c(cell.view());
+  const uint32_t checksum = chunk::cell_checksum(identity, offset, crc, cell.size());
+  return {{std::move(cell), crc}, checksum};
+}
 
-BlockWriter::BlockWriter(Env& env, rpc::Client& rpc, ServerHealth& health, Duration lag,
-                         BlockFormat format, metadata::PlacedBlock placed)
-    : env_(env),
+BlockWriter::BlockWriter(const ShardSender::Parts& parts, Duration lag, BlockFormat format,
+                         metadata::PlacedBlock placed)
+    : env_(parts.env),
       lag_(lag),
       format_(std::move(format)),
       placed_(std::move(placed)),
-      changed_(env),
-      stopped_(env) {
+      changed_(env_),
+      stopped_(env_) {
   const auto layout = ec::StripeLayout::create(format_.shape, placed_.length);
   for (const auto& shard : placed_.shards) {
     // A server whose address cannot be read cannot be reached either.
@@ -41,8 +45,7 @@ BlockWriter::BlockWriter(Env& env, rpc::Client& rpc, ServerHealth& health, Durat
         .expected_bytes = layout ? layout->shard_length() : 0,
         .server = shard.node,
         .address = Address::parse(shard.address).value_or(Address{})};
-    senders_.push_back(
-        std::make_unique<ShardSender>(env, rpc, health, std::move(target), lag, changed_));
+    senders_.push_back(std::make_unique<ShardSender>(parts, std::move(target), lag, changed_));
   }
 }
 
@@ -74,8 +77,7 @@ Task<BlockWriter::Encoded> BlockWriter::encode(Buffer stripes) {
       auto& row = encoded.stripes.emplace_back();
       for (uint32_t shard = 0; shard < cells.size(); ++shard) {
         const chunk::ShardIdentity identity{format.cluster, {block, shard, generation}};
-        const uint32_t checksum = chunk::cell_checksum(identity, offset, cells[shard].view());
-        row.push_back({std::move(cells[shard]), checksum});
+        row.push_back(checked(identity, offset, std::move(cells[shard])));
       }
     }
     return encoded;
@@ -107,9 +109,18 @@ Task<Result<void>> BlockWriter::wait_for_room() {
   for (;;) {
     CO_TRY_VOID(check_enough());
     if (std::ranges::none_of(senders_, full)) co_return Result<void>();
-    co_await changed_.wait_for(lag_ / 4);
+    co_await changed_.wait_for(shortest_patience() / 4);
     give_up_laggards(since);
   }
+}
+
+// Of those that are waited for.
+Duration BlockWriter::shortest_patience() const {
+  Duration shortest = lag_;
+  for (const auto& sender : senders_)
+    if (sender->state() == ShardSender::State::kSending)
+      shortest = std::min(shortest, sender->patience());
+  return shortest;
 }
 
 // Those that have no room while enough others have some.
@@ -118,15 +129,15 @@ void BlockWriter::give_up_laggards(Instant since) {
   size_t others = 0;
   for (const auto& sender : senders_) {
     if (sender->state() == ShardSender::State::kGivenUp) continue;
-    const bool late = env_.now() - std::max(since, sender->last_progress()) >= lag_;
-    if (sender->queued_bytes() >= kQueueBytes && late)
+    const Duration silence = env_.now() - std::max(since, sender->last_progress());
+    if (sender->queued_bytes() >= kQueueBytes && silence >= sender->patience())
       laggards.push_back(sender.get());
     else
       ++others;
   }
   if (others < needed()) return;
   for (ShardSender* sender : laggards)
-    sender->give_up({Code::kUnavailable, "it held the others up"});
+    sender->give_up_laggard({Code::kUnavailable, "it held the others up"});
 }
 
 void BlockWriter::end() {
@@ -134,17 +145,30 @@ void BlockWriter::end() {
 }
 
 Task<Result<metadata::CommittedBlock>> BlockWriter::settle() {
-  const Duration lag = MUTANT("M17") ? Duration(0) : lag_;
-  Instant enough_since = kNever;
   for (;;) {
     CO_TRY_VOID(check_enough());
     if (count(ShardSender::State::kSending) == 0) break;
-    const bool enough = count(ShardSender::State::kDurable) >= needed();
-    if (enough && enough_since == kNever) enough_since = env_.now();
-    if (enough && env_.now() - enough_since >= lag) break;
-    co_await changed_.wait_until(enough ? enough_since + lag : env_.now() + lag_);
+    const Instant until = waited_for_until();
+    if (env_.now() >= until) break;
+    co_await changed_.wait_until(std::min(until, env_.now() + lag_));
   }
+  for (const auto& sender : senders_)
+    sender->give_up_laggard({Code::kUnavailable, "it was not durable when enough others were"});
   co_return committed();
+}
+
+// Until when the last of the shards that are not durable are waited for; kNever before enough are.
+Instant BlockWriter::waited_for_until() const {
+  std::vector<Instant> durable;
+  Duration longest{};
+  for (const auto& sender : senders_) {
+    if (sender->state() == ShardSender::State::kDurable) durable.push_back(sender->durable_at());
+    if (sender->state() == ShardSender::State::kSending)
+      longest = std::max(longest, sender->patience());
+  }
+  if (durable.size() < needed()) return kNever;
+  std::ranges::sort(durable);
+  return durable[needed() - 1] + (MUTANT("M17") ? Duration(0) : longest);
 }
 
 size_t BlockWriter::count(ShardSender::State state) const {

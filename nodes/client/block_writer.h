@@ -31,7 +31,7 @@ struct BlockFormat {
 
 class BlockWriter {
  public:
-  BlockWriter(Env& env, rpc::Client& rpc, ServerHealth& health, Duration lag, BlockFormat format,
+  BlockWriter(const ShardSender::Parts& parts, Duration lag, BlockFormat format,
               metadata::PlacedBlock placed);
   ~BlockWriter();
   BlockWriter(const BlockWriter&) = delete;
@@ -53,13 +53,23 @@ class BlockWriter {
   const metadata::PlacedBlock& placed() const { return placed_; }
 
  private:
-  struct Encoded;
+  // Some stripes as cells, each with its checksum: [stripe][shard].
+  struct Encoded {
+    struct Cell {
+      chunk::CheckedBytes bytes;
+      uint32_t checksum = 0;
+    };
+    std::vector<std::vector<Cell>> stripes;
+  };
 
   Task<> send_all(Nursery& children);
+  static Encoded::Cell checked(const chunk::ShardIdentity& identity, uint64_t offset, Buffer cell);
   Task<Encoded> encode(Buffer stripes);
   void push(Encoded encoded);
   Task<Result<void>> wait_for_room();
+  Duration shortest_patience() const;
   void give_up_laggards(Instant since);
+  Instant waited_for_until() const;
   Result<void> check_enough() const;
   size_t count(ShardSender::State state) const;
   size_t needed() const;

@@ -8,9 +8,12 @@
 #include "core/proto/metadata.pb.h"
 #include "core/proto/namespace_codec.h"
 #include "core/rpc/client.h"
+#include "nodes/client/append_tail.h"
+#include "nodes/client/appender.h"
 #include "nodes/client/file_reader.h"
 #include "nodes/client/file_writer.h"
 #include "nodes/client/metadata_calls.h"
+#include "nodes/client/packer.h"
 #include "nodes/client/server_health.h"
 #include "nodes/client/session.h"
 
@@ -28,7 +31,7 @@ bool votes(const proto::MetadataStatusReply& reply) {
 Result<MetadataServerStatus> read_status(const Buffer& message) {
   proto::MetadataStatusReply reply;
   TRY_VOID(rpc::parse(message, reply));
-  return MetadataServerStatus{.node = NodeId(reply.node()),
+  MetadataServerStatus status{.node = NodeId(reply.node()),
                               .role = reply.role(),
                               .term = Term(reply.term()),
                               .leader = NodeId(reply.leader().leader()),
@@ -38,6 +41,11 @@ Result<MetadataServerStatus> read_status(const Buffer& message) {
                               .snapshot = LogIndex(reply.snapshot()),
                               .cluster = ClusterId(reply.cluster()),
                               .voter = votes(reply)};
+  for (const auto& server : reply.disks())
+    for (const auto& disk : server.disks())
+      if (disk.failed())
+        status.failed_disks.push_back({NodeId(server.node()), disk.name(), disk.failure()});
+  return status;
 }
 
 Task<Result<Changed>> change(Session& session, metadata::Operation operation) {
@@ -62,15 +70,20 @@ struct Client::Parts {
   rpc::Client rpc;
   MetadataCalls calls;
   ServerHealth health;
+  uint64_t copied_bytes = 0;
 };
 
 Client::Client(Env& env, ClientOptions options)
     : parts_(std::make_shared<Parts>(env, std::move(options))),
       session_(std::make_unique<Session>(parts_->env, parts_->calls,
-                                         parts_->options.operation_limit, parts_->options.asker)) {}
+                                         parts_->options.operation_limit, parts_->options.asker)),
+      packer_(std::make_shared<Packer>(
+          Packer::Parts{parts_->env, parts_->rpc, parts_->calls, parts_->options}, *session_)) {}
 
 Client::Client(const Client& other, RequestSent sent)
-    : parts_(other.parts_), session_(std::make_unique<Session>(*other.session_, std::move(sent))) {}
+    : parts_(other.parts_),
+      session_(std::make_unique<Session>(*other.session_, std::move(sent))),
+      packer_(other.packer_) {}
 
 Client::~Client() = default;
 
@@ -80,24 +93,48 @@ LogIndex Client::last_position() const { return session_->last_position(); }
 
 uint64_t Client::answers() const { return session_->answers(); }
 
+uint64_t Client::copied_bytes() const {
+  return parts_->copied_bytes + parts_->rpc.stats().copied_bytes;
+}
+
 Task<Result<PutResult>> Client::put(std::string path, ByteSource& source, PutOptions options) {
   CO_TRY_VOID(metadata::parse_path(path));
   Parts& p = *parts_;
-  FileWriter writer({p.env, p.rpc, *session_, p.health, p.options}, source, std::move(options));
+  FileWriter writer({p.env, p.rpc, *session_, *packer_, p.health, p.options, p.copied_bytes},
+                    source, std::move(options));
   co_return co_await writer.put(std::move(path));
 }
 
 Task<Result<GetResult>> Client::get(std::string path, ByteSink& sink, GetOptions options) {
   CO_TRY_VOID(metadata::parse_path(path));
   Parts& p = *parts_;
-  FileReader reader({p.env, p.rpc, *session_, p.health, p.options}, sink, std::move(options));
+  FileReader reader({p.env, p.rpc, p.calls, *session_, p.health, p.options}, sink,
+                    std::move(options));
   co_return co_await reader.get(std::move(path));
 }
 
+Task<Result<std::unique_ptr<Appender>>> Client::open_append(std::string path,
+                                                            AppendOptions options) {
+  CO_TRY_VOID(metadata::parse_path(path));
+  Parts& p = *parts_;
+  auto appender =
+      std::make_unique<Appender>(Appender::Parts{p.env, p.rpc, p.calls, *session_, p.options},
+                                 std::move(path), std::move(options));
+  CO_TRY_VOID(co_await appender->open());
+  co_return std::move(appender);
+}
+
 Task<Result<StatResult>> Client::stat(std::string path) {
-  CO_TRY(found,
-         co_await session_->query_for<metadata::Attributes>(metadata::StatQuery{std::move(path)}));
-  co_return StatResult{std::move(found.value), found.position};
+  CO_TRY(found, co_await session_->query_for<metadata::Attributes>(metadata::StatQuery{path}));
+  if (!found.value.appending) co_return StatResult{std::move(found.value), found.position};
+  // Its end is for the last block's primary to say.
+  Parts& p = *parts_;
+  CO_TRY(located, co_await locate_with_tail(
+                      {p.env, p.rpc, p.calls}, *session_,
+                      {.path = std::move(path), .file = {}, .offset = UINT64_MAX, .length = 0},
+                      p.options.operation_limit));
+  found.value.length = located.second.length;
+  co_return StatResult{std::move(found.value), located.first};
 }
 
 Task<Result<ListResult>> Client::list(std::string path, std::string after, size_t count) {
@@ -141,8 +178,13 @@ Task<Result<Changed>> Client::truncate(std::string path, uint64_t length) {
   return change(*session_, metadata::Truncate{std::move(path), length});
 }
 
-Task<Result<Changed>> Client::concatenate(std::string path, std::vector<std::string> sources) {
-  return change(*session_, metadata::Concatenate{std::move(path), std::move(sources)});
+Task<Result<Changed>> Client::concatenate(std::string path, std::vector<std::string> sources,
+                                          std::optional<uint64_t> at) {
+  return change(*session_, metadata::Concatenate{std::move(path), std::move(sources), at});
+}
+
+Task<Result<Changed>> Client::set_layout(std::string path, metadata::Layout layout, bool inherit) {
+  return change(*session_, metadata::SetLayout{std::move(path), layout, inherit});
 }
 
 Task<Result<Changed>> Client::set_quota(std::string path, metadata::Quota quota) {
@@ -197,6 +239,7 @@ Task<Result<ClusterStatus>> Client::cluster_status() {
          co_await session_->query_for<placement::MapChanges>(metadata::MapQuery{MapVersion()}));
   ClusterStatus out{.settings = status.value.settings,
                     .counters = status.value.counters,
+                    .file_bytes = status.value.file_bytes,
                     .map = {},
                     .position = status.position};
   out.map.merge(std::move(changes.value));

@@ -42,12 +42,15 @@ struct ClientOptions {
   Duration operation_limit = 10s;  // for one metadata operation, all attempts together
   Duration refused_limit = 10s;    // the same, while all metadata servers refuse the connection
   // A put: bytes of blocks not yet committed, kept so that a block can be written again elsewhere.
-  size_t write_memory = 160 * limits::kMiB;
+  size_t write_memory = 72 * limits::kMiB;
   Duration shard_lag = 3s;  // a server this far behind the others is given up for the block
   // A get: bytes asked for ahead of the sink.
-  size_t read_ahead = 32 * limits::kMiB;
-  Duration read_hedge = 1s;  // after this a shard is rebuilt from others instead
-  Duration read_limit = 6s;  // for any part of a block; once more when it was moved meanwhile
+  size_t read_ahead = 16 * limits::kMiB;
+  // A shard that has not come after this, or as soon as reads usually do, is asked for elsewhere.
+  Duration read_hedge = 1s;
+  Duration read_limit = 6s;     // for any part of a block; once more when it was moved meanwhile
+  Duration append_limit = 30s;  // for one record, all attempts together
+  bool pack = true;             // PutOptions::pack counts
 };
 
 // `position` in results: the log index at which the answer holds. Of two operations the one with
@@ -55,10 +58,14 @@ struct ClientOptions {
 
 struct PutOptions {
   std::optional<placement::Policy> policy;  // instead of the directory's
-  bool overwrite = true;                    // false: kExists when there is a file
+  uint64_t block_bytes = 0;                 // likewise; 0: the directory's
+  uint32_t cell_bytes = 0;
+  bool overwrite = true;  // false: kExists when there is a file
   // kPrecondition unless the file that is there has this version, by stat().
   std::optional<metadata::FileVersion> version;
-  metadata::InodeAttributes attributes;          // of the new file
+  metadata::InodeAttributes attributes;  // of the new file
+  // A small file shares an append block with others, unless it says itself how it is laid out.
+  bool pack = true;
   std::optional<uint64_t> size;                  // if known beforehand: saves allocating in vain
   std::function<void(uint64_t bytes)> progress;  // bytes durable and committed so far
 };
@@ -108,8 +115,16 @@ struct Changed {
 struct ClusterStatus {
   metadata::ClusterSettings settings;
   metadata::Counters counters;
+  uint64_t file_bytes = 0;  // of all files, as long as they are
   placement::ClusterMap map;
   LogIndex position;
+};
+
+// A disk of a chunk server that is not used any more.
+struct FailedDisk {
+  NodeId node;
+  std::string directory;
+  std::string failure;
 };
 
 // What one metadata server says of itself, true only of its own moment.
@@ -124,13 +139,17 @@ struct MetadataServerStatus {
   LogIndex snapshot;
   ClusterId cluster;
   bool voter = false;  // as far as it knows; one that lost its data directory has no vote
+  std::vector<FailedDisk> failed_disks;  // only the leader knows
 };
 struct MetadataServer {
   Address address;
   Result<MetadataServerStatus> status;  // kUnavailable: it does not answer
 };
 
+class Appender;
+class Packer;
 class Session;
+struct AppendOptions;
 
 class Client {
  public:
@@ -159,6 +178,10 @@ class Client {
   // of the sink. The sink may then have taken a part.
   Task<Result<GetResult>> get(std::string path, ByteSink& sink, GetOptions options);
 
+  // Opens a file that records are appended to (appender.h), or makes it. kNotFound: the directory,
+  // or the file and !create; kPrecondition: it is a directory; kDenied; kNoSpace: a quota.
+  Task<Result<std::unique_ptr<Appender>>> open_append(std::string path, AppendOptions options);
+
   // kNotFound.
   Task<Result<StatResult>> stat(std::string path);
   // Up to `count` entries named after `after` ("" from the start), by name. kNotFound;
@@ -186,12 +209,16 @@ class Client {
   // Cuts a file to a length. kNotFound; kInvalid: it is shorter; kUnknown.
   Task<Result<Changed>> truncate(std::string path, uint64_t length);
   // Appends other files to one, in order; they are no more then. kNotFound; kPrecondition: small
-  // files and large ones do not go together; kUnknown.
-  Task<Result<Changed>> concatenate(std::string path, std::vector<std::string> sources);
+  // files and large ones do not go together, or it is not `at` bytes long; kUnknown.
+  Task<Result<Changed>> concatenate(std::string path, std::vector<std::string> sources,
+                                    std::optional<uint64_t> at = {});
   // How long what is removed lies in the trash; 0: there is none. kUnknown.
   Task<Result<Changed>> set_trash(uint64_t seconds);
   // Of a directory; what it holds already may be more. kNotFound, kPrecondition, kUnknown.
   Task<Result<Changed>> set_quota(std::string path, metadata::Quota quota);
+  // How files are stored that are made in a directory and below; "/" for the cluster. kInvalid:
+  // sizes that cannot be; kPrecondition: not a directory, or the cluster is too small.
+  Task<Result<Changed>> set_layout(std::string path, metadata::Layout layout, bool inherit);
   // What lies below a directory, known without a walk. kNotFound.
   Task<Result<UseResult>> use(std::string path);
 
@@ -215,11 +242,14 @@ class Client {
   LogIndex last_position() const;
   // So many answers came so far, refusals included: whether the last call had one, for the same.
   uint64_t answers() const;
+  // Bytes of files that were copied from one piece of memory to another on their way, so far.
+  uint64_t copied_bytes() const;
 
  private:
   struct Parts;
   const std::shared_ptr<Parts> parts_;
   const std::unique_ptr<Session> session_;
+  const std::shared_ptr<Packer> packer_;
 };
 
 }  // namespace dogfs::nodes

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/env/nursery.h"
+#include "nodes/client/append_tail.h"
 
 namespace dogfs::nodes {
 namespace {
@@ -22,7 +23,7 @@ bool same_places(const metadata::LocatedBlock& a, const metadata::LocatedBlock& 
   const auto same = [](const metadata::LocatedShard& x, const metadata::LocatedShard& y) {
     return x.index == y.index && x.node == y.node && x.address == y.address;
   };
-  return std::ranges::equal(a.shards, b.shards, same);
+  return a.generation == b.generation && std::ranges::equal(a.shards, b.shards, same);
 }
 
 Error changed_meanwhile(std::string_view how) {
@@ -40,28 +41,50 @@ Task<Result<GetResult>> FileReader::get(std::string path) {
   CO_TRY_VOID(co_await locate(
       {.path = std::move(path), .file = {}, .offset = options_.offset, .length = options_.length}));
   contents_ = location_.contents;
+  CO_TRY_VOID(co_await find_tail());
   next_offset_ = std::min(options_.offset, location_.length);
   end_ = next_offset_ + std::min(options_.length, location_.length - next_offset_);
-  if (!location_.content.empty()) co_return co_await deliver_content();
+  if (next_offset_ < location_.content.size()) CO_TRY_VOID(co_await deliver_content());
+  if (next_offset_ == end_) co_return result_;
   Result<void> copied;
   co_await nursery(parts_.env, [&](Nursery& children) { return copy(children, copied); });
   if (!copied) co_return fail(std::move(copied).error());
   co_return result_;
 }
 
-Task<Result<GetResult>> FileReader::deliver_content() {
-  result_.bytes = end_ - next_offset_;
+// The bytes that live in the inode: all of the file, or its head.
+Task<Result<void>> FileReader::deliver_content() {
   const Buffer content = Buffer::take(std::move(location_.content));
+  result_.bytes = std::min<uint64_t>(end_, content.size()) - next_offset_;
   if (result_.bytes > 0)
     CO_TRY_VOID(co_await sink_.write(content.slice(next_offset_, result_.bytes)));
+  next_offset_ += result_.bytes;
   if (options_.progress) options_.progress(result_.bytes);
-  co_return result_;
+  co_return Result<void>();
+}
+
+// What is appended to the file belongs to it as far as it goes now. Of a file of many blocks the
+// first answer says nothing of the last one.
+Task<Result<void>> FileReader::find_tail() {
+  if (location_.more) {
+    CO_TRY(end, co_await locate_with_tail(
+                    {parts_.env, parts_.rpc, parts_.calls}, parts_.session,
+                    {.path = {}, .file = location_.file, .offset = location_.length, .length = 1},
+                    parts_.options.operation_limit));
+    if (end.second.blocks.empty()) co_return Result<void>();
+    tail_ = std::move(end.second.blocks.back());
+  } else if (!location_.blocks.empty() && location_.blocks.back().log) {
+    tail_ = location_.blocks.back();
+  }
+  if (tail_) location_.length = tail_->file_offset + tail_->length;
+  co_return Result<void>();
 }
 
 Task<Result<void>> FileReader::locate(metadata::LocateQuery query) {
-  CO_TRY(located, co_await parts_.session.query_for<metadata::FileLocation>(std::move(query)));
-  if (!result_.position) result_.position = located.position;  // of the first: what is read
-  location_ = std::move(located.value);
+  CO_TRY(located, co_await locate_with_tail({parts_.env, parts_.rpc, parts_.calls}, parts_.session,
+                                            std::move(query), parts_.options.operation_limit));
+  if (!result_.position) result_.position = located.first;  // of the first: what is read
+  location_ = std::move(located.second);
   next_block_ = 0;
   co_return Result<void>();
 }
@@ -126,12 +149,12 @@ Result<bool> FileReader::next_piece() {
     return fail(Code::kCorrupt, "the file has a gap at offset {}", next_offset_);
   if (!reader_) {
     TRY(made, BlockReader::create({parts_.env, parts_.rpc, parts_.health, parts_.options}, block,
-                                  location_.cell_bytes));
+                                  block.cell_bytes));
     reader_ = std::move(made);
   }
   const uint64_t begin = block.block_offset + (next_offset_ - block.file_offset);
   const uint64_t in_file = std::min(end_, block.file_offset + block.length);
-  const uint64_t stripe = uint64_t{block.policy.data_shards()} * location_.cell_bytes;
+  const uint64_t stripe = uint64_t{block.policy.data_shards()} * block.cell_bytes;
   const uint64_t end = std::min(piece_end(begin, stripe), begin + (in_file - next_offset_));
   pieces_.push_back(
       std::make_shared<Piece>(parts_.env, reader_, ec::ByteRange{begin, end - begin}));
@@ -167,7 +190,7 @@ Task<FileReader::Relocated> FileReader::relocate(Piece& piece) {
   if (block == blocks.end()) co_return Relocated::kFileChanged;
   if (same_places(*block, known)) co_return Relocated::kWhereItWas;
   auto reader = BlockReader::create({parts_.env, parts_.rpc, parts_.health, parts_.options}, *block,
-                                    located->value.cell_bytes);
+                                    block->cell_bytes);
   if (!reader) co_return Relocated::kWhereItWas;
   piece.reader = *std::move(reader);
   co_return Relocated::kMoved;

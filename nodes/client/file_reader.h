@@ -26,6 +26,7 @@ class FileReader {
   struct Parts {
     Env& env;
     rpc::Client& rpc;
+    MetadataCalls& calls;
     Session& session;
     ServerHealth& health;
     const ClientOptions& options;
@@ -47,6 +48,7 @@ class FileReader {
   };
 
   Task<Result<void>> locate(metadata::LocateQuery query);
+  Task<Result<void>> find_tail();
   Task<Result<void>> locate_rest();
   Task<> copy(Nursery& children, Result<void>& copied);
   Task<Result<void>> copy_all(Nursery& children);
@@ -55,19 +57,20 @@ class FileReader {
   enum class Relocated { kMoved, kWhereItWas, kFileChanged };
   Task<Relocated> relocate(Piece& piece);
   Task<Result<void>> deliver(Piece& piece);
-  Task<Result<GetResult>> deliver_content();
+  Task<Result<void>> deliver_content();
   Result<bool> next_piece();
 
   const Parts parts_;
   ByteSink& sink_;
   const GetOptions options_;
-  metadata::FileLocation location_;            // of the part that was asked for last
-  uint64_t contents_ = 0;                      // of the first answer: what is read
-  size_t next_block_ = 0;                      // of location_
-  uint64_t next_offset_ = 0;                   // of the file; what lies before was asked for
-  uint64_t end_ = 0;                           // of the range
-  std::shared_ptr<BlockReader> reader_;        // of the block that next_offset_ lies in
-  std::deque<std::shared_ptr<Piece>> pieces_;  // asked for and not delivered
+  metadata::FileLocation location_;             // of the part that was asked for last
+  uint64_t contents_ = 0;                       // of the first answer: what is read
+  size_t next_block_ = 0;                       // of location_
+  uint64_t next_offset_ = 0;                    // of the file; what lies before was asked for
+  uint64_t end_ = 0;                            // of the range
+  std::optional<metadata::LocatedBlock> tail_;  // that was open, as long as it was
+  std::shared_ptr<BlockReader> reader_;         // of the block that next_offset_ lies in
+  std::deque<std::shared_ptr<Piece>> pieces_;   // asked for and not delivered
   uint64_t bytes_ahead_ = 0;
   GetResult result_;
 };

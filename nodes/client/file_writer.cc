@@ -10,7 +10,7 @@
 namespace dogfs::nodes {
 namespace {
 
-constexpr size_t kBatchBytes = 4 * limits::kMiB;
+constexpr size_t kBatchBytes = 2 * limits::kMiB;
 constexpr size_t kBlocksAtOnce = 2;
 // A block is placed anew at most so often; the pauses outlast the time after which the leader
 // stops placing blocks on a silent server.
@@ -26,8 +26,16 @@ Error refusal(const Error& error) {
   return {lost ? Code::kUnavailable : error.code, "nothing was stored: " + error.message};
 }
 
-Buffer join(const std::vector<Buffer>& pieces, size_t bytes) {
+}  // namespace
+
+FileWriter::FileWriter(const Parts& parts, ByteSource& source, PutOptions options)
+    : parts_(parts), source_(source), options_(std::move(options)) {}
+
+FileWriter::~FileWriter() = default;
+
+Buffer FileWriter::join(const std::vector<Buffer>& pieces, size_t bytes) const {
   if (pieces.size() == 1) return pieces.front();
+  parts_.copied_bytes += bytes;
   MutableBuffer joined(bytes);
   size_t at = 0;
   for (const Buffer& piece : pieces) {
@@ -37,23 +45,24 @@ Buffer join(const std::vector<Buffer>& pieces, size_t bytes) {
   return std::move(joined).freeze();
 }
 
-}  // namespace
-
-FileWriter::FileWriter(const Parts& parts, ByteSource& source, PutOptions options)
-    : parts_(parts), source_(source), options_(std::move(options)) {}
-
-FileWriter::~FileWriter() = default;
+std::shared_ptr<BlockWriter> FileWriter::make_writer(metadata::PlacedBlock placed) const {
+  const ShardSender::Parts parts{parts_.env, parts_.rpc, parts_.health, parts_.copied_bytes};
+  return std::make_shared<BlockWriter>(parts, parts_.options.shard_lag, format_, std::move(placed));
+}
 
 Task<Result<PutResult>> FileWriter::put(std::string path) {
   auto small = co_await read_small();
   if (!small) co_return fail(refusal(small.error()));
-  if (*small) co_return co_await put_inline(std::move(path), **std::move(small));
+  if (*small) co_return co_await put_small(std::move(path), **std::move(small));
   co_return co_await upload(std::move(path));
 }
 
 // All of the source, when it ends within the limit. Otherwise what was read of it is carried over.
 Task<Result<std::optional<Buffer>>> FileWriter::read_small() {
-  CO_TRY(limit, co_await parts_.session.inline_bytes());
+  CO_TRY(inline_bytes, co_await parts_.session.inline_bytes());
+  inline_bytes_ = inline_bytes;
+  const size_t limit =
+      may_pack() ? std::max<size_t>(limits::kPackedBytesMax, inline_bytes) : inline_bytes;
   if (options_.size.value_or(0) > limit) co_return std::nullopt;
   std::vector<Buffer> pieces;
   size_t bytes = 0;
@@ -67,6 +76,58 @@ Task<Result<std::optional<Buffer>>> FileWriter::read_small() {
   co_return std::nullopt;
 }
 
+// Whoever says how a file is to be laid out gets it so.
+bool FileWriter::may_pack() const {
+  return options_.pack && parts_.options.pack && options_.block_bytes == 0 &&
+         options_.cell_bytes == 0;
+}
+
+// What cannot be packed is uploaded.
+Task<Result<PutResult>> FileWriter::put_small(std::string path, Buffer content) {
+  if (content.size() <= inline_bytes_)
+    co_return co_await put_inline(std::move(path), std::move(content));
+  // What is appended in vain stays; an upload is refused before, or leaves nothing.
+  Result<PackedBytes> packed = fail(Code::kUnavailable, "in vain");
+  if (!co_await is_in_vain(path))
+    packed = co_await parts_.packer.store(parts_.session, path, options_.policy, content);
+  if (packed) {
+    auto put = co_await put_packed(path, content, *packed);
+    const bool refused_here =
+        !put && (put.error().is(Code::kUnavailable) || put.error().is(Code::kNotFound));
+    if (!put && put.error().is(Code::kNoSpace)) parts_.packer.avoid(path);
+    if (!refused_here) co_return put;
+    parts_.packer.forget(path);
+  }
+  carried_ = std::move(content);
+  co_return co_await upload(std::move(path));
+}
+
+// As far as can be seen: another file is there than the condition wants.
+Task<bool> FileWriter::is_in_vain(std::string path) {
+  if (options_.overwrite && !options_.version) co_return false;
+  const auto found =
+      co_await parts_.session.query_for<metadata::Attributes>(metadata::StatQuery{path});
+  const bool gone = !found && found.error().is(Code::kNotFound);
+  if (!found) co_return options_.version.has_value() && gone;
+  co_return !options_.overwrite || found->value.version() != *options_.version;
+}
+
+Task<Result<PutResult>> FileWriter::put_packed(std::string path, Buffer content,
+                                               PackedBytes packed) {
+  CO_TRY(stored, co_await parts_.session.execute(metadata::PutPacked{
+                     .path = std::move(path),
+                     .policy = options_.policy,
+                     .pack = packed.pack,
+                     .block = packed.block,
+                     .block_offset = packed.block_offset,
+                     .length = content.size(),
+                     .condition = condition(),
+                     .version = options_.version.value_or(metadata::FileVersion()),
+                     .attributes = options_.attributes}));
+  if (options_.progress) options_.progress(content.size());
+  co_return PutResult{.bytes = content.size(), .position = stored.position};
+}
+
 Task<Result<PutResult>> FileWriter::put_inline(std::string path, Buffer content) {
   const uint64_t bytes = content.size();
   auto stored = co_await parts_.session.execute(
@@ -75,7 +136,9 @@ Task<Result<PutResult>> FileWriter::put_inline(std::string path, Buffer content)
                           .content = std::string(content.text()),
                           .condition = condition(),
                           .version = options_.version.value_or(metadata::FileVersion()),
-                          .attributes = options_.attributes});
+                          .attributes = options_.attributes,
+                          .block_bytes = options_.block_bytes,
+                          .cell_bytes = options_.cell_bytes});
   // A cluster that is being upgraded does not know inline files yet.
   if (!stored && stored.error().is(Code::kUnsupported)) {
     carried_ = std::move(content);
@@ -100,8 +163,12 @@ Task<Result<PutResult>> FileWriter::upload(std::string path) {
 }
 
 Task<Result<void>> FileWriter::start(std::string path) {
-  auto started = co_await parts_.session.execute_for<metadata::UploadStarted>(metadata::StartUpload{
-      .path = std::move(path), .policy = options_.policy, .overwrite = options_.overwrite});
+  auto started = co_await parts_.session.execute_for<metadata::UploadStarted>(
+      metadata::StartUpload{.path = std::move(path),
+                            .policy = options_.policy,
+                            .overwrite = options_.overwrite,
+                            .block_bytes = options_.block_bytes,
+                            .cell_bytes = options_.cell_bytes});
   if (!started && started.error().is(Code::kUnknown))
     co_return fail(Code::kUnavailable, "nothing was stored: {}", started.error().message);
   if (!started) co_return fail(std::move(started).error());
@@ -194,10 +261,12 @@ void FileWriter::keep(Block& block, Buffer batch) {
   if (!block.kept) return;
   kept_bytes_ += batch.size();
   block.batches.push_back(std::move(batch));
-  if (kept_bytes_ <= parts_.options.write_memory) return;
-  kept_bytes_ -= block.length + block.batches.back().size();
-  block.batches.clear();
-  block.kept = false;
+  if (kept_bytes_ > parts_.options.write_memory) {
+    kept_bytes_ -= block.length + block.batches.back().size();
+    block.batches.clear();
+    block.kept = false;
+  }
+  CHECK(kept_bytes_ <= parts_.options.write_memory, "{} bytes are kept", kept_bytes_);
 }
 
 void FileWriter::end_block(Block& block) {
@@ -208,9 +277,7 @@ void FileWriter::end_block(Block& block) {
 Task<Result<void>> FileWriter::open_block(Nursery& children) {
   if (placed_.empty()) CO_TRY_VOID(co_await allocate());
   Block block;
-  block.writer =
-      std::make_shared<BlockWriter>(parts_.env, parts_.rpc, parts_.health, parts_.options.shard_lag,
-                                    format_, std::move(placed_.front()));
+  block.writer = make_writer(std::move(placed_.front()));
   placed_.pop_front();
   children.spawn(BlockWriter::run(block.writer));
   blocks_.push_back(std::move(block));
@@ -309,9 +376,7 @@ Task<Result<void>> FileWriter::place_again(Nursery& children) {
   const uint64_t begin = blocks_.front().writer->placed().file_offset;
   CO_TRY(placed, co_await place(begin, std::move(lengths)));
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    blocks_[i].writer =
-        std::make_shared<BlockWriter>(parts_.env, parts_.rpc, parts_.health,
-                                      parts_.options.shard_lag, format_, std::move(placed[i]));
+    blocks_[i].writer = make_writer(std::move(placed[i]));
     children.spawn(BlockWriter::run(blocks_[i].writer));
   }
   co_return Result<void>();

@@ -1,8 +1,8 @@
 #pragma once
 // FileWriter: one put. What ends within the cluster's limit for inline files is stored by a single
-// request. Else it starts an upload, cuts the source into blocks, writes them (one being filled
-// while the one before becomes durable), commits each in order and publishes the file. Made for one
-// put() and then thrown away. One thread.
+// request, and what is not much longer in a pack (packer.h). Else it starts an upload, cuts the
+// source into blocks, writes them (one being filled while the one before becomes durable), commits
+// each in order and publishes the file. Made for one put() and then thrown away. One thread.
 //
 // The bytes of blocks that are not committed are kept, at most ClientOptions::write_memory of them.
 // When a block cannot be written to enough servers, the writer goes back to it: this block and the
@@ -17,6 +17,7 @@
 #include "core/env/task.h"
 #include "nodes/client/block_writer.h"
 #include "nodes/client/client.h"
+#include "nodes/client/packer.h"
 #include "nodes/client/session.h"
 
 namespace dogfs {
@@ -31,8 +32,10 @@ class FileWriter {
     Env& env;
     rpc::Client& rpc;
     Session& session;
+    Packer& packer;
     ServerHealth& health;
     const ClientOptions& options;
+    uint64_t& copied_bytes;  // counts bytes that are copied on their way
   };
   FileWriter(const Parts& parts, ByteSource& source, PutOptions options);
   ~FileWriter();
@@ -50,7 +53,11 @@ class FileWriter {
   };
 
   Task<Result<std::optional<Buffer>>> read_small();
+  Task<Result<PutResult>> put_small(std::string path, Buffer content);
   Task<Result<PutResult>> put_inline(std::string path, Buffer content);
+  Task<bool> is_in_vain(std::string path);
+  Task<Result<PutResult>> put_packed(std::string path, Buffer content, PackedBytes packed);
+  bool may_pack() const;
   Task<Result<PutResult>> upload(std::string path);
   Task<Result<void>> start(std::string path);
   Task<> store(Nursery& children, Result<void>& stored);
@@ -62,6 +69,8 @@ class FileWriter {
   Task<Result<Buffer>> read_piece(size_t max);
   Task<Result<Buffer>> read_batch();
   Task<Result<void>> add(Nursery& children, Buffer batch);
+  std::shared_ptr<BlockWriter> make_writer(metadata::PlacedBlock placed) const;
+  Buffer join(const std::vector<Buffer>& pieces, size_t bytes) const;
   Task<Result<void>> open_block(Nursery& children);
   Task<Result<void>> allocate();
   Task<Result<std::vector<metadata::PlacedBlock>>> place(uint64_t file_offset,
@@ -82,6 +91,7 @@ class FileWriter {
   metadata::UploadStarted upload_;
   BlockFormat format_;
   size_t batch_bytes_ = 0;
+  uint32_t inline_bytes_ = 0;
   std::optional<Buffer> carried_;             // read, and more than the block before could take
   std::deque<Block> blocks_;                  // not committed, by offset
   std::deque<metadata::PlacedBlock> placed_;  // allocated ahead, behind blocks_

@@ -81,6 +81,7 @@ Task<Result<GroupView>> GroupAdmin::ask(Address address, Address& leader) {
                  .snapshot = LogIndex(reply.snapshot()),
                  .joint = reply.joint()};
   for (const auto& row : reply.members()) view.members.push_back(member_of(row));
+  for (const auto& server : reply.disks()) view.disks.push_back(proto::decode(server));
   co_return view;
 }
 

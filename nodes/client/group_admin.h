@@ -11,6 +11,7 @@
 #include "core/base/ids.h"
 #include "core/env/network.h"
 #include "core/env/task.h"
+#include "core/proto/cluster_codec.h"
 #include "core/rpc/client.h"
 #include "nodes/client/metadata_calls.h"
 
@@ -39,6 +40,7 @@ struct GroupView {
   LogIndex snapshot;
   bool joint = false;
   std::vector<GroupMember> members;
+  std::vector<proto::DiskReports> disks;  // of the chunk servers
 
   // No change of the membership is under way.
   bool settled() const;

@@ -50,10 +50,15 @@ Session::Session(Env& env, MetadataCalls& calls, Duration limit,
       shared_(std::make_shared<Shared>(env)) {}
 
 Session::Session(const Session& other, RequestSent sent)
+    : Session(other, std::move(sent), other.asker_) {}
+
+Session Session::for_nobody(const Session& other) { return Session(other, {}, std::nullopt); }
+
+Session::Session(const Session& other, RequestSent sent, std::optional<metadata::Asker> asker)
     : env_(other.env_),
       calls_(other.calls_),
       limit_(other.limit_),
-      asker_(other.asker_),
+      asker_(std::move(asker)),
       shared_(other.shared_),
       sent_(std::move(sent)) {}
 

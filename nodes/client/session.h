@@ -34,6 +34,8 @@ class Session {
   // A view of the other's session. `sent` hears of each request, before it is sent.
   using RequestSent = std::function<void(ClientId, RequestId)>;
   Session(const Session& other, RequestSent sent);
+  // A view of the other's session that names no asker: for what is the cluster's own.
+  static Session for_nobody(const Session& other);
 
   template <class T>
   struct At {
@@ -70,6 +72,7 @@ class Session {
   uint64_t answers() const { return answers_; }
 
  private:
+  Session(const Session& other, RequestSent sent, std::optional<metadata::Asker> asker);
   // One registration at the metadata leader. Requests keep the one that they began with.
   struct Registered {
     ClientId client;

@@ -19,28 +19,31 @@ constexpr size_t kWindowBytes = 2 * limits::kMiB;
 constexpr Duration kCallLimit = 30s;
 constexpr Duration kAbortLimit = 1s;
 constexpr Duration kRetryPause = 100ms;
+// For a server that failed, or held up others, in a block shortly before: the next ones do not wait
+// for it as long again.
+constexpr Duration kDoubtedPatience = 100ms;
 static_assert(kWindowBytes >= 2 * kPieceBytes && kWindowBytes >= limits::kCellBytesMax &&
               kWindowBytes + limits::kCellBytesMax <= limits::kUploadWindowBytes);
 
 }  // namespace
 
-ShardSender::ShardSender(Env& env, rpc::Client& rpc, ServerHealth& health, Target target,
-                         Duration patience, Event& changed)
-    : env_(env),
-      rpc_(rpc),
-      health_(health),
+ShardSender::ShardSender(const Parts& parts, Target target, Duration patience, Event& changed)
+    : env_(parts.env),
+      rpc_(parts.rpc),
+      health_(parts.health),
+      copied_bytes_(parts.copied_bytes),
       target_(std::move(target)),
-      patience_(patience),
+      doubted_(health_.doubtful(target_.server, env_.now())),
+      patience_(doubted_ ? std::min(patience, kDoubtedPatience) : patience),
       changed_(changed),
-      doubted_(health.doubtful(target_.server, env.now())),
-      given_up_(env),
+      given_up_(env_),
       checksum_(target_.shard),
-      last_progress_(env.now()) {}
+      last_progress_(env_.now()) {}
 
-void ShardSender::push(Buffer cell, uint32_t checksum) {
-  checksum_.add_checksum(checksum, cell.size());
+void ShardSender::push(chunk::CheckedBytes cell, uint32_t checksum) {
+  checksum_.add_checksum(checksum, cell.bytes.size());
   if (state_ != State::kSending) return;
-  queued_bytes_ += cell.size();
+  queued_bytes_ += cell.bytes.size();
   cells_.push_back(std::move(cell));
   changed_.notify();
 }
@@ -60,6 +63,19 @@ void ShardSender::give_up(Error why) {
   changed_.notify();
 }
 
+void ShardSender::give_up_laggard(Error why) {
+  if (state_ == State::kSending) {
+    health_.failed(target_.server, env_.now());
+    health_.lagged(target_.server, env_.now());
+  }
+  give_up(std::move(why));
+}
+
+Duration ShardSender::patience() const {
+  const bool laggard = health_.laggard(target_.server, env_.now());
+  return laggard ? std::min(patience_, kDoubtedPatience) : patience_;
+}
+
 Task<> ShardSender::run() {
   Result<void> sent;
   co_await nursery(env_, [&](Nursery& children) { return send_guarded(children, sent); });
@@ -69,6 +85,7 @@ Task<> ShardSender::run() {
   }
   if (sent) {
     state_ = State::kDurable;
+    durable_at_ = env_.now();
     health_.answered(target_.server);
     changed_.notify();
     co_return;
@@ -109,7 +126,7 @@ Task<Result<void>> ShardSender::begin(bool whole) {
   request.set_cell_bytes(target_.shape.cell_bytes);
   request.set_expected_bytes(target_.expected_bytes);
   request.set_node(target_.server.value);
-  Buffer bytes;
+  chunk::CheckedBytes bytes;
   if (whole) {
     describe_end(*request.mutable_whole());
     if (!cells_.empty()) bytes = next_piece();
@@ -137,10 +154,10 @@ Task<Result<void>> ShardSender::write_all() {
 Task<> ShardSender::stream(Nursery& children) {
   while (!write_failure_) {
     if (!cells_.empty() && (in_flight_ == 0 || in_flight_ + kPieceBytes <= kWindowBytes)) {
-      Buffer piece = next_piece();
+      chunk::CheckedBytes piece = next_piece();
       const uint64_t offset = sent_;
-      sent_ += piece.size();
-      in_flight_ += piece.size();
+      sent_ += piece.bytes.size();
+      in_flight_ += piece.bytes.size();
       children.spawn(write(offset, std::move(piece)));
     } else if (block_length_ && cells_.empty() && in_flight_ == 0) {
       co_return;
@@ -150,34 +167,37 @@ Task<> ShardSender::stream(Nursery& children) {
   }
 }
 
-Buffer ShardSender::next_piece() {
+chunk::CheckedBytes ShardSender::next_piece() {
   size_t count = 1;
-  size_t bytes = cells_.front().size();
-  while (count < cells_.size() && bytes + cells_[count].size() <= kPieceBytes)
-    bytes += cells_[count++].size();
+  size_t bytes = cells_.front().bytes.size();
+  while (count < cells_.size() && bytes + cells_[count].bytes.size() <= kPieceBytes)
+    bytes += cells_[count++].bytes.size();
   if (count == 1) {
-    Buffer cell = std::move(cells_.front());
+    chunk::CheckedBytes cell = std::move(cells_.front());
     cells_.pop_front();
     return cell;
   }
+  copied_bytes_ += bytes;
   MutableBuffer piece(bytes);
   for (size_t at = 0; at < bytes; cells_.pop_front()) {
-    std::memcpy(piece.data() + at, cells_.front().data(), cells_.front().size());
-    at += cells_.front().size();
+    const Buffer& cell = cells_.front().bytes;
+    std::memcpy(piece.data() + at, cell.data(), cell.size());
+    at += cell.size();
   }
-  return std::move(piece).freeze();
+  return {std::move(piece).freeze()};
 }
 
-Task<> ShardSender::write(uint64_t offset, Buffer bytes) {
+Task<> ShardSender::write(uint64_t offset, chunk::CheckedBytes piece) {
   proto::ShardWriteRequest request;
   request.set_upload(upload_);
   request.set_offset(offset);
-  auto reply = co_await call(rpc::Method::kShardWrite, rpc::serialize(request), bytes);
-  in_flight_ -= bytes.size();
+  const size_t bytes = piece.bytes.size();
+  auto reply = co_await call(rpc::Method::kShardWrite, rpc::serialize(request), std::move(piece));
+  in_flight_ -= bytes;
   if (!reply) {
     if (!write_failure_) write_failure_ = std::move(reply).error();
   } else if (state_ == State::kSending) {
-    queued_bytes_ -= bytes.size();
+    queued_bytes_ -= bytes;
   }
   changed_.notify();
 }
@@ -212,10 +232,12 @@ Task<> ShardSender::abort() {
                      kAbortLimit);
 }
 
-Task<Result<rpc::Reply>> ShardSender::call(rpc::Method method, Buffer message, Buffer bulk) {
+Task<Result<rpc::Reply>> ShardSender::call(rpc::Method method, Buffer message,
+                                           chunk::CheckedBytes bulk) {
   const Instant begun = env_.now();
   for (;;) {
-    auto reply = co_await rpc_.call(target_.address, method, message, kCallLimit, bulk);
+    auto reply =
+        co_await rpc_.call(target_.address, method, message, kCallLimit, bulk.bytes, bulk.crc);
     if (reply) last_progress_ = env_.now();
     const bool again = !reply && worth_retrying(reply.error(), std::max(begun, last_progress_));
     if (!again) co_return reply;

@@ -41,19 +41,26 @@ class ShardSender {
     NodeId server;
     Address address;
   };
+  struct Parts {
+    Env& env;
+    rpc::Client& rpc;
+    ServerHealth& health;
+    uint64_t& copied_bytes;  // counts bytes that are copied on their way
+  };
   // `changed` is notified whenever progress, room or state() changed.
-  ShardSender(Env& env, rpc::Client& rpc, ServerHealth& health, Target target, Duration patience,
-              Event& changed);
+  ShardSender(const Parts& parts, Target target, Duration patience, Event& changed);
 
   // Ends when the shard is durable or given up.
   Task<> run();
 
   // The next cell, with its checksum (chunk::cell_checksum).
-  void push(Buffer cell, uint32_t checksum);
+  void push(chunk::CheckedBytes cell, uint32_t checksum);
   // No more cells.
   void end(uint64_t block_length);
   // Stops trying; cells that wait are dropped. run() ends soon.
   void give_up(Error why);
+  // The same for a server that holds the others up: less is expected of it for a while.
+  void give_up_laggard(Error why);
 
   enum class State { kSending, kDurable, kGivenUp };
   State state() const { return state_; }
@@ -62,6 +69,10 @@ class ShardSender {
   uint32_t checksum() const { return checksum_.value(); }
   size_t queued_bytes() const { return queued_bytes_; }  // pushed and not answered
   Instant last_progress() const { return last_progress_; }
+  Instant durable_at() const { return durable_at_; }  // kNever until it is
+  // How long it may hold the others up: not long when it failed before this block, or held up
+  // another one shortly before.
+  Duration patience() const;
 
  private:
   Task<Result<void>> send();
@@ -71,25 +82,26 @@ class ShardSender {
   void describe_end(proto::ShardEnd& end) const;
   Task<Result<void>> write_all();
   Task<> stream(Nursery& children);
-  Task<> write(uint64_t offset, Buffer bytes);
+  Task<> write(uint64_t offset, chunk::CheckedBytes piece);
   Task<Result<void>> finish();
   Task<> abort();
-  Buffer next_piece();
-  Task<Result<rpc::Reply>> call(rpc::Method method, Buffer message, Buffer bulk = {});
+  chunk::CheckedBytes next_piece();
+  Task<Result<rpc::Reply>> call(rpc::Method method, Buffer message, chunk::CheckedBytes bulk = {});
   bool worth_retrying(const Error& error, Instant since);
 
   Env& env_;
   rpc::Client& rpc_;
   ServerHealth& health_;
+  uint64_t& copied_bytes_;
   const Target target_;
+  const bool doubted_;  // the server failed shortly before
   const Duration patience_;
   Event& changed_;
-  const bool doubted_;  // the server failed shortly before
   Event given_up_;
   State state_ = State::kSending;
   Error failure_{Code::kUnavailable, "not begun"};
   chunk::ShardChecksum checksum_;
-  std::deque<Buffer> cells_;  // not sent yet
+  std::deque<chunk::CheckedBytes> cells_;  // not sent yet
   uint64_t upload_ = 0;
   uint64_t sent_ = 0;
   size_t queued_bytes_ = 0;
@@ -97,6 +109,7 @@ class ShardSender {
   std::optional<Error> write_failure_;
   std::optional<uint64_t> block_length_;  // once all cells were pushed
   Instant last_progress_;
+  Instant durable_at_ = kNever;
 };
 
 }  // namespace dogfs::nodes

@@ -1,6 +1,7 @@
 #include "nodes/metadata/deletion.h"
 
 #include "core/base/limits.h"
+#include "core/namespace/cluster_version.h"
 
 namespace dogfs::nodes {
 namespace {
@@ -31,10 +32,27 @@ Task<> Deletion::take_trees_apart() {
   }
 }
 
-Task<> Deletion::order_what_is_due() {
-  std::map<BlockId, Instant> waiting;
+// What one look finds.
+struct Deletion::Found {
+  std::map<metadata::FormerName, Instant> waiting;
   std::map<NodeId, std::vector<Order>> orders;
   std::map<NodeId, std::vector<metadata::DeletedShard>> lost;  // with their servers
+};
+
+Task<> Deletion::order_what_is_due() {
+  Found found;
+  co_await find_garbage(found);
+  co_await find_formers(found);
+  first_seen_ = std::move(found.waiting);
+  orders_ = std::move(found.orders);
+  for (auto& [node, shards] : found.lost) {
+    shards.resize(std::min(shards.size(), limits::kDeletionsPerHeartbeatMax));
+    auto recorded = co_await group_.propose(metadata::AckDeleted{node, std::move(shards)});
+    if (!recorded) env_.log().debug("shards of lost node {}: {}", node, recorded.error());
+  }
+}
+
+Task<> Deletion::find_garbage(Found& found) {
   for (BlockId after;;) {
     const auto page = group_.state().garbage(after, kPage);
     if (page.empty()) break;
@@ -42,30 +60,60 @@ Task<> Deletion::order_what_is_due() {
     metadata::OrderDeletion due;
     for (const auto& block : page) {
       if (block.ordered) {
-        for (const auto& shard : block.shards)
-          if (is_gone(shard.node))
-            lost[shard.node].push_back({block.block, shard.index});
-          else
-            orders[shard.node].push_back(
-                {block.block, shard.index, block.generation, block.placement_version});
-        continue;
+        sort_out(block.block, block.placement_version, block.shards, found);
+      } else if (is_due({.block = block.block, .generation = {}}, found)) {
+        due.blocks.push_back(block.block);
       }
-      const auto found = first_seen_.find(block.block);
-      const Instant since = found == first_seen_.end() ? env_.now() : found->second;
-      waiting.emplace(block.block, since);
-      if (env_.now() - since >= options_.grace) due.blocks.push_back(block.block);
     }
-    if (due.blocks.empty()) continue;
-    auto ordered = co_await group_.propose(std::move(due));
-    if (!ordered) env_.log().debug("order deletion: {}", ordered.error());
+    co_await propose(std::move(due));
   }
-  first_seen_ = std::move(waiting);
-  orders_ = std::move(orders);
-  for (auto& [node, shards] : lost) {
-    shards.resize(std::min(shards.size(), limits::kDeletionsPerHeartbeatMax));
-    auto recorded = co_await group_.propose(metadata::AckDeleted{node, std::move(shards)});
-    if (!recorded) env_.log().debug("shards of lost node {}: {}", node, recorded.error());
+}
+
+Task<> Deletion::find_formers(Found& found) {
+  for (BlockId after;;) {
+    const auto page = group_.state().formers(after, kPage / (limits::kFormerGenerationsMax + 1));
+    if (page.empty()) break;
+    after = page.back().name.block;
+    metadata::OrderDeletion due;
+    for (const auto& former : page) {
+      if (former.ordered) {
+        sort_out(former.name.block, former.placement_version, former.shards, found);
+      } else if (is_due(former.name, found)) {
+        due.former.push_back(former.name);
+      }
+    }
+    co_await propose(std::move(due));
   }
+}
+
+// To chunk servers that are there, an order; of those that are gone, an end.
+void Deletion::sort_out(BlockId block, PlacementVersion version,
+                        const std::vector<metadata::GarbageShard>& shards, Found& found) const {
+  const bool named =
+      group_.state().settings().cluster_version >= metadata::kGenerationsDeletedVersion;
+  for (const auto& shard : shards) {
+    if (is_gone(shard.node)) {
+      found.lost[shard.node].push_back({.block = block,
+                                        .index = shard.index,
+                                        .generation = named ? shard.generation : Generation(0)});
+    } else {
+      found.orders[shard.node].push_back({block, shard.index, shard.generation, version});
+    }
+  }
+}
+
+// Its grace counts from when this leader first saw it.
+bool Deletion::is_due(metadata::FormerName name, Found& found) const {
+  const auto seen = first_seen_.find(name);
+  const Instant since = seen == first_seen_.end() ? env_.now() : seen->second;
+  found.waiting.emplace(name, since);
+  return env_.now() - since >= options_.grace;
+}
+
+Task<> Deletion::propose(metadata::OrderDeletion due) {
+  if (due.blocks.empty() && due.former.empty()) co_return;
+  auto ordered = co_await group_.propose(std::move(due));
+  if (!ordered) env_.log().debug("order deletion: {}", ordered.error());
 }
 
 bool Deletion::is_gone(NodeId node) const {

@@ -1,8 +1,9 @@
 #pragma once
 // Deletion: how removed bytes leave the disks. The leader takes removed trees apart in bounded
-// steps, lets garbage blocks wait out their grace on its monotonic clock, proposes the order to
-// delete, and hands committed orders to chunk servers in the replies to their heartbeats until they
-// confirm. A chunk server never deletes on anything else. Owned by the metadata node.
+// steps, lets garbage blocks, and generations that a block needs no more, wait out their grace on
+// its monotonic clock, proposes the order to delete, and hands committed orders to chunk servers in
+// the replies to their heartbeats until they confirm. A chunk server never deletes on anything
+// else. Owned by the metadata node.
 
 #include <map>
 #include <vector>
@@ -39,12 +40,20 @@ class Deletion {
   Task<> watch(Term term);
   Task<> take_trees_apart();
   Task<> order_what_is_due();
+  struct Found;
+  Task<> find_garbage(Found& found);
+  Task<> find_formers(Found& found);
+  void sort_out(BlockId block, PlacementVersion version,
+                const std::vector<metadata::GarbageShard>& shards, Found& found) const;
+  bool is_due(metadata::FormerName name, Found& found) const;
+  Task<> propose(metadata::OrderDeletion due);
   bool is_gone(NodeId node) const;
 
   Env& env_;
   const DeletionOptions options_;
   MetadataGroup& group_;
-  std::map<BlockId, Instant> first_seen_;  // garbage not ordered yet, since the election
+  // Generations of blocks (0: garbage, all of it) not ordered yet, since the election.
+  std::map<metadata::FormerName, Instant> first_seen_;
   std::map<NodeId, std::vector<Order>> orders_;
 };
 

@@ -19,9 +19,11 @@ struct MetadataNode::Parts {
         liveness(env, options.liveness, group),
         expiry(env, options.expiry, group),
         deletion(env, options.deletion, group),
+        append_tasks(env, options.append_tasks, group),
         trash(env, options.trash, group),
         exports(env, group),
-        service(options.raft.cluster, {group, raft->peers(), liveness, expiry, deletion, exports}),
+        service(options.raft.cluster,
+                {group, raft->peers(), liveness, expiry, deletion, append_tasks, exports}),
         group_service(env, group, raft->peers(), raft->client()),
         admission(env, *raft, state.machine(), std::move(self), std::move(seeds), std::move(known)),
         server(env, raft->identity()) {
@@ -40,6 +42,7 @@ struct MetadataNode::Parts {
   Liveness liveness;
   Expiry expiry;
   Deletion deletion;
+  AppendTasks append_tasks;
   Trash trash;
   Exports exports;
   MetadataService service;
@@ -73,6 +76,7 @@ Task<> MetadataNode::serve(Nursery& children, std::unique_ptr<Listener> listener
   children.spawn(parts_->liveness.run());
   children.spawn(parts_->expiry.run());
   children.spawn(parts_->deletion.run());
+  children.spawn(parts_->append_tasks.run());
   children.spawn(parts_->trash.run());
   children.spawn(parts_->exports.run());
   children.spawn(announce());

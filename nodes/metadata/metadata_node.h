@@ -10,6 +10,7 @@
 
 #include "core/placement/policy.h"
 #include "nodes/metadata/admission.h"
+#include "nodes/metadata/append_tasks.h"
 #include "nodes/metadata/deletion.h"
 #include "nodes/metadata/expiry.h"
 #include "nodes/metadata/liveness.h"
@@ -36,6 +37,7 @@ struct MetadataNodeOptions {
   LivenessOptions liveness;
   ExpiryOptions expiry;
   DeletionOptions deletion;
+  AppendTaskOptions append_tasks;
   TrashOptions trash;
 };
 

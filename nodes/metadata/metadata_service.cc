@@ -1,11 +1,14 @@
 #include "nodes/metadata/metadata_service.h"
 
+#include "core/namespace/cluster_version.h"
+#include "core/namespace/damage.h"
 #include "core/namespace/tables.h"
 #include "core/proto/cluster.pb.h"
 #include "core/proto/cluster_codec.h"
 #include "core/proto/metadata.pb.h"
 #include "core/proto/namespace_codec.h"
 #include "nodes/metadata/leader_replies.h"
+#include "nodes/metadata/shard_comparison.h"
 
 namespace dogfs::nodes {
 namespace {
@@ -57,8 +60,8 @@ rpc::Reply MetadataService::redirect() const {
 void MetadataService::execute(rpc::Call call, rpc::Responder respond) {
   const auto command = proto::decode_command(call.message.text());
   if (!command) return respond(fail(command.error()));
-  const bool registration = std::holds_alternative<metadata::RegisterClient>(command->operation);
-  if (metadata::leader_operation(command->operation) && !registration)
+  if (metadata::leader_operation(command->operation) &&
+      !metadata::open_operation(command->operation))
     return respond(fail(Code::kDenied, "only the leader itself proposes {}",
                         metadata::operation_name(command->operation)));
   if (!parts_.group.leading()) return respond(redirect());
@@ -127,7 +130,16 @@ Task<Result<rpc::Reply>> MetadataService::status(rpc::Call) {
     reply.set_address(self->address);
   }
   for (const auto& member : core.configuration().members()) describe(member, *reply.add_members());
+  if (parts_.group.leading()) describe_disks(reply);
   co_return rpc::Reply{rpc::serialize(reply), {}};
+}
+
+void MetadataService::describe_disks(proto::MetadataStatusReply& reply) const {
+  for (const auto& [id, disks] : disks_) {
+    const auto* node = parts_.group.state().cluster_map().find(id);
+    if (node != nullptr && node->state != placement::NodeState::kGone)
+      proto::encode({id, node->name, disks}, *reply.add_disks());
+  }
 }
 
 void MetadataService::describe(const raft::Member& member, proto::MemberStatus& row) const {
@@ -184,14 +196,12 @@ Task<Result<rpc::Reply>> MetadataService::heartbeat(rpc::Call call) {
   if (known == nullptr || known->store.value != request.store())
     co_return fail(Code::kPrecondition, "node {} with this store is not registered", node);
   parts_.liveness.heard(node);
+  disks_[node] = proto::disk_reports(request);
   if (const auto space = space_news(*known, proto::disk_totals(request)))
     co_await parts_.group.propose(*space);  // refused or not: the next heartbeat says it again
   proto::HeartbeatReply reply;
-  if (request.deleted_size() > 0) {
-    auto confirmed =
-        co_await parts_.group.propose(metadata::AckDeleted{node, proto::deleted_shards(request)});
-    if (confirmed) *reply.mutable_confirmed() = request.deleted();
-  }
+  if (request.deleted_size() > 0 && co_await record_deleted({node, proto::deleted_shards(request)}))
+    *reply.mutable_confirmed() = request.deleted();
   for (const auto& order : parts_.deletion.orders_for(node, limits::kDeletionsPerHeartbeatMax)) {
     auto& row = *reply.add_orders();
     row.set_block(order.block.value);
@@ -199,10 +209,41 @@ Task<Result<rpc::Reply>> MetadataService::heartbeat(rpc::Call call) {
     row.set_generation(order.generation.value);
     row.set_placement_version(order.placement_version.value);
   }
+  for (const auto& task : parts_.append_tasks.take(node))
+    proto::encode(task, *reply.add_append_tasks());
+  if (request.verdicts_size() > 0)
+    reply.set_verdicts_recorded(
+        static_cast<uint32_t>(co_await record_verdicts(node, proto::shard_verdicts(request))));
   const auto& map = parts_.group.state().cluster_map();
   if (map.version() != MapVersion(request.map_version()))
     proto::encode(map.changes_since(MapVersion(request.map_version())), *reply.mutable_map());
   co_return leader_reply(parts_.group.host().applied(), reply.SerializeAsString());
+}
+
+Task<bool> MetadataService::record_deleted(metadata::AckDeleted deleted) {
+  // Before append blocks a block had one generation, and servers that do not know it said of more
+  // would stop at the entry.
+  const uint32_t version = parts_.group.state().settings().cluster_version;
+  if (version < metadata::kGenerationsDeletedVersion)
+    for (auto& shard : deleted.shards) shard.generation = {};
+  const auto done = co_await parts_.group.propose(std::move(deleted));
+  co_return done.has_value();
+}
+
+// Most verdicts change nothing: they cost no log entry.
+Task<size_t> MetadataService::record_verdicts(NodeId node,
+                                              std::vector<metadata::ShardVerdict> verdicts) {
+  const size_t count = verdicts.size();
+  std::erase_if(verdicts, [&](const metadata::ShardVerdict& verdict) {
+    return !metadata::judged(parts_.group.state().tables(), node, verdict);
+  });
+  if (verdicts.empty()) co_return count;
+  const metadata::JudgeShards judge{node, std::move(verdicts)};
+  const uint32_t version = parts_.group.state().settings().cluster_version;
+  // An old build would stop at the entry: the server says it again when there is none.
+  if (!metadata::check_version({.operation = judge}, version)) co_return 0;
+  const auto done = co_await parts_.group.propose(judge);
+  co_return done ? count : 0;
 }
 
 Task<Result<rpc::Reply>> MetadataService::shard_report(rpc::Call call) {
@@ -211,17 +252,8 @@ Task<Result<rpc::Reply>> MetadataService::shard_report(rpc::Call call) {
   CO_TRY_VOID(check_sender(call.peer, request.node()));
   if (!parts_.group.leading()) co_return redirect();
   proto::ShardReportReply reply;
-  for (const auto& shard : request.shards())
-    if (!is_known(NodeId(request.node()), shard)) reply.set_unknown(reply.unknown() + 1);
+  compare(parts_.group.state().tables(), request, reply);
   co_return leader_reply(parts_.group.host().applied(), reply.SerializeAsString());
-}
-
-// Whether the block's row names this server for this shard. One that no row names may be an orphan;
-// deleting those takes a confirmed allocation mark and is not done here.
-bool MetadataService::is_known(NodeId node, const proto::ReportedShard& shard) const {
-  const auto row = parts_.group.state().tables().block(BlockId(shard.block()));
-  return row && shard.shard() < row->shards.size() && row->shards[shard.shard()].node == node &&
-         row->generation == Generation(shard.generation());
 }
 
 }  // namespace dogfs::nodes

@@ -3,7 +3,11 @@
 // came in, asks the group, and turns answers into messages. Owned by the metadata node, which
 // registers it with its rpc server; one thread.
 
+#include <map>
+
+#include "core/proto/cluster_codec.h"
 #include "core/rpc/server.h"
+#include "nodes/metadata/append_tasks.h"
 #include "nodes/metadata/deletion.h"
 #include "nodes/metadata/expiry.h"
 #include "nodes/metadata/exports.h"
@@ -13,7 +17,7 @@
 
 namespace dogfs::proto {
 class MemberStatus;
-class ReportedShard;
+class MetadataStatusReply;
 }  // namespace dogfs::proto
 
 namespace dogfs::nodes {
@@ -26,6 +30,7 @@ class MetadataService {
     Liveness& liveness;
     Expiry& expiry;
     Deletion& deletion;
+    AppendTasks& append_tasks;
     Exports& exports;
   };
   MetadataService(ClusterId cluster, const Parts& parts) : cluster_(cluster), parts_(parts) {}
@@ -40,13 +45,17 @@ class MetadataService {
   Task<Result<rpc::Reply>> register_node(rpc::Call call);
   Task<Result<rpc::Reply>> heartbeat(rpc::Call call);
   Task<Result<rpc::Reply>> shard_report(rpc::Call call);
+  Task<bool> record_deleted(metadata::AckDeleted deleted);
 
   rpc::Reply redirect() const;
   void describe(const raft::Member& member, proto::MemberStatus& row) const;
-  bool is_known(NodeId node, const proto::ReportedShard& shard) const;
+  void describe_disks(proto::MetadataStatusReply& reply) const;
+  // How many of the verdicts need not be told again.
+  Task<size_t> record_verdicts(NodeId node, std::vector<metadata::ShardVerdict> verdicts);
 
   const ClusterId cluster_;
   const Parts parts_;
+  std::map<NodeId, std::vector<proto::DiskReport>> disks_;  // as each server said last
 };
 
 }  // namespace dogfs::nodes

@@ -12,6 +12,21 @@ namespace dogfs::nodes {
 namespace {
 constexpr int kTicksLate = 3;  // from so many on, a pause
 constexpr Duration kFullDiskRetry = std::chrono::milliseconds(500);
+
+std::string nodes_of(const std::vector<raft::Member>& members) {
+  std::string out;
+  for (const auto& member : members) out += fmt::format(" {}", member.node);
+  return out;
+}
+
+// What decides who can be elected.
+std::string describe(const raft::Core& core) {
+  const raft::Configuration& members = core.configuration();
+  auto out = fmt::format("last {} of term {}, commit {}, voters{}", core.last().index,
+                         core.last().term, core.commit(), nodes_of(members.voters));
+  if (members.joint()) out += ", and of before" + nodes_of(members.outgoing);
+  return out;
+}
 }  // namespace
 
 using wal::Lsn;
@@ -228,9 +243,9 @@ void RaftHost::perform(raft::Output output) {
     send_wanted_.notify();
   }
   if (output.role_change) {
-    env_.log().info("group {}: {} in term {}, leader {}", core_->options().group,
+    env_.log().info("group {}: {} in term {}, leader {}; {}", core_->options().group,
                     raft::role_name(output.role_change->role), output.role_change->term,
-                    output.role_change->leader.node);
+                    output.role_change->leader.node, describe(*core_));
     role_changed_.notify();
   }
 }

@@ -24,6 +24,9 @@ class DurableDisk {
   virtual const std::string& name() const = 0;
   // The disk was replaced by a blank one at some time.
   virtual bool was_lost() const = 0;
+  // One of several disks of the machine was not used for a while, or at all: what was deleted
+  // meanwhile lies there still, and is an orphan when it comes back.
+  virtual bool was_away() const { return false; }
   virtual std::optional<File> find(const std::string& path) const = 0;
   // The paths of all files, in one order on every call.
   virtual std::vector<std::string> files() const = 0;

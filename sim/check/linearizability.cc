@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "sim/check/command_origin.h"
+
 namespace dogfs::sim {
 namespace {
 
@@ -17,95 +19,13 @@ using metadata::MakeDirectory;
 using metadata::Publish;
 using metadata::PublishCondition;
 using metadata::PutInline;
+using metadata::PutPacked;
 using metadata::Remove;
 using metadata::Rename;
 using metadata::SetAttributes;
 using metadata::SetQuota;
 using metadata::StartUpload;
 using metadata::Truncate;
-
-// Whether the command puts what the operation does.
-bool puts(const Operation& operation, const metadata::Operation& command) {
-  const auto version = operation.if_version.value_or(metadata::FileVersion());
-  if (const auto* put = std::get_if<PutInline>(&command))
-    return put->path == operation.path && put->version == version &&
-           content_of(put->content) == operation.content;
-  const auto* publish = std::get_if<Publish>(&command);
-  return publish != nullptr && publish->path == operation.path && publish->version == version &&
-         publish->length == operation.content.length;
-}
-
-// Whether the command is what the operation asked for.
-bool asks_for(const Operation& operation, const metadata::Operation& command) {
-  switch (operation.act) {
-    case Act::kPut: return puts(operation, command);
-    case Act::kMakeDirectory: {
-      const auto* make = std::get_if<MakeDirectory>(&command);
-      return make != nullptr && make->path == operation.path && make->parents == operation.parents;
-    }
-    case Act::kRename: {
-      const auto* rename = std::get_if<Rename>(&command);
-      return rename != nullptr && rename->from == operation.path && rename->to == operation.to;
-    }
-    case Act::kRemove: {
-      const auto* remove = std::get_if<Remove>(&command);
-      return remove != nullptr && remove->path == operation.path &&
-             remove->recursive == operation.recursive;
-    }
-    case Act::kCopy: {
-      const auto* copy = std::get_if<Copy>(&command);
-      return copy != nullptr && copy->from == operation.path && copy->to == operation.to;
-    }
-    case Act::kTruncate: {
-      const auto* truncate = std::get_if<Truncate>(&command);
-      return truncate != nullptr && truncate->path == operation.path &&
-             truncate->length == operation.cut_to;
-    }
-    case Act::kConcatenate: {
-      const auto* joined = std::get_if<Concatenate>(&command);
-      return joined != nullptr && joined->path == operation.path &&
-             joined->sources == operation.sources;
-    }
-    case Act::kSetQuota: {
-      const auto* set = std::get_if<SetQuota>(&command);
-      return set != nullptr && set->path == operation.path && set->quota == operation.quota;
-    }
-    case Act::kSetAttributes: {
-      const auto* set = std::get_if<SetAttributes>(&command);
-      return set != nullptr && set->path == operation.path &&
-             MarkChanges{set->owner, set->mode, set->labels} == operation.change;
-    }
-    case Act::kGet:
-    case Act::kStat:
-    case Act::kUse:
-    case Act::kList: return false;
-  }
-  return false;
-}
-
-// The command came of the operation.
-bool is_of(const Operation& operation, const metadata::Command& command) {
-  const bool sent =
-      operation.requests.empty() ||
-      std::ranges::count(operation.requests, RequestName{command.client, command.request}) > 0;
-  return sent && asks_for(operation, command.operation);
-}
-
-bool changes_the_tree(const metadata::Operation& command) {
-  return std::holds_alternative<Publish>(command) || std::holds_alternative<PutInline>(command) ||
-         std::holds_alternative<MakeDirectory>(command) ||
-         std::holds_alternative<Rename>(command) || std::holds_alternative<Remove>(command) ||
-         std::holds_alternative<Copy>(command) || std::holds_alternative<Truncate>(command) ||
-         std::holds_alternative<Concatenate>(command) ||
-         std::holds_alternative<SetQuota>(command) ||
-         std::holds_alternative<SetAttributes>(command);
-}
-
-bool leases(const metadata::Operation& command) {
-  return std::holds_alternative<StartUpload>(command) ||
-         std::holds_alternative<AbandonUpload>(command) ||
-         std::holds_alternative<ExpireLease>(command);
-}
 
 // "done" or the refusal, for reports.
 template <class T>
@@ -198,7 +118,12 @@ class Checker {
   void compare(const CommittedCommand& committed, const Result<>& expected);
   Result<> apply(const metadata::Operation& command, const std::vector<size_t>& asked_by);
   Result<> apply_to_files(const metadata::Operation& command);
+  // The file as a Publish, PutInline or PutPacked would make it.
+  template <class Put>
+  TreeModel::Published published(const Put& put, uint64_t length,
+                                 const std::vector<size_t>& asked) const;
   Result<> put(const PutInline& put, const std::vector<size_t>& asked_by);
+  Result<> put(const PutPacked& put, const std::vector<size_t>& asked_by);
   Result<> publish(const Publish& publish, const std::vector<size_t>& asked_by);
   void note_made(const std::string& path);
   std::optional<TreeModel::Version> version_of(PublishCondition condition,
@@ -249,6 +174,8 @@ void Checker::index_commands() {
       refused_files_.emplace(start->path, i);
     if (const auto* put = std::get_if<PutInline>(&command.operation))
       refused_files_.emplace(put->path, i);
+    if (const auto* put = std::get_if<PutPacked>(&command.operation))
+      refused_files_.emplace(put->path, i);
     if (const auto* publish = std::get_if<Publish>(&command.operation))
       refused_files_.emplace(publish->path, i);
   }
@@ -270,7 +197,7 @@ void Checker::place_operations() {
     if (operation.outcome != Outcome::kDone && operation.outcome != Outcome::kRefused) continue;
     const auto found = at_position_.find(operation.position);
     const bool names_it =
-        found != at_position_.end() && is_of(operation, commands_[found->second].command);
+        found != at_position_.end() && came_of(operation, commands_[found->second].command);
     if (!names_it) {
       // A refused put was perhaps refused at an earlier step than its publication.
       if (operation.outcome == Outcome::kDone ||
@@ -394,6 +321,13 @@ void Checker::execute(size_t number) {
     follow_lease(committed);
     return;
   }
+  if (!committed.response && std::holds_alternative<PutPacked>(command.operation) &&
+      !claimed_.contains(number)) {
+    // It goes another way. When the pack took no more, that says nothing of the tree.
+    if (!committed.response.error().is(Code::kUnavailable))
+      compare(committed, apply(command.operation, {}));
+    return;
+  }
   explain_until(committed.position.prev());
   change_tree(committed, asked_by(committed));
   state_since_ = committed.position;
@@ -410,7 +344,7 @@ std::vector<size_t> Checker::asked_by(const CommittedCommand& committed) {
     const Operation& operation = operations_[i];
     const bool open =
         operation.outcome == Outcome::kUnknown || operation.outcome == Outcome::kPending;
-    if (!open || consumed_.contains(i) || !is_of(operation, committed.command)) continue;
+    if (!open || consumed_.contains(i) || !came_of(operation, committed.command)) continue;
     if (bounds_[i].low < committed.position) candidates.push_back(i);
   }
   return candidates;
@@ -511,6 +445,7 @@ Result<> Checker::apply(const metadata::Operation& command, const std::vector<si
   if (const auto* make = std::get_if<MakeDirectory>(&command))
     return tree_.make_directory(make->path, make->parents);
   if (const auto* small = std::get_if<PutInline>(&command)) return put(*small, asked);
+  if (const auto* packed = std::get_if<PutPacked>(&command)) return put(*packed, asked);
   if (const auto* rename = std::get_if<Rename>(&command))
     return tree_.rename(rename->from, rename->to);
   if (const auto* remove = std::get_if<Remove>(&command))
@@ -561,25 +496,32 @@ void Checker::note_made(const std::string& path) {
 }
 
 // Whose bytes they are says where they come from.
-Result<> Checker::put(const PutInline& put, const std::vector<size_t>& asked) {
-  TreeModel::Published file{.length = put.content.size(),
+template <class Put>
+TreeModel::Published Checker::published(const Put& put, uint64_t length,
+                                        const std::vector<size_t>& asked) const {
+  TreeModel::Published file{.length = length,
                             .contents = {},
+                            .in_blocks = !std::is_same_v<Put, PutInline>,
                             .if_absent = put.condition == PublishCondition::kIfAbsent,
                             .directory = {},
                             .version = version_of(put.condition, put.version)};
   for (const size_t i : asked) file.contents.push_back(pieces_of(operations_[i]));
+  return file;
+}
+
+Result<> Checker::put(const PutInline& put, const std::vector<size_t>& asked) {
+  TreeModel::Published file = published(put, put.content.size(), asked);
   if (asked.empty()) file.contents.emplace_back(content_of(put.content), 0);
   return tree_.publish(put.path, file);
 }
 
+Result<> Checker::put(const PutPacked& put, const std::vector<size_t>& asked) {
+  return tree_.publish(put.path, published(put, put.length, asked));
+}
+
 Result<> Checker::publish(const Publish& publish, const std::vector<size_t>& asked) {
-  TreeModel::Published file{.length = publish.length,
-                            .contents = {},
-                            .in_blocks = true,
-                            .if_absent = publish.condition == PublishCondition::kIfAbsent,
-                            .directory = uploads_.at(publish.file).directory,
-                            .version = version_of(publish.condition, publish.version)};
-  for (const size_t i : asked) file.contents.push_back(pieces_of(operations_[i]));
+  TreeModel::Published file = published(publish, publish.length, asked);
+  file.directory = uploads_.at(publish.file).directory;
   return tree_.publish(publish.path, file);
 }
 

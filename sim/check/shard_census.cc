@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/base/check.h"
+#include "core/chunk/append_file.h"
 #include "core/chunk/store_identity.h"
 #include "core/ec/codec.h"
 #include "core/namespace/tables.h"
@@ -16,6 +17,7 @@ using metadata::BlockRow;
 using metadata::BlockState;
 
 constexpr std::string_view kShardsFolder = "shards/";
+constexpr std::string_view kLogsFolder = "appends/";
 
 std::string path_of(const chunk::ShardName& name) {
   return std::string(kShardsFolder) + chunk::file_name(name);
@@ -59,6 +61,30 @@ Result<ByteView> read_shard(const Demand& demand, ByteView file) {
   return shard;
 }
 
+Result<ShardCensus::Log> read_log(const ShardIdentity& identity, ByteView file) {
+  if (file.size() < chunk::kAppendHeaderBytes) return fail(Code::kCorrupt, "no whole header");
+  TRY(origin, chunk::decode_append_header(file.first(chunk::kAppendHeaderBytes), identity));
+  const ByteView seal = file.subspan(chunk::kAppendSealOffset, chunk::kAppendSealBytes);
+  ShardCensus::Log log{.sealed = chunk::decode_append_seal(origin, seal), .bytes = {}};
+  std::string& bytes = log.bytes;
+  for (size_t at = chunk::kAppendHeaderBytes; at + chunk::kAppendBatchHeaderBytes <= file.size();) {
+    const auto batch =
+        chunk::decode_batch_header(origin, at, file.subspan(at, chunk::kAppendBatchHeaderBytes));
+    at += chunk::kAppendBatchHeaderBytes;
+    if (!batch || *batch == 0 || *batch > file.size() - at) break;
+    for (ByteView entries = file.subspan(at, *batch); !entries.empty();) {
+      const auto header = chunk::peek_entry(entries);
+      if (!header || header->entry_bytes() > entries.size()) return log;
+      const auto entry = chunk::decode_entry(origin.block(), entries.first(header->entry_bytes()));
+      if (!entry || header->offset != bytes.size()) return log;
+      bytes += as_text(entry->data);
+      entries = entries.subspan(header->entry_bytes());
+    }
+    at += *batch;
+  }
+  return log;
+}
+
 // The node that a disk belongs to, as written on it; 0 on a blank one.
 NodeId node_on(const DurableDisk& disk) {
   for (const char* path : {"identity", "identity.copy"}) {
@@ -69,16 +95,40 @@ NodeId node_on(const DurableDisk& disk) {
   return NodeId(0);
 }
 
-std::set<std::pair<BlockId, uint32_t>> committed_shards(
-    const std::vector<CommittedCommand>& commands) {
-  std::set<std::pair<BlockId, uint32_t>> shards;
+std::set<chunk::ShardName> committed_shards(const std::vector<CommittedCommand>& commands) {
+  std::set<chunk::ShardName> shards;
+  const auto add = [&](const auto& block) {
+    for (const auto& shard : block.shards)
+      shards.insert({block.block, shard.index, block.generation});
+  };
   for (const CommittedCommand& committed : commands) {
-    const auto* commit = std::get_if<metadata::CommitBlocks>(&committed.command.operation);
-    if (commit == nullptr || !committed.response) continue;
-    for (const auto& block : commit->blocks)
-      for (const auto& shard : block.shards) shards.emplace(block.block, shard.index);
+    if (!committed.response) continue;
+    const auto& operation = committed.command.operation;
+    if (const auto* commit = std::get_if<metadata::CommitBlocks>(&operation))
+      for (const auto& block : commit->blocks) add(block);
+    if (const auto* commit = std::get_if<metadata::CommitConversion>(&operation)) add(*commit);
   }
   return shards;
+}
+
+// The server that the row names for a shard of that generation: of the one in use, of one that is
+// being made, or of one that is still to be deleted.
+NodeId placed_on(const BlockRow& row, const chunk::ShardName& name) {
+  const auto at = [&](const auto& all) -> NodeId {
+    if (name.shard >= all.size()) return NodeId(0);
+    if constexpr (requires { all[0].node; }) {
+      return all[name.shard].node;
+    } else {
+      return all[name.shard];
+    }
+  };
+  if (name.generation == row.generation) return at(row.shards);
+  if (!row.append) return NodeId(0);
+  if (row.append->next && row.append->next->generation == name.generation)
+    return at(row.append->next->nodes);
+  for (const auto& former : row.append->former)
+    if (former.generation == name.generation) return at(former.shards);
+  return NodeId(0);
 }
 
 }  // namespace
@@ -101,8 +151,14 @@ void ShardCensus::check_blocks() {
     if (!parsed || parsed->tag != metadata::Tag::kBlock) continue;
     const BlockId id(parsed->id);
     const auto row = state_.tables().block(id);
+    // Append logs are no shard files.
     if (row->state == BlockState::kSealed) check_block(id, *row);
   }
+}
+
+void ShardCensus::check_sealed(BlockId id) {
+  const auto row = state_.tables().block(id);
+  if (row && row->state == BlockState::kSealed && row->has_log()) check_logs(id, *row);
 }
 
 void ShardCensus::check_acknowledged(metadata::FileHandle file) {
@@ -111,7 +167,9 @@ void ShardCensus::check_acknowledged(metadata::FileHandle file) {
   for (const metadata::Extent& extent : row->extents) {
     const auto block = state_.tables().block(extent.block);
     CHECK(block.has_value(), "block {} of a file has no row", extent.block);
-    if (block->is_garbage()) continue;
+    if (block->pack && block->has_log() && extent.length > 0)
+      check_packed(extent.block, *block, extent.block_offset + extent.length);
+    if (block->is_garbage() || block->unsealed() || block->has_log()) continue;
     const uint32_t held = check_block(extent.block, *block);
     if (held >= block->policy.min_shards()) continue;
     violations_.add(Oracle::kDurability,
@@ -121,14 +179,81 @@ void ShardCensus::check_acknowledged(metadata::FileHandle file) {
   }
 }
 
+std::optional<Result<ShardCensus::Log>> ShardCensus::look_at_log(const chunk::ShardName& name,
+                                                                 NodeId node) const {
+  const DurableDisk* disk = disk_of(node);
+  if (disk == nullptr) return fail(Code::kNotFound, "its server has no disk");
+  if (disk->was_lost() && node_on(*disk) != node) return std::nullopt;
+  const auto file = disk->find(std::string(kLogsFolder) + chunk::append_file_name(name));
+  if (!file) return fail(Code::kNotFound, "no file has its name");
+  if (file->spoiled) return std::nullopt;
+  return read_log({state_.settings().cluster, name}, as_bytes(file->bytes));
+}
+
+// So many of the logs have what the file refers to as it takes to acknowledge it, or to seal.
+void ShardCensus::check_packed(BlockId id, const BlockRow& row, uint64_t end) {
+  size_t held = 0;
+  for (uint32_t i = 0; i < row.shards.size(); ++i) {
+    const metadata::ShardRow& shard = row.shards[i];
+    const auto log = look_at_log({id, i, row.generation}, shard.node);
+    const bool has_it = log && *log && (*log)->bytes.size() >= end;
+    if (shard.lost || !log || has_it) ++held;
+  }
+  const size_t replicas = row.shards.size();
+  const size_t needed =
+      row.unsealed() ? metadata::append_quorum(replicas) : metadata::append_seal_quorum(replicas);
+  if (held >= needed) return;
+  violations_.add(Oracle::kDurability,
+                  "a small file was acknowledged with {} durable logs of block {} of {}, {} needed",
+                  held, id, replicas, needed);
+}
+
+// The replicas of an append block are identical up to the length that was fixed.
+uint32_t ShardCensus::check_logs(BlockId id, const BlockRow& row) {
+  uint32_t excused = 0;
+  std::vector<std::string> contents;
+  for (uint32_t i = 0; i < row.shards.size(); ++i) {
+    const metadata::ShardRow& shard = row.shards[i];
+    excused += shard.lost;
+    if (!shard.durable) continue;
+    const chunk::ShardName name{id, i, row.generation};
+    const auto found = look_at_log(name, shard.node);
+    if (!found) {
+      ++excused;
+      continue;
+    }
+    const Result<Log>& log = *found;
+    if (log && log->bytes.size() >= row.length)
+      contents.push_back(log->bytes.substr(0, row.length));
+    else
+      violations_.add(Oracle::kDurability, "the log of {} is recorded as durable on node {}: {}",
+                      chunk::describe(name), shard.node,
+                      log ? fmt::format("{} bytes, not {}", log->bytes.size(), row.length)
+                          : log.error().message);
+    // Only with that does it refuse a primary that does not know of the end.
+    if (log && log->sealed < row.append->epoch)
+      violations_.add(Oracle::kPersistence,
+                      "the log of {} on node {} is sealed at epoch {}, not {}",
+                      chunk::describe(name), shard.node, log->sealed, row.append->epoch);
+  }
+  for (const std::string& bytes : contents)
+    if (bytes != contents.front())
+      violations_.add(Oracle::kInvariants, "the replicas of append block {} differ", id);
+  counts_.logs += contents.size();
+  counts_.excused += excused;
+  return static_cast<uint32_t>(contents.size()) + excused;
+}
+
 uint32_t ShardCensus::check_block(BlockId id, const BlockRow& row) {
+  if (row.has_log()) return check_logs(id, row);
   const auto& settings = state_.settings();
   const ec::StripeShape shape{row.policy.data_shards(), row.policy.parity_shards(),
-                              settings.cell_bytes};
+                              row.cell_bytes == 0 ? settings.cell_bytes : row.cell_bytes};
   std::vector<Sound> sound;
   uint32_t excused = 0;
   for (uint32_t i = 0; i < row.shards.size(); ++i) {
     const metadata::ShardRow& shard = row.shards[i];
+    excused += shard.lost;  // it was durable, and nobody takes it for that any more
     if (!shard.durable) continue;
     const chunk::ShardName name{id, i, row.generation};
     const DurableDisk* disk = disk_of(shard.node);
@@ -199,18 +324,19 @@ void ShardCensus::check_files(const std::vector<CommittedCommand>& commands) {
 }
 
 void ShardCensus::check_file(const DurableDisk& disk, NodeId node, const chunk::ShardName& name,
-                             const std::set<Shard>& committed) {
+                             const std::set<chunk::ShardName>& committed) {
   const auto row = state_.tables().block(name.block);
-  const bool has_place = row && name.shard < row->shards.size();
-  const NodeId placed = has_place ? row->shards[name.shard].node : NodeId(0);
+  const NodeId placed = row ? placed_on(*row, name) : NodeId(0);
   if (placed == node) return;
-  if (placed) {
+  // What becomes of an append block may be begun more than once, each time elsewhere.
+  const bool converted = row && (row->append || name.generation != row->generation);
+  if (placed && !converted) {
     violations_.add(Oracle::kInvariants, "{} is on {}, node {}; its row names node {}",
                     chunk::describe(name), disk.name(), node, placed);
   } else if (name.block >= state_.allocation_mark(slot_of(name.block))) {
     violations_.add(Oracle::kInvariants, "{} is on {} and its block was never allocated",
                     chunk::describe(name), disk.name());
-  } else if (committed.contains({name.block, name.shard})) {
+  } else if (committed.contains(name) && !disk.was_away()) {
     violations_.add(Oracle::kInvariants, "{} is still on {}, which has confirmed its deletion",
                     chunk::describe(name), disk.name());
   } else {

@@ -19,7 +19,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "core/base/ids.h"
@@ -37,11 +36,17 @@ struct CensusCounts {
   uint64_t stripes = 0;  // whose sound cells were seen to be one code word
   uint64_t excused = 0;  // shards
   uint64_t orphans = 0;
+  uint64_t logs = 0;  // of append blocks, found sound
 };
 
 class ShardCensus {
  public:
   using Disks = std::vector<const DurableDisk*>;
+  // What an append log has durably.
+  struct Log {
+    Epoch sealed;
+    std::string bytes;  // of the block, that its good batches hold
+  };
 
   // All outlive it.
   ShardCensus(const metadata::StateMachine& state, const Disks& disks, CensusCounts& counts,
@@ -53,6 +58,9 @@ class ShardCensus {
   // The blocks of one file, at the moment that its writer is told it is done: as check_blocks(),
   // and at least min_shards of each must have become durable (P2).
   void check_acknowledged(metadata::FileHandle file);
+  // An append block, at the moment that its length is fixed: its holders have its bytes and the
+  // epoch of its seal durably (kDurability, kPersistence) and alike (kInvariants).
+  void check_sealed(BlockId id);
   // kInvariants for a shard file that should not be. `commands` is the log that made the state.
   void check_files(const std::vector<CommittedCommand>& commands);
 
@@ -61,13 +69,17 @@ class ShardCensus {
     uint32_t shard;
     ByteView bytes;  // without table and footer
   };
-  using Shard = std::pair<BlockId, uint32_t>;
 
   // Shards that are sound or excused.
   uint32_t check_block(BlockId id, const metadata::BlockRow& row);
+  // Nothing when there is an excuse for whatever is there.
+  std::optional<Result<Log>> look_at_log(const chunk::ShardName& name, NodeId node) const;
+  // Holders of an append log that are sound or excused, and hold the same bytes.
+  uint32_t check_logs(BlockId id, const metadata::BlockRow& row);
+  void check_packed(BlockId id, const metadata::BlockRow& row, uint64_t end);
   void check_code(BlockId id, const ec::StripeShape& shape, const std::vector<Sound>& sound);
   void check_file(const DurableDisk& disk, NodeId node, const chunk::ShardName& name,
-                  const std::set<Shard>& committed);
+                  const std::set<chunk::ShardName>& committed);
   const DurableDisk* disk_of(NodeId node) const;
 
   const metadata::StateMachine& state_;

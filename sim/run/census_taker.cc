@@ -18,20 +18,29 @@ CensusTaker::CensusTaker(const Cluster& cluster, const RaftWatch& watch, Violati
           [](const raft::Entry& entry) { return proto::decode_command(entry.payload.text()); },
           violations) {
   for (Host* host : cluster.chunk())
-    chunk_disks_.push_back(std::make_unique<ImageDisk>(host->name(), host->disk_image()));
+    chunk_disks_.push_back(std::make_unique<ImageDisk>(
+        host->name(), host->disk_image(), cluster.data_directories(), &host->disk_model()));
   for (const auto& disk : chunk_disks_) disks_.push_back(disk.get());
 }
 
 CensusTaker::~CensusTaker() = default;
 
 void CensusTaker::acknowledged(const Operation& operation) {
+  follow();
   if (operation.act != Act::kPut) return;
-  shadow_.follow();
   const auto& commands = shadow_.commands();
   const auto entry =
       std::ranges::lower_bound(commands, operation.position, {}, &CommittedCommand::position);
   if (entry == commands.end() || entry->position != operation.position) return;
   if (std::holds_alternative<metadata::PutInline>(entry->command.operation)) ++inline_puts_;
+  if (std::holds_alternative<metadata::PutPacked>(entry->command.operation)) {
+    ++packed_puts_;
+    const auto found = shadow_.state().stat(operation.path);
+    if (found && found->kind == metadata::EntryKind::kFile)  // the same, or one that came later
+      ShardCensus(shadow_.state(), disks_, counts_puts_, violations_)
+          .check_acknowledged({found->home, found->id});
+    return;
+  }
   const auto* publish = std::get_if<metadata::Publish>(&entry->command.operation);
   if (publish == nullptr) return;  // inline, or for check_linearizability to say
   ++puts_;
@@ -39,8 +48,16 @@ void CensusTaker::acknowledged(const Operation& operation) {
 }
 
 void CensusTaker::look() {
-  shadow_.follow();
+  follow();
   check_invariants();
+}
+
+void CensusTaker::follow() {
+  shadow_.follow();
+  const auto& commands = shadow_.commands();
+  for (; seen_ < commands.size(); ++seen_)
+    if (const auto* fix = std::get_if<metadata::FixAppend>(&commands[seen_].command.operation))
+      ShardCensus(shadow_.state(), disks_, counts_seals_, violations_).check_sealed(fix->block);
 }
 
 void CensusTaker::check_invariants() {
@@ -65,10 +82,17 @@ void CensusTaker::count(Tally& tally) const {
   tally["census_puts"] = puts_;
   tally["invariants_checked"] = looks_;
   tally["inline_puts"] = inline_puts_;
+  tally["packed_puts"] = packed_puts_;
   tally["census_shards"] = counts_.shards + counts_puts_.shards;
   tally["census_stripes"] = counts_.stripes + counts_puts_.stripes;
   tally["census_excused"] = counts_.excused + counts_puts_.excused;
   tally["census_orphans"] = counts_.orphans;
+  tally["census_logs"] = counts_.logs + counts_seals_.logs;
+  uint64_t& lost = tally["shards_lost"];
+  uint64_t& found = tally["shards_found"];
+  for (const auto& entry : shadow_.commands())
+    if (const auto* judge = std::get_if<metadata::JudgeShards>(&entry.command.operation))
+      for (const auto& verdict : judge->shards) ++(verdict.sound ? found : lost);
 }
 
 }  // namespace dogfs::sim

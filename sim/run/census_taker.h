@@ -1,8 +1,9 @@
 #pragma once
 // CensusTaker: brings the ShardCensus into a run. It follows the committed log beside the cluster
 // and looks at the disks of the chunk servers, with no event and no time of its own: each time a
-// client is told that its put is done, at the blocks of that put; at the end at everything; and,
-// when told to, at what must hold within the metadata. Owned by the run, which it judges; cluster
+// client is told that its put is done, at the blocks of that put; soon after an append block was
+// sealed, at its logs; at the end at everything; and, when told to, at what must hold within the
+// metadata. Owned by the run, which it judges; cluster
 // and watch outlive it.
 
 #include <memory>
@@ -25,6 +26,8 @@ class CensusTaker {
 
   // A client was told, just now, that this operation is done.
   void acknowledged(const Operation& operation);
+  // Applies what was committed since, and looks at append blocks that were sealed with it.
+  void follow();
   // Checks the invariants of the state that the log leads to by now.
   void look();
   // At the end. The shadow then has applied the whole ledger, if that is in order.
@@ -40,8 +43,11 @@ class CensusTaker {
   ShadowReplica shadow_;
   CensusCounts counts_;       // of the end
   CensusCounts counts_puts_;  // of acknowledged puts
-  uint64_t puts_ = 0;         // that made shards
+  CensusCounts counts_seals_;
+  size_t seen_ = 0;    // commands
+  uint64_t puts_ = 0;  // that made shards
   uint64_t inline_puts_ = 0;
+  uint64_t packed_puts_ = 0;
   uint64_t looks_ = 0;
 };
 

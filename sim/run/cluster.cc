@@ -50,7 +50,8 @@ uint64_t disk_trouble(Host& host) {
   for (const DiskFault fault :
        {DiskFault::kReadError, DiskFault::kWriteError, DiskFault::kSyncError,
         DiskFault::kMetadataError, DiskFault::kNoSpace, DiskFault::kDroppedPages,
-        DiskFault::kLatentError, DiskFault::kBitRot, DiskFault::kMisdirectedWrite})
+        DiskFault::kLatentError, DiskFault::kBitRot, DiskFault::kMisdirectedWrite,
+        DiskFault::kDeadDisk})
     sum += counts[fault].took_effect;
   return sum;
 }
@@ -118,9 +119,21 @@ void Cluster::add_chunk(uint32_t number) {
   options.listen = {options.name, kChunkPort};
   options.advertise = options.listen;
   options.metadata = metadata_addresses();
+  options.scrub = {.bytes_per_second = shape_.scrub_bytes_per_second, .delay = 3s, .every = 12s};
+  options.append.idle = shape_.append_idle;
+  options.directories.clear();
+  for (const auto& directory : data_directories())
+    options.directories.push_back({.path = directory});
   Host& host = add_host(options.name);
   host.set_main([options](Env& env) { return chunk_main(env, options); });
   chunk_.push_back(&host);
+}
+
+std::vector<std::string> Cluster::data_directories() const {
+  if (shape_.disks <= 1) return {""};
+  std::vector<std::string> directories;
+  for (uint32_t i = 1; i <= shape_.disks; ++i) directories.push_back(fmt::format("disk-{}", i));
+  return directories;
 }
 
 std::vector<Address> Cluster::metadata_addresses() const {
@@ -141,6 +154,7 @@ nodes::ClientOptions Cluster::client_options() const {
   options.metadata = metadata_addresses();
   options.cluster = kCluster;
   options.operation_limit = shape_.operation_limit;
+  options.pack = shape_.pack;
   return options;
 }
 

@@ -47,6 +47,8 @@ class Cluster {
   Host* leader() const;
   Host* find(const std::string& name) const;
   nodes::ClientOptions client_options() const;
+  // Of each chunk server, on the disk of its host; each stands for a disk of its own.
+  std::vector<std::string> data_directories() const;
   // Where the metadata servers are, in the order of metadata().
   std::vector<Address> metadata_addresses() const;
 

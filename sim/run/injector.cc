@@ -16,13 +16,14 @@ namespace {
 
 bool spoils_bytes(FaultKind kind) {
   return kind == FaultKind::kBitRot || kind == FaultKind::kSectorErrors ||
-         kind == FaultKind::kLostDisk;
+         kind == FaultKind::kLostDisk || kind == FaultKind::kDeadDisk;
 }
 
 // Faults that take a server away from its group while they last.
 bool impairs(FaultKind kind) {
   return kind != FaultKind::kClog && kind != FaultKind::kReset && kind != FaultKind::kWallClock &&
-         kind != FaultKind::kBitRot && kind != FaultKind::kSectorErrors;
+         kind != FaultKind::kBitRot && kind != FaultKind::kSectorErrors &&
+         kind != FaultKind::kDeadDisk;
 }
 
 bool goes_down(FaultKind kind) { return kind == FaultKind::kKill || kind == FaultKind::kPowerLoss; }
@@ -222,8 +223,12 @@ bool Injector::within_budget(const Fault& fault, const Host& host) const {
   std::erase(away, &host);
   // An operator may have taken some out of the group, or be about to.
   const bool for_good = !fault.duration && scenario_.operator_every > 0s;
-  const size_t voters = std::min(for_good ? GroupOperator::kVotersMin : kin.size(),
-                                 watch_.configuration().voters.size());
+  const raft::Configuration& group = watch_.configuration();
+  const bool two_decide = group.voters.size() < GroupOperator::kVotersMin ||
+                          (group.joint() && group.outgoing.size() < GroupOperator::kVotersMin);
+  if (metadata && for_good && two_decide) return false;
+  const size_t voters =
+      std::min(for_good ? GroupOperator::kVotersMin : kin.size(), group.voters.size());
   const size_t allowed = metadata ? std::max<size_t>(1, (std::max<size_t>(voters, 1) - 1) / 2) : 2;
   return away.size() + 1 <= allowed;
 }
@@ -247,6 +252,9 @@ Injector::End Injector::begin(const Fault& fault, Host& host, uint64_t number) {
     case FaultKind::kDiskFull: return begin_disk(fault, host);
     case FaultKind::kBitRot:
     case FaultKind::kSectorErrors: spoil(fault, host); return {};
+    case FaultKind::kDeadDisk:
+      if (kill_disk(host)) add(injected_, std::string(fault_name(fault.kind)), 1);
+      return {};
     case FaultKind::kWallClock:
       host.set_wall_offset(host.wall_offset() +
                            std::chrono::milliseconds(static_cast<int64_t>(fault.amount)));
@@ -395,6 +403,21 @@ Injector::End Injector::begin_disk(const Fault& fault, Host& host) {
   }
   model.stall_until(kNever);
   return [this, &model] { model.stall_until(world_.now()); };
+}
+
+// For good, and one of them at most: a server without any disk is one that lost all, and that is
+// another fault. Nor one that nobody knows to be the server's yet.
+bool Injector::kill_disk(Host& host) {
+  const auto directories = cluster_.data_directories();
+  if (directories.size() < 2 || !has(cluster_.chunk(), host)) return false;
+  for (const auto& directory : directories)
+    if (host.disk_image().find_durable(directory + "/identity") == nullptr) return false;
+  if (host.disk_model().any_dead()) return false;
+  const std::string& victim = directories[random_.below(directories.size())];
+  host.disk_model().kill_below(victim);
+  host.disk_image().counts().inject(DiskFault::kDeadDisk);
+  world_.trace().act(host.name(), "loses {} for good", victim);
+  return true;
 }
 
 // Of a metadata server it is the log that rots, and not its end: what is lost there cannot be told

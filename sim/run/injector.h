@@ -72,6 +72,7 @@ class Injector {
   End begin_clog(const Fault& fault, Host& host);
   End begin_disk(const Fault& fault, Host& host);
   bool under_way(FaultKind kind, const Host& host) const;
+  bool kill_disk(Host& host);
   void spoil(const Fault& fault, Host& host);
   void block(Host& from, Host& to);
   void unblock(Host& from, Host& to);

@@ -5,6 +5,7 @@
 
 #include "core/env/nursery.h"
 #include "nodes/client/group_admin.h"
+#include "sim/run/append_load.h"
 #include "sim/run/cluster.h"
 #include "sim/world/host.h"
 #include "sim/world/world.h"
@@ -110,6 +111,13 @@ Task<> Load::checker_loop(Env& env, nodes::Client& client, User& user) {
     make.act = Act::kMakeDirectory;
     make.path = top_directory(i) + "/s0";
     make.parents = true;
+    co_await insist(env, user, std::move(make), {});
+  }
+  if (scenario_.appending.clients > 0) {
+    Operation make;
+    make.client = kCheckerNumber;
+    make.act = Act::kMakeDirectory;
+    make.path = AppendLoad::kDirectory;
     co_await insist(env, user, std::move(make), {});
   }
   set_up_ = true;
@@ -265,6 +273,7 @@ Task<> Load::walk_everything(Env& env, User& user) {
   while (!directories.empty()) {
     const std::string directory = std::move(directories.back());
     directories.pop_back();
+    if (directory == AppendLoad::kDirectory) continue;  // for others to judge
     const std::string path = directory.empty() ? "/" : directory;
     const size_t listed = co_await ask(env, user, Act::kList, path);
     const std::vector<std::string> names = record_.history.at(listed).names;

@@ -5,10 +5,12 @@
 #include <utility>
 
 #include "core/base/mutation.h"
+#include "sim/check/appends.h"
 #include "sim/check/durability.h"
 #include "sim/check/final_tree.h"
 #include "sim/check/history_search.h"
 #include "sim/check/linearizability.h"
+#include "sim/run/append_load.h"
 #include "sim/run/census_taker.h"
 #include "sim/run/cluster.h"
 #include "sim/run/injector.h"
@@ -40,8 +42,10 @@ class Run {
         cluster_(world_, scenario.cluster, watch_),
         census_(cluster_, watch_, violations_),
         load_(world_, cluster_, scenario_),
+        appends_(world_, cluster_, scenario_.appending),
         injector_(world_, cluster_, watch_, scenario_) {
     load_.on_done([this](const Operation& operation) { census_.acknowledged(operation); });
+    appends_.on_done([this] { census_.follow(); });
     load_.on_operator([this] { injector_.note_by_hand(); });
     if (options.trace) world_.trace().set_sink(options.trace_level, options.trace);
     NetworkOptions network;
@@ -94,6 +98,7 @@ class Run {
       return;
     load_started_ = world_.now();
     load_.start_clients();
+    appends_.start();
     injector_.start();
     look_at_invariants();
     if (!advance_to(Instant(scenario_.faults_until))) {
@@ -119,10 +124,16 @@ class Run {
                enough))
       return;
     load_.stop();
-    if (!await(kLoadEndsWithin, "the last operations ended", [&] { return load_.clients_ended(); }))
+    appends_.stop();
+    if (!await(kLoadEndsWithin, "the last operations ended",
+               [&] { return load_.clients_ended() && appends_.ended(); }))
       return;
     if (!await(scenario_.expect.heals_within, "all servers are members, run and have caught up",
                [&] { return load_.brought_back() && cluster_.caught_up(); }))
+      return;
+    appends_.verify();
+    if (!await(kVerifiedWithin, "every file was appended to and read",
+               [&] { return appends_.verified(); }))
       return;
     load_.verify();
     await(kVerifiedWithin, "every operation works, every file was read, no garbage is left",
@@ -141,6 +152,8 @@ class Run {
                                  {.inline_bytes = scenario_.cluster.inline_bytes}, violations_);
     }
     check_bytes(history, logged.made, violations_);
+    if (scenario_.expect.durable && appends_.verified())
+      check_appends(appends_.history(), appends_.last_reads(), violations_);
     if (scenario_.expect.durable && scenario_.within_budget) check_damage(history, violations_);
     if (scenario_.expect.durable && load_.verified())
       check_durability(history, load_.final_reads(), violations_);
@@ -279,6 +292,10 @@ class Run {
     tally["stability_judged_s"] = static_cast<uint64_t>(to_ms(stability_judged_) / 1000);
     tally["availability_judged_s"] = static_cast<uint64_t>(to_ms(availability_judged_) / 1000);
     tally["blocks_below_width"] = record.blocks_below_width;
+    tally["appends"] = appends_.history().done();
+    tally["append_reads"] = appends_.history().reads.size();
+    for (const AppendedOperation& append : appends_.history().appends)
+      tally["appends_unknown"] += append.outcome == Outcome::kUnknown ? 1 : 0;
   }
 
   const Scenario& scenario_;
@@ -289,6 +306,7 @@ class Run {
   Cluster cluster_;
   CensusTaker census_;
   Load load_;
+  AppendLoad appends_;
   Injector injector_;
   uint64_t final_files_checked_ = 0;
   SearchCounts searched_;

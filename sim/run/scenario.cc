@@ -20,6 +20,7 @@ std::string_view fault_name(FaultKind kind) {
     case FaultKind::kBitRot: return "bit_rot";
     case FaultKind::kSectorErrors: return "sector_errors";
     case FaultKind::kLostDisk: return "lost_disk";
+    case FaultKind::kDeadDisk: return "dead_disk";
     case FaultKind::kDiskFull: return "disk_full";
     case FaultKind::kWallClock: return "wall_clock";
   }

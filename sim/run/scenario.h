@@ -20,6 +20,8 @@ namespace dogfs::sim {
 struct ClusterShape {
   uint32_t metadata = 3;
   uint32_t chunk = 6;
+  uint32_t disks = 1;  // of each chunk server
+  uint64_t scrub_bytes_per_second = 0;
   uint32_t zones = 0;  // 0: each chunk server is a zone of its own
   std::string policy = "rs-4-2";
   uint64_t block_bytes = 1 << 20;
@@ -39,6 +41,8 @@ struct ClusterShape {
   Duration connection_timeout = 20s;  // that a sender retransmits into silence
   int32_t drift_ppm_max = 0;
   std::optional<uint64_t> lease_drift_percent;  // absent: no leader lease
+  bool pack = false;                            // clients put small files into packs
+  Duration append_idle = 30s;                   // without a record an append block is sealed
   bool buggify = false;
 };
 
@@ -69,6 +73,16 @@ struct Workload {
   Duration think = 100ms;  // between two operations of one client, at most twice this
 };
 
+// Clients that append records to files of their own (append_load.h).
+struct Appending {
+  uint32_t clients = 0;
+  uint32_t at_once = 1;  // of each client
+  uint32_t files = 2;
+  uint64_t size_max = 4 << 10;  // of a record
+  Duration think = 100ms;
+  Duration until = 55s;
+};
+
 enum class FaultKind : uint8_t {
   kKill,          // kill -9; again up after `duration`. With an amount n: at the node's n-th
                   // operation on its disk from then
@@ -83,6 +97,7 @@ enum class FaultKind : uint8_t {
   kBitRot,        // `amount` bits flip and stay so
   kSectorErrors,  // `amount` sectors cannot be read any more
   kLostDisk,      // with power: the next boot finds an empty one
+  kDeadDisk,      // one of several of a chunk server fails for good
   kDiskFull,
   kWallClock,  // jumps by `amount` milliseconds
 };
@@ -118,6 +133,7 @@ struct Scenario {
   std::string name;
   ClusterShape cluster;
   std::vector<Workload> workload;
+  Appending appending;
   std::vector<Fault> faults;
   std::vector<Fault> lasting;  // come when the others end, and stay: the rest must do without
   // How often, about, an operator moves leadership or a member; 0: never.

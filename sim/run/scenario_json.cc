@@ -8,6 +8,7 @@
 
 #include "core/base/limits.h"
 #include "core/placement/policy.h"
+#include "sim/check/appends.h"
 #include "sim/run/json_schema.h"
 
 namespace dogfs::sim {
@@ -52,9 +53,11 @@ ClusterShape read_cluster(const json& from) {
   ClusterShape shape;
   read_number(from, "metadata", shape.metadata);
   read_number(from, "chunk", shape.chunk);
+  read_number(from, "disks", shape.disks);
   read_number(from, "zones", shape.zones);
   shape.policy = from.at("policy").get<std::string>();
   if (from.contains("block")) shape.block_bytes = size_of(from.at("block"));
+  if (from.contains("scrub")) shape.scrub_bytes_per_second = size_of(from.at("scrub"));
   if (from.contains("cell")) shape.cell_bytes = static_cast<uint32_t>(size_of(from.at("cell")));
   if (from.contains("inline"))
     shape.inline_bytes = static_cast<uint32_t>(size_of(from.at("inline")));
@@ -105,6 +108,18 @@ Workload read_workload(const json& from) {
   return load;
 }
 
+Appending read_appending(const json& from) {
+  Appending load;
+  read_number(from, "clients", load.clients);
+  read_number(from, "at_once", load.at_once);
+  read_number(from, "files", load.files);
+  if (from.contains("record"))
+    load.size_max = std::max<uint64_t>(size_of(from.at("record")), kRecordBytesMin);
+  read_duration(from, "think", load.think);
+  read_duration(from, "until", load.until);
+  return load;
+}
+
 void read_partition(const json& from, Fault& fault) {
   fault.kind = FaultKind::kPartition;
   fault.victim = from.at("isolate").get<std::string>();
@@ -132,6 +147,8 @@ void read_disk(const json& from, Fault& fault) {
     fault.kind = FaultKind::kSectorErrors;
   } else if (kind == "lost") {
     fault.kind = FaultKind::kLostDisk;
+  } else if (kind == "dead") {
+    fault.kind = FaultKind::kDeadDisk;
   } else {
     fault.kind = FaultKind::kDiskFull;
   }
@@ -199,6 +216,7 @@ class Sense {
     for (size_t i = 0; i < scenario_.workload.size(); ++i)
       if (auto found = workload(scenario_.workload[i], fmt::format("$.workload[{}]", i)))
         return found;
+    if (auto found = appending()) return found;
     for (size_t i = 0; i < scenario_.faults.size(); ++i)
       if (auto found = fault(scenario_.faults[i], fmt::format("$.faults[{}]", i))) return found;
     for (size_t i = 0; i < scenario_.lasting.size(); ++i)
@@ -231,6 +249,14 @@ class Sense {
       return Mismatch{path + ".size", "the least size first", "a greater one first"};
     if (load.mix.total() == 0) return Mismatch{path + ".mix", "a weight above 0", "none"};
     if (load.until <= load.from) return Mismatch{path + ".until", "a time after from", "none"};
+    return std::nullopt;
+  }
+  std::optional<Mismatch> appending() const {
+    const Appending& load = scenario_.appending;
+    if (load.size_max > limits::kAppendRecordBytesMax)
+      return Mismatch{"$.appending.record", "a size up to 1MiB", fmt::format("{}B", load.size_max)};
+    if (load.clients > 0 && load.until > scenario_.until)
+      return Mismatch{"$.appending.until", "a time not after until", "a later one"};
     return std::nullopt;
   }
   std::optional<Mismatch> fault(const Fault& fault, const std::string& path) const {
@@ -284,6 +310,7 @@ Result<Scenario> parse_scenario(std::string_view text, std::string_view name) {
   scenario.name = parsed.at("name").get<std::string>();
   scenario.cluster = read_cluster(parsed.at("cluster"));
   for (const json& load : parsed.at("workload")) scenario.workload.push_back(read_workload(load));
+  if (parsed.contains("appending")) scenario.appending = read_appending(parsed.at("appending"));
   for (const json& fault : parsed.at("faults")) scenario.faults.push_back(read_fault(fault));
   if (parsed.contains("lasting"))
     for (const json& fault : parsed.at("lasting")) scenario.lasting.push_back(read_fault(fault));

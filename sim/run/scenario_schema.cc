@@ -36,6 +36,7 @@ static constexpr std::string_view kSchema = R"schema({
       "items": {"$ref": "#/definitions/workload"},
       "description": "a list of 1 to 16 workloads"
     },
+    "appending": {"$ref": "#/definitions/appending"},
     "faults": {
       "type": "array",
       "maxItems": 1000,
@@ -98,6 +99,12 @@ static constexpr std::string_view kSchema = R"schema({
           "maximum": 32,
           "description": "1 to 32 chunk servers"
         },
+        "disks": {
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 4,
+          "description": "1 to 4 data directories of each chunk server"
+        },
         "zones": {
           "type": "integer",
           "minimum": 1,
@@ -112,6 +119,7 @@ static constexpr std::string_view kSchema = R"schema({
         "block": {"$ref": "#/definitions/size"},
         "cell": {"$ref": "#/definitions/size"},
         "inline": {"$ref": "#/definitions/size"},
+        "scrub": {"$ref": "#/definitions/size"},
         "snapshot_after": {"$ref": "#/definitions/size"},
         "log_tail": {
           "type": "integer",
@@ -137,6 +145,35 @@ static constexpr std::string_view kSchema = R"schema({
           "maximum": 1000,
           "description": "the drift of two clocks that a leader lease allows for, 0 to 1000 percent"
         }
+      }
+    },
+    "appending": {
+      "type": "object",
+      "additionalProperties": false,
+      "required": ["clients"],
+      "description": "an object with clients that append to files",
+      "properties": {
+        "clients": {
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 16,
+          "description": "1 to 16 clients that append"
+        },
+        "at_once": {
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 16,
+          "description": "1 to 16 records of a client at a time"
+        },
+        "files": {
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 100,
+          "description": "1 to 100 files that are appended to"
+        },
+        "record": {"$ref": "#/definitions/size"},
+        "think": {"$ref": "#/definitions/duration"},
+        "until": {"$ref": "#/definitions/duration"}
       }
     },
     "workload": {
@@ -359,8 +396,8 @@ static constexpr std::string_view kSchema = R"schema({
         "node": {"$ref": "#/definitions/node"},
         "fault": {
           "type": "string",
-          "enum": ["errors", "slow", "stall", "bit-rot", "sector-errors", "lost", "full"],
-          "description": "one of errors, slow, stall, bit-rot, sector-errors, lost, full"
+          "enum": ["errors", "slow", "stall", "bit-rot", "sector-errors", "lost", "dead", "full"],
+          "description": "one of errors, slow, stall, bit-rot, sector-errors, lost, dead, full"
         },
         "sectors": {"$ref": "#/definitions/count"},
         "per_million": {"$ref": "#/definitions/count"},

@@ -106,6 +106,18 @@ void draw_rarer_acts(Random random, Mix& mix) {
   if (random.chance(1, 3)) mix.attributes = mix.replace = 1;
 }
 
+// In half of the runs; with a stream of its own, as the rarer acts.
+Appending draw_appending(Random random) {
+  Appending load;
+  if (!random.chance(1, 2)) return load;
+  load.clients = static_cast<uint32_t>(random.between(1, 3));
+  load.at_once = static_cast<uint32_t>(random.between(1, 3));
+  load.files = static_cast<uint32_t>(random.between(1, 3));
+  load.size_max = uint64_t{1} << random.between(6, 16);
+  load.think = std::chrono::milliseconds(50 * load.clients * load.at_once + random.below(100));
+  return load;
+}
+
 // One kind of trouble, as often as it comes in a run that has it.
 struct Trouble {
   FaultKind kind;
@@ -159,6 +171,7 @@ const Trouble kTroubles[] = {
     {FaultKind::kLostDisk, "chunk:damaged", 1, 500ms, 5s, 0, 0, 2},
     {FaultKind::kWallClock, "metadata:any", 3, 0s, 0s, 1, kHourMs},
     {FaultKind::kWallClock, "metadata:leader", 2, 0s, 0s, 1, kHourMs, 3},
+    {FaultKind::kDeadDisk, "chunk:damaged", 1, 0s, 0s, 0, 0, 6},
 };
 
 Direction draw_direction(Random& random) {
@@ -298,6 +311,20 @@ void draw_operator(Random random, Scenario& scenario) {
   }
 }
 
+// In a quarter of the runs that append: chunk servers crash at an operation on their disk and are
+// soon back, so that a primary may come back while its writers still wait for it.
+void draw_crashes(Random random, Scenario& scenario) {
+  if (scenario.appending.clients == 0 || !random.chance(1, 4)) return;
+  for (int i = 0; i < 40; ++i)
+    scenario.faults.push_back(
+        {.at = draw_duration(random, kFaultsFrom, kFaultsUntil - 1s),
+         .kind = random.chance(1, 2) ? FaultKind::kKill : FaultKind::kPowerLoss,
+         .victim = "chunk:any",
+         .peer = {},
+         .amount = random.between(1, 8),
+         .duration = draw_duration(random, 40ms, 200ms)});
+}
+
 // What stays broken in a third of the runs, and the rest must do without: one metadata server of
 // three or more, and the chunk server whose disk may suffer.
 void draw_lasting(Random random, Scenario& scenario) {
@@ -329,10 +356,16 @@ Scenario draw_scenario(uint64_t seed) {
   scenario.until = 60s;
   scenario.expect.operations_min = 300;
   scenario.cluster = draw_cluster(random.fork("cluster"));
+  if (random.fork("disks").chance(1, 3)) scenario.cluster.disks = 2;
+  if (random.fork("scrub").chance(1, 2)) scenario.cluster.scrub_bytes_per_second = 1 << 20;
   draw_operator(random.fork("operator"), scenario);
   scenario.workload.push_back(draw_workload(random.fork("workload")));
   draw_rarer_acts(random.fork("rarer acts"), scenario.workload.front().mix);
+  scenario.appending = draw_appending(random.fork("appending"));
+  scenario.cluster.pack = random.fork("pack").chance(1, 2);
+  if (random.fork("append idle").chance(1, 2)) scenario.cluster.append_idle = 2s;
   draw_sequence(random.fork("sequence"), scenario);
+  draw_crashes(random.fork("crashes"), scenario);
   draw_lasting(random.fork("lasting"), scenario);
   for (size_t i = 0; i < std::size(kTroubles); ++i)
     draw_trouble(kTroubles[i], random.fork("trouble", i), scenario.faults);

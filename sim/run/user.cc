@@ -4,36 +4,10 @@
 #include <utility>
 
 #include "core/env/env.h"
+#include "nodes/client/memory_stream.h"
 
 namespace dogfs::sim {
 namespace {
-
-class BufferSource final : public nodes::ByteSource {
- public:
-  explicit BufferSource(Buffer bytes) : bytes_(std::move(bytes)) {}
-  Task<Result<Buffer>> read(size_t max) override {
-    const size_t length = std::min(max, bytes_.size() - offset_);
-    Buffer piece = bytes_.slice(offset_, length);
-    offset_ += length;
-    co_return piece;
-  }
-
- private:
-  Buffer bytes_;
-  size_t offset_ = 0;
-};
-
-class MemorySink final : public nodes::ByteSink {
- public:
-  Task<Result<void>> write(Buffer bytes) override {
-    text_ += bytes.text();
-    co_return Result<void>();
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
 
 Result<LogIndex> position_of(const Result<nodes::Changed>& changed) {
   if (!changed) return fail(changed.error());
@@ -112,7 +86,7 @@ Task<Result<LogIndex>> User::call(size_t number, Buffer bytes) {
 }
 
 Task<Result<LogIndex>> User::put(size_t number, Buffer bytes) {
-  BufferSource source(std::move(bytes));
+  nodes::MemorySource source(std::move(bytes));
   nodes::PutOptions options;
   options.overwrite = !at(number).if_absent;
   options.version = at(number).if_version;
@@ -124,9 +98,9 @@ Task<Result<LogIndex>> User::put(size_t number, Buffer bytes) {
 }
 
 Task<Result<LogIndex>> User::get(size_t number) {
-  MemorySink sink;
+  nodes::MemorySink sink;
   CO_TRY(result, co_await client_.get(at(number).path, sink, {}));
-  at(number).read = content_of(sink.text());
+  at(number).read = content_of(sink.bytes);
   record_.rebuilt_bytes += result.rebuilt_bytes;
   record_.gets_rebuilt += result.rebuilt_bytes > 0 ? 1 : 0;
   co_return result.position;

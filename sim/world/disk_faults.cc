@@ -4,9 +4,9 @@ namespace dogfs::sim {
 namespace {
 
 constexpr std::array<std::string_view, kDiskFaultKinds> kNames = {
-    "read_error", "write_error",       "sync_error", "metadata_error", "no_space",
-    "lost_write", "torn_write",        "lost_entry", "dropped_pages",  "latent_error",
-    "bit_rot",    "misdirected_write", "stall",      "slow",           "lost_disk"};
+    "read_error", "write_error", "sync_error",    "metadata_error", "no_space", "lost_write",
+    "torn_write", "lost_entry",  "dropped_pages", "latent_error",   "bit_rot",  "misdirected_write",
+    "stall",      "slow",        "lost_disk",     "dead_disk"};
 
 }  // namespace
 

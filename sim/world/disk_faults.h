@@ -26,8 +26,9 @@ enum class DiskFault : uint8_t {
   kStall,             // the disk answered nothing for a time
   kSlow,              // the disk was slower than it should be
   kLostDisk,          // everything gone for good
+  kDeadDisk,          // one of several, of which every operation fails from then on
 };
-inline constexpr size_t kDiskFaultKinds = 15;
+inline constexpr size_t kDiskFaultKinds = 16;
 
 // Its name in reports: "torn_write".
 std::string_view disk_fault_name(DiskFault fault);

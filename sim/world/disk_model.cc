@@ -16,6 +16,10 @@ void DiskModel::set_slow_factor(uint32_t factor) {
   slow_factor_ = factor;
 }
 
+bool DiskModel::is_dead(std::string_view path) const {
+  return !dead_.empty() && dead_.contains(path.substr(0, path.find('/')));
+}
+
 void DiskModel::stall_until(Instant when) {
   stalled_until_ = when;
   if (changed_) changed_();

@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
+#include <string>
+#include <string_view>
 
 #include "core/base/random.h"
 #include "core/base/time.h"
@@ -55,6 +58,12 @@ class DiskModel {
   void set_rates(DiskFaultRates rates) { rates_ = rates; }
   // Each operation takes so many times as long.
   void set_slow_factor(uint32_t factor);
+  // A directory at the root stands for a disk of its own. From now on all operations on files below
+  // it fail, until revive(): the host got another disk.
+  void kill_below(std::string directory) { dead_.insert(std::move(directory)); }
+  void revive() { dead_.clear(); }
+  bool is_dead(std::string_view path) const;
+  bool any_dead() const { return !dead_.empty(); }
   // Nothing completes before `when` (kNever: a hung disk). An earlier instant ends a stall.
   void stall_until(Instant when);
 
@@ -87,6 +96,7 @@ class DiskModel {
   DiskTiming timing_;
   DiskFaultRates rates_;
   uint32_t slow_factor_ = 1;
+  std::set<std::string, std::less<>> dead_;
   Instant stalled_until_{};
   uint64_t operations_ = 0;
   uint64_t trap_at_ = 0;

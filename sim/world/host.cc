@@ -58,6 +58,7 @@ void Host::lose_disk() {
   power_off();
   world_.trace().act(name_, "loses its disk");
   disk_image_->wipe();
+  disk_model_.revive();
 }
 
 std::unique_ptr<Disk> Host::make_disk(Process& process) {

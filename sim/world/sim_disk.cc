@@ -18,6 +18,7 @@ enum class Fate : uint8_t { kHappens, kMisdirected, kFails, kCutShort };
 // One operation under way.
 struct Request {
   DiskOperation operation;
+  std::string path{};
   Content file{};  // null for operations on names
   uint64_t begin = 0;
   uint64_t end = 0;
@@ -137,6 +138,10 @@ void SimDisk::Queue::run_next() {
 }
 
 Fate SimDisk::Queue::draw_fate(const Request& request, bool failed) {
+  if (model.is_dead(request.path)) {
+    if (operations_.pending(request.op)) image.counts().take_effect(DiskFault::kDeadDisk);
+    return Fate::kFails;
+  }
   const DiskModel::Fate drawn = model.draw_fate(request.operation);
   if (failed || !drawn.happens) {
     image.counts().inject(fault_of(request.operation));
@@ -178,7 +183,7 @@ template <class T, class Act>
 Task<Result<T>> perform_on_names(std::shared_ptr<Queue> queue, DiskOperation operation,
                                  std::string path, Act act) {
   return perform<T>(
-      queue, Request{.operation = operation},
+      queue, Request{.operation = operation, .path = path},
       [path = std::move(path), act = std::move(act)](Fate fate, uint64_t mark) -> Result<T> {
         if (fate == Fate::kFails) return fail(io_error(path));
         return act(mark);
@@ -213,6 +218,7 @@ class SimFile final : public File {
 Task<Result<Buffer>> SimFile::read(uint64_t offset, size_t length) {
   return perform<Buffer>(queue_,
                          Request{.operation = DiskOperation::kRead,
+                                 .path = path_,
                                  .file = content_,
                                  .begin = offset,
                                  .end = offset + length},
@@ -243,6 +249,7 @@ Result<void> cut_short(Queue& queue, const Content& file, uint64_t offset, const
 Task<Result<void>> SimFile::write(uint64_t offset, Buffer bytes) {
   if (!writable_) return refuse_change();
   Request request{.operation = DiskOperation::kWrite,
+                  .path = path_,
                   .file = content_,
                   .begin = offset,
                   .end = offset + bytes.size()};
@@ -271,7 +278,7 @@ Task<Result<void>> SimFile::write(uint64_t offset, Buffer bytes) {
 
 Task<Result<void>> SimFile::sync() {
   return perform<void>(
-      queue_, Request{.operation = DiskOperation::kSync, .file = content_},
+      queue_, Request{.operation = DiskOperation::kSync, .path = path_, .file = content_},
       [queue = queue_, file = content_, path = path_](Fate fate, uint64_t mark) -> Result<void> {
         if (fate == Fate::kHappens) {
           queue->image.sync(file, mark);
@@ -285,7 +292,7 @@ Task<Result<void>> SimFile::sync() {
 Task<Result<void>> SimFile::truncate(uint64_t size) {
   if (!writable_) return refuse_change();
   return perform<void>(
-      queue_, Request{.operation = DiskOperation::kTruncate, .file = content_},
+      queue_, Request{.operation = DiskOperation::kTruncate, .path = path_, .file = content_},
       [queue = queue_, file = content_, path = path_, size](Fate fate, uint64_t) -> Result<void> {
         if (fate == Fate::kFails) return fail(io_error(path));
         return queue->image.truncate(file, size);
@@ -294,7 +301,7 @@ Task<Result<void>> SimFile::truncate(uint64_t size) {
 
 Task<Result<uint64_t>> SimFile::size() {
   return perform<uint64_t>(
-      queue_, Request{.operation = DiskOperation::kSize, .file = content_},
+      queue_, Request{.operation = DiskOperation::kSize, .path = path_, .file = content_},
       [file = content_, path = path_](Fate fate, uint64_t) -> Result<uint64_t> {
         if (fate == Fate::kFails) return fail(io_error(path));
         return file->size();

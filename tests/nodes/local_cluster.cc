@@ -20,6 +20,10 @@ LocalCluster::LocalCluster(const LocalClusterOptions& options)
       metadata_host(world.add_host("meta-1", {})),
       client_host(world.add_host("client", {})) {
   client_options.metadata = {kMetadataAddress};
+  client_options.pack = options.pack;
+  scrub_ = options.scrub;
+  for (int i = 1; i <= options.disks; ++i)
+    directories_.push_back({.path = options.disks == 1 ? "" : fmt::format("disk-{}", i)});
   metadata_host.set_main([this](Env& env) { return metadata_main(env); });
   for (int i = 1; i <= options.chunks; ++i) {
     const auto name = fmt::format("chunk-{}", i);
@@ -52,7 +56,8 @@ Task<> LocalCluster::chunk_main(Env& env, std::string name) {
                        .listen = {name, kChunkPort},
                        .advertise = {name, kChunkPort},
                        .metadata = {kMetadataAddress},
-                       .directory = {}});
+                       .directories = directories_,
+                       .scrub = scrub_});
   auto ended = co_await node.run();
   env.log().error("chunk node ended: {}", ended.error());
 }
@@ -87,8 +92,10 @@ bool LocalCluster::run(Script script, Duration limit) {
 uint64_t LocalCluster::shards_on_disks() {
   uint64_t count = 0;
   for (sim::Host* host : chunks_)
-    for (const auto& entry : *host->disk_image().list("shards"))
-      if (entry.name.ends_with(".shard")) ++count;
+    for (const auto& directory : directories_)
+      for (const auto& entry :
+           *host->disk_image().list(directory.path.empty() ? "shards" : directory.path + "/shards"))
+        if (entry.name.ends_with(".shard")) ++count;
   return count;
 }
 
@@ -100,18 +107,6 @@ std::string pattern(size_t size, uint64_t seed) {
     std::memcpy(&bytes[at], &word, std::min(sizeof word, size - at));
   }
   return bytes;
-}
-
-Task<Result<Buffer>> MemorySource::read(size_t max) {
-  const size_t length = std::min({max, at_once_, bytes_.size() - at_});
-  const Buffer piece = bytes_.slice(at_, length);
-  at_ += length;
-  co_return piece;
-}
-
-Task<Result<void>> MemorySink::write(Buffer piece) {
-  bytes += piece.text();
-  co_return Result<void>();
 }
 
 }  // namespace dogfs::nodes::testing

@@ -9,6 +9,7 @@
 
 #include "nodes/chunk/chunk_node.h"
 #include "nodes/client/client.h"
+#include "nodes/client/memory_stream.h"
 #include "sim/world/disk_image.h"
 #include "sim/world/fabric.h"
 #include "sim/world/host.h"
@@ -21,10 +22,13 @@ namespace dogfs::nodes::testing {
 struct LocalClusterOptions {
   uint64_t seed = 1;
   int chunks = 6;
+  int disks = 1;  // of each chunk server; of several the data directories are "disk-1", ...
   std::string policy = "rs-4-2";
   uint64_t block_bytes = limits::kMiB;
   uint32_t cell_bytes = 16 * limits::kKiB;
   uint32_t inline_bytes = 0;  // so that small files have shards, too
+  bool pack = false;          // likewise
+  ScrubOptions scrub{.bytes_per_second = 0};
 };
 
 class LocalCluster {
@@ -56,28 +60,12 @@ class LocalCluster {
   Task<> chunk_main(Env& env, std::string name);
   Task<> client_main(Env& env, Script script);
 
+  std::vector<chunk::DataDirectory> directories_;
+  ScrubOptions scrub_;
   std::vector<sim::Host*> chunks_;
 };
 
 // Bytes that depend on `seed` everywhere.
 std::string pattern(size_t size, uint64_t seed);
-
-class MemorySource final : public ByteSource {
- public:
-  explicit MemorySource(std::string bytes, size_t at_once = SIZE_MAX)
-      : bytes_(Buffer::take(std::move(bytes))), at_once_(at_once) {}
-  Task<Result<Buffer>> read(size_t max) override;
-
- private:
-  const Buffer bytes_;
-  const size_t at_once_;
-  size_t at_ = 0;
-};
-
-class MemorySink final : public ByteSink {
- public:
-  Task<Result<void>> write(Buffer piece) override;
-  std::string bytes;
-};
 
 }  // namespace dogfs::nodes::testing

@@ -5,6 +5,7 @@
 #include "core/proto/cluster_codec.h"
 #include "core/proto/metadata.pb.h"
 #include "core/proto/namespace_codec.h"
+#include "nodes/metadata/shard_comparison.h"
 
 namespace dogfs::nodes::testing {
 
@@ -114,6 +115,10 @@ Task<Result<rpc::Reply>> LocalMetadata::heartbeat(rpc::Call call) {
   if (node->state == placement::NodeState::kSuspect)
     model_.apply(metadata::SetNodeState{id, placement::NodeState::kLive, {}});
   proto::HeartbeatReply reply;
+  if (const auto verdicts = proto::shard_verdicts(request); !verdicts.empty()) {
+    model_.apply(metadata::JudgeShards{id, verdicts});
+    reply.set_verdicts_recorded(static_cast<uint32_t>(verdicts.size()));
+  }
   if (request.deleted_size() > 0) {
     model_.apply(metadata::AckDeleted{id, proto::deleted_shards(request)});
     *reply.mutable_confirmed() = request.deleted();
@@ -124,7 +129,7 @@ Task<Result<rpc::Reply>> LocalMetadata::heartbeat(rpc::Call call) {
       auto& order = *reply.add_orders();
       order.set_block(block.block.value);
       order.set_shard(shard.index);
-      order.set_generation(block.generation.value);
+      order.set_generation(shard.generation.value);
       order.set_placement_version(block.placement_version.value);
     }
   const auto& map = model_.machine.cluster_map();
@@ -137,7 +142,9 @@ Task<Result<rpc::Reply>> LocalMetadata::shard_report(rpc::Call call) {
   proto::ShardReportRequest request;
   CO_TRY_VOID(rpc::parse(call.message, request));
   model_.reports += request.shards_size();
-  co_return answer(proto::ShardReportReply().SerializeAsString());
+  proto::ShardReportReply reply;
+  compare(model_.machine.tables(), request, reply);
+  co_return answer(reply.SerializeAsString());
 }
 
 }  // namespace dogfs::nodes::testing

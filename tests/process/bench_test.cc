@@ -2,6 +2,8 @@
 
 #include <csignal>
 #include <filesystem>
+#include <map>
+#include <string>
 #include <thread>
 
 #include <nlohmann/json.hpp>
@@ -33,14 +35,16 @@ TEST_CASE("a benchmark reports both systems and leaves nothing behind") {
   const TemporaryDirectory scratch;
   const std::string place = scratch / "place";
   const Outcome bench =
-      run(scratch, {"bench", "data", "--dir", place, "--size", "8MiB", "--rounds", "1", "--json"});
+      run(scratch, {"bench", "data", "--dir", place, "--parts", "large", "--clients", "1", "--size",
+                    "8MiB", "--rounds", "1", "--json"});
   CAPTURE(bench.err);
   CHECK_EQ(bench.exit_code, 0);
   const auto lines = bench.lines();
   REQUIRE_EQ(lines.size(), 5);
   for (size_t i = 0; i < 4; ++i)
-    for (const char* key : {"system", "operation", "seconds", "mib_per_s", "client_cpu_us_per_mib",
-                            "server_cpu_us_per_mib"})
+    for (const char* key :
+         {"system", "operation", "seconds", "mib_per_s", "p50_us", "p99_us", "syncs_per_op",
+          "client_cpu_us_per_mib", "server_cpu_us_per_mib", "client_peak_bytes"})
       CHECK(lines[i].contains(key));
   for (const char* key : {"put_ratio_to_null_median", "get_ratio_to_null_median",
                           "client_peak_bytes", "chunk_server_peak_bytes"})
@@ -49,6 +53,32 @@ TEST_CASE("a benchmark reports both systems and leaves nothing behind") {
   CHECK(lines[4].at("server_syncs_per_put") > 6);  // each shard, its directory, the log
   CHECK(!fs::exists(place));
   CHECK_EQ(processes_about(place), 0);
+}
+
+TEST_CASE("every part of the benchmark of bytes stands beside the null system") {
+  const TemporaryDirectory scratch;
+  const std::string place = scratch / "place";
+  const Outcome bench =
+      run(scratch, {"bench", "data", "--dir", place, "--parts", "small,range,degraded,append",
+                    "--size", "8MiB", "--rounds", "1", "--seconds", "0.1", "--json"});
+  CAPTURE(bench.err);
+  CHECK_EQ(bench.exit_code, 0);
+  std::map<std::string, size_t> of_null;
+  std::map<std::string, size_t> of_dogfs;
+  for (const auto& line : bench.lines()) {
+    if (line.contains("summary")) continue;
+    ++(line.at("system") == "null" ? of_null : of_dogfs)[line.at("part")];
+    for (const char* key : {"operations", "per_second", "p50_us", "p99_us"})
+      CHECK(line.at(key) > 0);
+    if (line.at("system") == "dogfs") CHECK(line.contains("copied_per_byte"));
+  }
+  for (const char* part : {"small", "range"}) CHECK_EQ(of_null[part], 4);
+  for (const char* part : {"small", "range"}) CHECK_EQ(of_dogfs[part], 4);
+  CHECK_EQ(of_dogfs["degraded"], 3);  // none, one and two dead
+  CHECK_EQ(of_null["append"], 2);
+  CHECK_EQ(of_dogfs["append"], 2);
+  CHECK_EQ(processes_about(place), 0);
+  CHECK_EQ(run(scratch, {"bench", "data", "--parts", "nothing"}).exit_code, 2);
 }
 
 TEST_CASE("the benchmark of metadata reports every operation beside the null log") {

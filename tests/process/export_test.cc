@@ -30,6 +30,13 @@ TEST_CASE("files survive the loss of every metadata disk by an export") {
   const std::string large = noise(3'000'000, 1);
   CHECK_EQ(cluster.put("/large", large).exit_code, 0);
   CHECK_EQ(cluster.dogfs({"mkdir", "-p", "/a/b"}).exit_code, 0);
+  CHECK_EQ(cluster.dogfs({"admin", "policy", "/a", "--block", "2MiB", "--cell", "64KiB"}).exit_code,
+           0);
+  CHECK_EQ(cluster.put("/a/b/own", large, {"--block", "1MiB", "--cell", "16KiB"}).exit_code, 0);
+  const auto layouts = [&] {
+    return cluster.dogfs({"stat", "/a/b/own"}).out + cluster.dogfs({"stat", "/a/b"}).out;
+  };
+  const std::string before = layouts();
   CHECK_EQ(cluster.put("/a/b/small", std::string("bytes \xff\0 of any kind", 21)).exit_code, 0);
   const std::string text = cluster.scratch() / "namespace.jsonl";
   REQUIRE_EQ(cluster.dogfs({"admin", "export", text}).exit_code, 0);
@@ -55,6 +62,8 @@ TEST_CASE("files survive the loss of every metadata disk by an export") {
   REQUIRE_EQ(imported.exit_code, 0);
   cluster.up();
   CHECK((cluster.get("/large") == large));
+  CHECK((cluster.get("/a/b/own") == large));
+  CHECK_EQ(layouts(), before);
   CHECK((cluster.get("/a/b/small") == std::string("bytes \xff\0 of any kind", 21)));
   CHECK_EQ(cluster.put("/after", noise(100'000, 2)).exit_code, 0);
   CHECK((cluster.get("/after") == noise(100'000, 2)));

@@ -181,11 +181,12 @@ void check_json(const Cluster& cluster) {
   CHECK((keys(put.lines().at(0)) == Keys{"blocks_below_full_width", "bytes", "put"}));
   const std::string copy = cluster.scratch() / "copy";
   const Outcome get = cluster.dogfs({"get", "/json", copy, "--json"});
-  CHECK((keys(get.lines().at(0)) == Keys{"bytes", "got", "local", "rebuilt_bytes"}));
+  CHECK((keys(get.lines().at(0)) == Keys{"begun_at", "bytes", "got", "local", "rebuilt_bytes"}));
   const Outcome stat = cluster.dogfs({"stat", "/json", "--json"});
   const auto row = stat.lines().at(0);
-  CHECK((keys(row) ==
-         Keys{"blocks", "bytes", "inline", "modified", "path", "policy", "type", "version"}));
+  CHECK((keys(row) == Keys{"block_bytes", "block_from", "blocks", "bytes", "cell_bytes",
+                           "cell_from", "inline", "modified", "path", "policy", "policy_from",
+                           "type", "version"}));
   CHECK_EQ(row.at("inline"), false);
   CHECK_EQ(row.at("bytes"), kMiB);
   CHECK_EQ(row.at("policy"), "rs-4-2");
@@ -338,6 +339,55 @@ void check_inodes(const Cluster& cluster) {
 }
 
 }  // namespace
+
+namespace {
+
+void check_continued(const Cluster& cluster) {
+  const TemporaryDirectory& scratch = cluster.scratch();
+  const std::string bytes = noise(9 * kMiB, 77);
+  REQUIRE_EQ(cluster.put("/long", bytes).exit_code, 0);
+  const auto version = [&] {
+    return cluster.dogfs({"stat", "/long", "--json"})
+        .lines()
+        .at(0)
+        .at("version")
+        .get<std::string>();
+  };
+  const auto part = [&](const std::string& of) {
+    return scratch / (".further." + of + ".dogfs-part");
+  };
+  const auto get = [&] {
+    return cluster.dogfs({"get", "/long", scratch / "further", "--continue", "--json"});
+  };
+  // What is left of an earlier one counts: it shows by bytes that are not those of the file.
+  std::string begun = bytes.substr(0, 5 * kMiB + 1);
+  begun[0] = static_cast<char>(begun[0] ^ 1);
+  write_file(part(version()), begun);
+  write_file(part("1-1"), "of another version");
+  const auto line = get().lines().at(0);
+  CHECK_EQ(line.at("begun_at"), begun.size());
+  CHECK_EQ(line.at("bytes"), bytes.size() - begun.size());
+  CHECK((read_file(scratch / "further") == begun + bytes.substr(begun.size())));
+  CHECK_FALSE(fs::exists(part(version())));
+  CHECK_FALSE(fs::exists(part("1-1")));
+  // Of a file that was replaced it does not.
+  write_file(part(version()), begun);
+  REQUIRE_EQ(cluster.put("/long", bytes).exit_code, 0);
+  CHECK_EQ(get().lines().at(0).at("begun_at"), 0);
+  CHECK((read_file(scratch / "further") == bytes));
+  // More than there is of the file is refused, and forgotten.
+  write_file(part(version()), bytes + "more");
+  CHECK_EQ(get().exit_code, 7);
+  CHECK_EQ(get().exit_code, 0);
+  CHECK((read_file(scratch / "further") == bytes));
+}
+
+}  // namespace
+
+TEST_CASE("a get that was cut off goes on where it stopped") {
+  const Cluster cluster;
+  check_continued(cluster);
+}
 
 TEST_CASE("files go in and come out, and every mistake has its own answer") {
   const Cluster cluster;

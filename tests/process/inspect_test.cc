@@ -73,7 +73,7 @@ TEST_CASE("a shard file says whose it is and which of its cells are damaged") {
 
 TEST_CASE("what is no shard file is named with the reason, and the others are shown") {
   const Cluster cluster({"--meta", "1", "--chunk", "1", "--policy", "rep-1"});
-  CHECK_EQ(cluster.put("/file", noise(10'000, 1)).exit_code, 0);
+  CHECK_EQ(cluster.put("/file", noise(10'000, 1), {"--no-pack"}).exit_code, 0);
   const auto files = shards_of(cluster, "chunk-1");
   REQUIRE_EQ(files.size(), 1);
   write_file(cluster.scratch() / "short", "too little");
@@ -85,6 +85,48 @@ TEST_CASE("what is no shard file is named with the reason, and the others are sh
   CHECK_EQ(inspect(cluster, cluster.scratch() / "other").exit_code, 7);
   CHECK_EQ(inspect(cluster, cluster.directory()).exit_code, 2);
   CHECK_EQ(run(cluster.scratch(), {"chunk", "inspect"}).exit_code, 2);
+}
+
+TEST_CASE("a whole data directory is shown without its server, and what is wrong in it") {
+  const Cluster cluster({"--meta", "1", "--chunk", "3", "--policy", "rs-2-1"});
+  for (uint64_t i = 0; i < 3; ++i)
+    CHECK_EQ(cluster.put("/file" + std::to_string(i), noise(50'000, i), {"--no-pack"}).exit_code,
+             0);
+  cluster.kill("chunk-1");
+  const fs::path data = fs::path(cluster.directory()) / "chunk-1" / "data";
+  const Outcome whole = inspect(cluster, data, {"--json"});
+  CHECK_EQ(whole.exit_code, 0);
+  REQUIRE_EQ(whole.lines().size(), 5u);
+  CHECK_GE(whole.lines()[0].at("node").get<uint32_t>(), 1024u);
+  CHECK_EQ(whole.lines()[4].at("shards"), 3u);
+  for (int i = 1; i < 4; ++i) CHECK_EQ(whole.lines()[i].at("verdict"), "whole");
+
+  const auto files = shards_of(cluster, "chunk-1");
+  flip(files[0], 10);
+  fs::copy_file(files[1], files[2], fs::copy_options::overwrite_existing);
+  const Outcome damaged = inspect(cluster, data, {"--json"});
+  CHECK_EQ(damaged.exit_code, 7);
+  CHECK_NE(damaged.out.find("\"misplaced\""), std::string::npos);
+  CHECK_NE(damaged.out.find("\"damaged\""), std::string::npos);
+  CHECK_NE(damaged.out.find("\"wrong\":2"), std::string::npos);
+}
+
+TEST_CASE("the sum of a file is that of its bytes, and tells apart what is not the same") {
+  const Cluster cluster({"--meta", "1", "--chunk", "3", "--policy", "rs-2-1"});
+  CHECK_EQ(cluster.put("/abc", "abc").exit_code, 0);
+  const Outcome known = cluster.dogfs({"sum", "/abc", "--json"});
+  CHECK_EQ(known.lines().at(0).at("sha256"),
+           "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  const std::string bytes = noise(3'000'000, 4);
+  write_file(cluster.scratch() / "local", bytes);
+  CHECK_EQ(cluster.put("/file", bytes).exit_code, 0);
+  CHECK_EQ(cluster.dogfs({"sum", "/file", cluster.scratch() / "local"}).exit_code, 0);
+  flip(cluster.scratch() / "local", 2'999'999);
+  const Outcome other = cluster.dogfs({"sum", "/file", cluster.scratch() / "local", "--json"});
+  CHECK_EQ(other.exit_code, 1);
+  CHECK_EQ(other.lines().at(0).at("same"), false);
+  CHECK_EQ(cluster.dogfs({"sum", "/"}).exit_code, 4);
+  CHECK_EQ(cluster.dogfs({"sum", "/none"}).exit_code, 3);
 }
 
 }  // namespace

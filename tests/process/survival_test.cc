@@ -44,7 +44,7 @@ TEST_CASE("with 1 of 6 chunk servers dead all works, with 2 reading, with 3 erro
 
   cluster.kill("chunk-5");
   check_all();
-  const Outcome refused = cluster.put("/two-dead", noise(kMiB, 3));
+  const Outcome refused = cluster.put("/two-dead", noise(2 * kMiB, 3));
   CAPTURE(refused.err);
   CHECK_EQ(refused.exit_code, 6);
   CHECK(says(refused, "5 needed and 4 live"));

@@ -68,9 +68,14 @@ endfunction()
 
 # Files whose private names another file of the library has, too: compiled alone in any case.
 set(DOGFS_ALONE
-  core/chunk/store_identity.cc core/namespace/cluster.cc core/namespace/response_coding.cc
-  nodes/client/group_admin.cc nodes/metadata/exports.cc nodes/metadata/expiry.cc
-  sim/check/linearizability.cc)
+  core/chunk/append_file.cc core/chunk/store_identity.cc
+  core/namespace/appends.cc core/namespace/cluster.cc core/namespace/import.cc
+  core/namespace/packs.cc core/namespace/permissions.cc core/namespace/queries.cc
+  core/namespace/response_coding.cc core/namespace/schema.cc core/namespace/tables.cc
+  core/proto/namespace_appends.cc core/proto/namespace_replies.cc
+  nodes/client/group_admin.cc nodes/client/packer.cc nodes/client/shard_sender.cc
+  nodes/metadata/deletion.cc nodes/metadata/exports.cc nodes/metadata/expiry.cc
+  sim/check/command_origin.cc sim/check/linearizability.cc sim/run/injector.cc)
 
 function(dogfs_library name folder)
   cmake_parse_arguments(arg "" "" "LINK" ${ARGN})

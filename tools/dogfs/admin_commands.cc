@@ -12,6 +12,7 @@
 #include "tools/dogfs/client_session.h"
 #include "tools/dogfs/cluster_target.h"
 #include "tools/dogfs/output.h"
+#include "tools/dogfs/policy_command.h"
 #include "tools/dogfs/recover_command.h"
 
 namespace dogfs::tool {
@@ -96,6 +97,39 @@ void show_plan(Output& output, const std::vector<std::string>& plan, bool dry_ru
 Task<Result<void>> group(Env&, GroupAdmin& admin, Output& output, Request) {
   CO_TRY(view, co_await admin.view());
   show(output, view);
+  co_return Result<void>();
+}
+
+// "37 of 1200 in pass 3, 1 doubted".
+std::string scrub_text(const proto::DiskReport& disk) {
+  return fmt::format("{} of {} in pass {}{}", std::min(disk.scrubbed, disk.shards), disk.shards,
+                     disk.scrub_passes + 1,
+                     disk.doubted == 0 ? "" : fmt::format(", {} doubted", disk.doubted));
+}
+
+// Of all chunk servers, as each said last.
+Task<Result<void>> disks(Env&, GroupAdmin& admin, Output& output, Request) {
+  CO_TRY(view, co_await admin.view());
+  output.line(fmt::format("{:<12} {:<32} {:<7} {:>10} {:>10} {:>9}  {}", "SERVER", "DIRECTORY",
+                          "STATE", "SIZE MiB", "USED MiB", "SHARDS", "SCRUB"));
+  for (const auto& server : view.disks)
+    for (const auto& disk : server.disks) {
+      const bool failed = !disk.failure.empty();
+      output.object({{"server", server.name},
+                     {"directory", disk.name},
+                     {"failed", failed},
+                     {"failure", disk.failure},
+                     {"capacity_bytes", disk.capacity_bytes},
+                     {"used_bytes", disk.used_bytes},
+                     {"shards", disk.shards},
+                     {"scrub_passes", disk.scrub_passes},
+                     {"scrubbed", disk.scrubbed},
+                     {"doubted", disk.doubted}});
+      output.line(fmt::format("{:<12} {:<32} {:<7} {:>10} {:>10} {:>9}  {}", server.name, disk.name,
+                              failed ? "FAILED" : "works", disk.capacity_bytes / limits::kMiB,
+                              disk.used_bytes / limits::kMiB, disk.shards,
+                              failed ? disk.failure : scrub_text(disk)));
+    }
   co_return Result<void>();
 }
 
@@ -218,6 +252,8 @@ void add_dry_run(const Command& command, bool waits) {
 void add_admin_commands(CLI::App& admin, Output& output) {
   add(admin, output, "group", "Show the metadata servers: roles, log, lag", group);
 
+  add(admin, output, "disks", "Show the disks of the chunk servers: state, space, shards", disks);
+
   const Command enter = add(admin, output, "add", "Add a metadata server to the group", change);
   add_address(enter);
   add_dry_run(enter, true);
@@ -236,6 +272,7 @@ void add_admin_commands(CLI::App& admin, Output& output) {
   const Command raise = add(admin, output, "upgrade",
                             "Allow what came with this build, when all servers run it", upgrade);
   add_dry_run(raise, false);
+  add_policy_command(admin, output);
   add_recover_command(admin, output);
 }
 

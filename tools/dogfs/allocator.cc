@@ -23,6 +23,8 @@ uint64_t allocated_bytes() {
   return usage.uordblks + usage.hblkhd;
 }
 
+void give_back_freed_memory() { ::malloc_trim(0); }
+
 #else
 
 namespace {
@@ -43,6 +45,8 @@ uint64_t allocated_bytes() {
   ::mi_heap_visit_blocks(::mi_heap_get_default(), false, add_area, &sum);
   return sum;
 }
+
+void give_back_freed_memory() { ::mi_collect(true); }
 
 #endif
 

@@ -14,4 +14,7 @@ void set_up_allocator();
 // not among them.
 uint64_t allocated_bytes();
 
+// What is freed and kept goes back to the system now, that of threads that have ended included.
+void give_back_freed_memory();
+
 }  // namespace dogfs::tool

@@ -21,6 +21,9 @@ struct Request {
   std::string node;
   std::optional<uint32_t> metadata;
   std::optional<uint32_t> chunk;
+  std::optional<uint32_t> disks;
+  std::optional<uint64_t> block;
+  std::optional<uint32_t> inline_bytes;
   std::optional<std::string> policy;
 };
 
@@ -42,6 +45,8 @@ Result<void> check_same(const Request& request, const LocalCluster& cluster) {
   uint32_t chunk = 0;
   for (const auto& node : cluster.nodes()) ++(node.metadata() ? metadata : chunk);
   if (request.metadata.value_or(metadata) == metadata && request.chunk.value_or(chunk) == chunk &&
+      request.disks.value_or(cluster.disks()) == cluster.disks() &&
+      request.block.value_or(cluster.block_bytes()) == cluster.block_bytes() &&
       request.policy.value_or(cluster.policy()) == cluster.policy())
     return {};
   return fail(Code::kPrecondition,
@@ -61,6 +66,9 @@ Result<LocalCluster> open_or_create(const Request& request) {
   LocalClusterShape shape;
   shape.metadata = request.metadata.value_or(shape.metadata);
   shape.chunk = request.chunk.value_or(shape.chunk);
+  shape.disks = request.disks.value_or(shape.disks);
+  shape.block_bytes = request.block.value_or(shape.block_bytes);
+  shape.inline_bytes = request.inline_bytes;
   shape.policy = request.policy.value_or(shape.policy);
   return LocalCluster::create(*directory, shape);
 }
@@ -148,6 +156,14 @@ void add_cluster_commands(CLI::App& app, Output& output) {
                             "Metadata servers of a new cluster: an odd number, else 3");
   start_all.app->add_option("--chunk", start_all.request->chunk,
                             "Chunk servers of a new cluster, else 6");
+  start_all.app->add_option("--disks", start_all.request->disks,
+                            "Data directories of each chunk server (1)");
+  start_all.app
+      ->add_option("--block", start_all.request->block,
+                   "Bytes of a block of a new cluster, as in 16MiB (64MiB)")
+      ->transform(CLI::AsSizeValue(false));
+  start_all.app->add_option("--inline", start_all.request->inline_bytes,
+                            "Bytes of files that live in their inode, in a new cluster (4096)");
   start_all.app->add_option("--policy", start_all.request->policy,
                             "Policy of a new cluster: rs-k-m or rep-N, else rs-4-2");
 

@@ -102,7 +102,7 @@ Result<void> bring_up(LocalCluster& cluster, const Report& report) {
       [&](Env& env, nodes::Client& client) {
         return wait_until_settled(env, client, cluster, report);
       },
-      signal));
+      &signal));
   if (signal != 0) return fail(Code::kUnavailable, "interrupted; the servers stay up");
   return {};
 }

@@ -18,6 +18,36 @@ Task<Result<std::vector<nodes::MetadataServer>>> ask_servers(nodes::Client& clie
   co_return co_await client.metadata_status();
 }
 
+void show_failed_disks(Output& output, const ClusterView& view) {
+  for (const auto& node : view.nodes)
+    for (const auto& disk : node.failed_disks)
+      output.line(
+          fmt::format("{}: disk {} has FAILED: {}", node.node.name, disk.directory, disk.failure));
+}
+
+// Bytes in shards and logs, those awaiting deletion too, for each byte of a file.
+std::optional<double> amplification(const nodes::ClusterStatus& status) {
+  if (status.file_bytes == 0) return std::nullopt;
+  const uint64_t stored = status.counters.placed_bytes + status.counters.garbage_bytes;
+  return static_cast<double>(stored) / static_cast<double>(status.file_bytes);
+}
+
+// The part of the sealed blocks of packs that no file refers to; what open ones hold blurs it.
+std::optional<double> pack_garbage(const metadata::Counters& count) {
+  if (count.pack_bytes == 0) return std::nullopt;
+  const uint64_t live = std::min(count.packed_bytes, count.pack_bytes);
+  return 1 - static_cast<double>(live) / static_cast<double>(count.pack_bytes);
+}
+
+void show_space(Output& output, const nodes::ClusterStatus& status) {
+  const auto more = amplification(status);
+  const auto garbage = pack_garbage(status.counters);
+  if (!more) return;
+  output.line(fmt::format(
+      "space    {} bytes of files, space amplification {:.2f}{}", status.file_bytes, *more,
+      garbage ? fmt::format("; {:.0f}% of packs is garbage", 100 * *garbage) : ""));
+}
+
 void show_table(Output& output, const LocalCluster& cluster, const ClusterView& view) {
   const auto mib = [](uint64_t bytes) { return bytes / limits::kMiB; };
   const std::string version =
@@ -34,6 +64,7 @@ void show_table(Output& output, const LocalCluster& cluster, const ClusterView& 
     output.line(fmt::format("files    {} in {} directories", count.files, count.directories));
     output.line(fmt::format("blocks   {}, {} below full width; up to {} bytes await deletion",
                             count.blocks, count.blocks_below_full_width, count.garbage_bytes));
+    show_space(output, *view.status);
   }
   output.line(fmt::format("\n{:<10} {:>8}  {:<13} {:<9} {:<21} {:>9}", "NAME", "PID", "ROLE",
                           "STATE", "ADDRESS", "DISK FREE"));
@@ -44,6 +75,7 @@ void show_table(Output& output, const LocalCluster& cluster, const ClusterView& 
                             node.known && !node.node.metadata()
                                 ? fmt::format("{} GiB", node.known->free_bytes() / limits::kGiB)
                                 : "-"));
+  show_failed_disks(output, view);
 }
 
 json cluster_line(const LocalCluster& cluster, const ClusterView& view) {
@@ -66,11 +98,24 @@ json cluster_line(const LocalCluster& cluster, const ClusterView& view) {
   count("blocks_below_full_width", &metadata::Counters::blocks_below_full_width);
   count("garbage_blocks", &metadata::Counters::garbage_blocks);
   count("garbage_bytes", &metadata::Counters::garbage_bytes);
+  count("placed_bytes", &metadata::Counters::placed_bytes);
+  count("pack_bytes", &metadata::Counters::pack_bytes);
+  count("packed_bytes", &metadata::Counters::packed_bytes);
+  line["file_bytes"] = view.status ? json(view.status->file_bytes) : json();
+  const auto more = view.status ? amplification(*view.status) : std::nullopt;
+  line["space_amplification"] = more ? json(*more) : json();
+  const auto garbage = view.status ? pack_garbage(view.status->counters) : std::nullopt;
+  line["pack_garbage"] = garbage ? json(*garbage) : json();
   return line;
 }
 
 json node_line(const NodeView& node) {
-  return {{"type", "node"},
+  json failed = json::array();
+  for (const auto& disk : node.failed_disks)
+    failed.push_back({{"directory", disk.directory}, {"failure", disk.failure}});
+  return {{"disks", node.known ? json(node.known->disks) : json()},
+          {"failed_disks", failed},
+          {"type", "node"},
           {"name", node.node.name},
           {"kind", node.node.metadata() ? "metadata" : "chunk"},
           {"running", node.pid.has_value()},
@@ -138,6 +183,9 @@ Task<ClusterView> observe(Env& env, nodes::Client& client, LocalCluster cluster)
     if (!view.status) continue;
     if (const auto* known = view.status->map.find(std::string_view(node.node.name)))
       node.known = *known;
+    if (!node.known || view.leader() == nullptr) continue;
+    for (const auto& disk : view.leader()->metadata->failed_disks)
+      if (disk.node == node.known->id) node.failed_disks.push_back(disk);
   }
   co_return view;
 }

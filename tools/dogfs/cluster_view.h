@@ -19,6 +19,7 @@ struct NodeView {
   std::optional<int> pid;                               // when it runs
   std::optional<nodes::MetadataServerStatus> metadata;  // when it answers
   std::optional<placement::Node> known;                 // the cluster map's row
+  std::vector<nodes::FailedDisk> failed_disks;          // of a chunk server
 
   std::string role() const;  // "leader", "follower", ..., "chunk"; "" when it is not known
   // "down": no process; of a metadata server "live", "silent" or "blank" (it lost its data

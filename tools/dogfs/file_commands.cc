@@ -9,10 +9,13 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "tools/dogfs/append_command.h"
 #include "tools/dogfs/client_command.h"
 #include "tools/dogfs/destination.h"
 #include "tools/dogfs/inode_commands.h"
+#include "tools/dogfs/policy_command.h"
 #include "tools/dogfs/policy_option.h"
+#include "tools/dogfs/sum_command.h"
 
 namespace dogfs::tool {
 namespace {
@@ -59,6 +62,7 @@ void add_inode(const metadata::Attributes& attributes, json& row) {
   const auto& inode = attributes.inode;
   if (attributes.kind == metadata::EntryKind::kFile)
     row["version"] = version_text(attributes.version());
+  if (attributes.appending) row["appending"] = true;
   if (!inode.owner.empty()) row["owner"] = inode.owner;
   if (!inode.group.empty()) row["group"] = inode.group;
   if (inode.mode) row["mode"] = fmt::format("{:04o}", *inode.mode);
@@ -116,9 +120,11 @@ Task<Result<void>> show(nodes::Client& client, Output& output, Request request) 
   json row = to_json(found.attributes);
   row["path"] = request.path;
   add_inode(found.attributes, row);
+  add_layout(request.path, found.attributes, row);
   output.object(row);
   output.line(fmt::format("path      {}", printable(request.path)));
-  for (const auto* key : {"type", "bytes", "blocks", "inline", "policy", "modified", "version",
+  show_layout(output, row);
+  for (const auto* key : {"type", "bytes", "blocks", "inline", "appending", "modified", "version",
                           "owner", "group", "mode", "accessed", "xattrs", "headers", "tags"})
     if (row.contains(key))
       output.line(fmt::format(
@@ -216,6 +222,8 @@ void add_file_commands(CLI::App& app, Output& output) {
   rm.app->add_flag("--forever", rm.request->forever, "Not into the trash, if there is one");
 
   add_inode_commands(app, output);
+  add_append_command(app, output);
+  add_sum_command(app, output);
 }
 
 }  // namespace dogfs::tool

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/chunk/shard_file.h"
+#include "core/chunk/store_identity.h"
 
 namespace dogfs::tool {
 namespace {
@@ -22,6 +23,12 @@ namespace fs = std::filesystem;
 struct Inspected {
   chunk::Footer footer;
   std::vector<uint64_t> damaged;  // numbers of cells whose bytes are wrong
+  bool misplaced = false;         // its name is another shard's
+
+  std::string verdict() const {
+    if (misplaced) return "misplaced";
+    return damaged.empty() ? "whole" : "damaged";
+  }
 };
 
 class ShardReader {
@@ -73,7 +80,8 @@ Result<Inspected> inspect(const fs::path& path) {
     return fail(Code::kCorrupt, "{} bytes; by its footer it had {}", size,
                 footer.facts.file_bytes());
   TRY(damaged, damaged_cells(reader, footer));
-  return Inspected{footer, std::move(damaged)};
+  const auto named = chunk::parse_file_name(path.filename().string());
+  return Inspected{footer, std::move(damaged), named && *named != footer.facts.name};
 }
 
 std::string policy_of(const chunk::StripeShape& shape) {
@@ -96,7 +104,8 @@ void show(Output& output, const std::string& file, const Inspected& found) {
                  {"shard_length", facts.shard_length},
                  {"checksum", fmt::format("{:08x}", facts.checksum)},
                  {"cells", facts.cell_count()},
-                 {"damaged_cells", found.damaged}});
+                 {"damaged_cells", found.damaged},
+                 {"verdict", found.verdict()}});
   output.line(fmt::format("{}\n  cluster {}, block {}, generation {}", file, cluster, block,
                           facts.name.generation));
   output.line(fmt::format("  shard {} of {}, {} bytes of a block of {}, checksum {:08x}",
@@ -109,18 +118,72 @@ void show(Output& output, const std::string& file, const Inspected& found) {
                                 facts.shape.cell_bytes, fmt::join(found.damaged, ", ")));
 }
 
-void inspect_all(Output& output, const std::vector<std::string>& files) {
-  for (const std::string& file : files) {
-    const auto found = inspect(file);
-    if (!found) {
-      output.error(found.error().in(file));
-      continue;
-    }
-    show(output, file, *found);
-    if (!found->damaged.empty())
-      output.error(Error{Code::kCorrupt,
-                         fmt::format("{}: {} of {} cells are damaged", file, found->damaged.size(),
-                                     found->footer.facts.cell_count())});
+// False when it is not what it should be.
+bool inspect_file(Output& output, const std::string& file) {
+  const auto found = inspect(file);
+  if (!found) {
+    output.error(found.error().in(file));
+    return false;
+  }
+  show(output, file, *found);
+  if (found->misplaced)
+    output.error(Error{Code::kCorrupt, fmt::format("{} holds {}, by its footer", file,
+                                                   chunk::describe(found->footer.facts.name))});
+  if (!found->damaged.empty())
+    output.error(Error{Code::kCorrupt,
+                       fmt::format("{}: {} of {} cells are damaged", file, found->damaged.size(),
+                                   found->footer.facts.cell_count())});
+  return found->damaged.empty() && !found->misplaced;
+}
+
+void show_identity(Output& output, const fs::path& directory) {
+  std::ifstream file(directory / "identity", std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  const auto identity = chunk::decode_identity(as_bytes(bytes));
+  if (!identity) return output.error(identity.error().in(directory.string()));
+  const auto text = [](StoreId store) { return fmt::format("{:016x}", store.value); };
+  std::vector<std::string> all;
+  for (const StoreId each : identity->directories) all.push_back(text(each));
+  output.object({{"data_directory", directory.string()},
+                 {"cluster", fmt::format("{:016x}", identity->cluster.value)},
+                 {"node", identity->node.value},
+                 {"store", text(identity->store)},
+                 {"directory", text(identity->own())},
+                 {"directories", all}});
+  output.line(fmt::format("{}\n  of node {} (store {}) of cluster {:016x}; directory {} of {}",
+                          directory.string(), identity->node, text(identity->store),
+                          identity->cluster.value, text(identity->own()),
+                          std::max<size_t>(all.size(), 1)));
+}
+
+// The data directory of a chunk server, which need not run.
+void inspect_directory(Output& output, const fs::path& directory) {
+  std::error_code error;
+  std::vector<std::string> files;
+  for (const auto& entry : fs::directory_iterator(directory / "shards", error))
+    if (chunk::parse_file_name(entry.path().filename().string()))
+      files.push_back(entry.path().string());
+  if (error)
+    return output.error(
+        Error{Code::kInvalid,
+              fmt::format("{} is no data directory of a chunk server", directory.string())});
+  show_identity(output, directory);
+  std::ranges::sort(files);
+  size_t wrong = 0;
+  for (const std::string& file : files) wrong += !inspect_file(output, file);
+  output.object(
+      {{"data_directory", directory.string()}, {"shards", files.size()}, {"wrong", wrong}});
+  output.line(
+      fmt::format("{}: {} shards, {} of them wrong", directory.string(), files.size(), wrong));
+}
+
+void inspect_all(Output& output, const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    std::error_code error;
+    if (fs::is_directory(path, error))
+      inspect_directory(output, path);
+    else
+      inspect_file(output, path);
   }
 }
 
@@ -128,10 +191,12 @@ void inspect_all(Output& output, const std::vector<std::string>& files) {
 
 void add_inspect_command(CLI::App& chunk, Output& output) {
   CLI::App& command = *chunk.add_subcommand(
-      "inspect", "Show what shard files say of themselves, and whether they are whole");
+      "inspect",
+      "Show what shard files say of themselves, and whether they are whole; no server is asked");
   const auto files = std::make_shared<std::vector<std::string>>();
   output.add_json_option(command);
-  command.add_option("FILE", *files, "Shard files, of a chunk server's data directory")->required();
+  command.add_option("FILE", *files, "Shard files, or data directories of chunk servers")
+      ->required();
   command.callback([&output, files] { inspect_all(output, *files); });
 }
 

@@ -21,6 +21,7 @@ using nlohmann::json;
 namespace {
 
 constexpr uint32_t kServersMax = 99;  // of each kind
+constexpr uint32_t kDisksMax = 8;     // of a chunk server
 constexpr int kFormat = 1;
 
 uint64_t random_id() {
@@ -56,6 +57,8 @@ Result<void> check_shape(const LocalClusterShape& shape) {
                 shape.metadata);
   if (shape.chunk < 1 || shape.chunk > kServersMax)
     return fail(Code::kInvalid, "{} chunk servers; give 1 to {}", shape.chunk, kServersMax);
+  if (shape.disks < 1 || shape.disks > kDisksMax)
+    return fail(Code::kInvalid, "{} disks; give 1 to {}", shape.disks, kDisksMax);
   if (policy.width() > shape.chunk)
     return fail(Code::kInvalid, "{} needs {} chunk servers, one for each shard; there are {}",
                 shape.policy, policy.width(), shape.chunk);
@@ -64,6 +67,8 @@ Result<void> check_shape(const LocalClusterShape& shape) {
   if (shape.block_bytes != 0 && !sized)
     return fail(Code::kInvalid, "a block may have {} to {} bytes", limits::kBlockBytesMin,
                 limits::kBlockBytesMax);
+  if (shape.inline_bytes.value_or(0) > limits::kInlineBytesMax)
+    return fail(Code::kInvalid, "files in inodes may have up to {} bytes", limits::kInlineBytesMax);
   return {};
 }
 
@@ -106,6 +111,8 @@ Result<LocalCluster> LocalCluster::create(const fs::path& directory,
                 directory.string());
   cluster.cluster_ = ClusterId(random_id());
   cluster.policy_ = shape.policy;
+  cluster.disks_ = shape.disks;
+  cluster.inline_bytes_ = shape.inline_bytes;
   cluster.block_bytes_ = shape.block_bytes == 0 ? limits::kBlockBytesDefault : shape.block_bytes;
   TRY(ports, free_ports(shape.metadata + shape.chunk));
   for (uint32_t i = 0; i < shape.metadata; ++i)
@@ -127,12 +134,11 @@ Result<void> LocalCluster::save() const {
                      {"id", node.id.value},
                      {"first_store", fmt::format("{:016x}", node.first_store.value)},
                      {"address", node.address.to_string()}});
-  return write_file(directory_ / "cluster.json",
-                    {{"format", kFormat},
-                     {"cluster", fmt::format("{:016x}", cluster_.value)},
-                     {"policy", policy_},
-                     {"block_bytes", block_bytes_},
-                     {"nodes", nodes}});
+  json shape{{"format", kFormat}, {"cluster", fmt::format("{:016x}", cluster_.value)},
+             {"policy", policy_}, {"block_bytes", block_bytes_},
+             {"disks", disks_},   {"nodes", nodes}};
+  if (inline_bytes_) shape["inline_bytes"] = *inline_bytes_;
+  return write_file(directory_ / "cluster.json", shape);
 }
 
 Result<LocalCluster> LocalCluster::open(const fs::path& directory) {
@@ -150,6 +156,9 @@ Result<LocalCluster> LocalCluster::open(const fs::path& directory) {
     cluster.cluster_ = ClusterId(std::stoull(value.at("cluster").get<std::string>(), nullptr, 16));
     cluster.policy_ = value.at("policy");
     cluster.block_bytes_ = value.at("block_bytes");
+    cluster.disks_ = value.value("disks", uint32_t{1});
+    if (value.contains("inline_bytes"))
+      cluster.inline_bytes_ = value.at("inline_bytes").get<uint32_t>();
     for (const auto& row : value.at("nodes")) {
       TRY(address, Address::parse(row.at("address").get<std::string>()));
       cluster.nodes_.push_back({.name = row.at("name"),
@@ -188,6 +197,13 @@ fs::path LocalCluster::usage_file(const LocalNode& node) const {
   return directory_ / node.name / "usage.json";
 }
 
+std::vector<std::string> LocalCluster::more_directories(const LocalNode& node) const {
+  std::vector<std::string> more;
+  for (uint32_t i = 2; !node.metadata() && i <= disks_; ++i)
+    more.push_back((directory_ / node.name / fmt::format("data-{}", i)).string());
+  return more;
+}
+
 Result<void> LocalCluster::write_server_config(const LocalNode& node) const {
   json peers = json::array();
   json voters = json::array();
@@ -204,10 +220,12 @@ Result<void> LocalCluster::write_server_config(const LocalNode& node) const {
               {"data", (directory_ / node.name / "data").string()},
               {"usage", usage_file(node).string()},
               {"metadata", peers}};
+  if (const auto more = more_directories(node); !more.empty()) config["more_data"] = more;
   if (node.metadata()) {
     config["id"] = node.id.value;
     config["policy"] = policy_;
     config["block_bytes"] = block_bytes_;
+    if (inline_bytes_) config["inline_bytes"] = *inline_bytes_;
     std::error_code error;
     if (!fs::exists(founded_file(node), error)) {
       config["bootstrap"] = {{"store", fmt::format("{:016x}", node.first_store.value)},

@@ -3,13 +3,15 @@
 //
 //   DIR/cluster.json         what it consists of; written before any server starts
 //   DIR/meta-1/, chunk-3/    one directory a server: server.json (its configuration), data/ (what
-//                            the server owns), server.log, pid, usage.json
+//                            the server owns; with several disks data-2/ ... too), server.log, pid,
+//                            usage.json
 //   DIR/founded/meta-1       the data directory of this first member was its own once
 //
 // For trying DogFS, for tests and for benchmarks. All addresses are on loopback. Two programs may
 // hold one open; those that start servers take the lock first.
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,8 +32,10 @@ struct LocalNode {
 struct LocalClusterShape {
   uint32_t metadata = 3;
   uint32_t chunk = 6;
+  uint32_t disks = 1;  // data directories of each chunk server
   std::string policy = "rs-4-2";
-  uint64_t block_bytes = 0;  // 0: the default
+  uint64_t block_bytes = 0;              // 0: the default
+  std::optional<uint32_t> inline_bytes;  // files up to here live in their inode
 };
 
 class LocalCluster {
@@ -49,6 +53,7 @@ class LocalCluster {
   ClusterId cluster() const { return cluster_; }
   const std::string& policy() const { return policy_; }
   uint64_t block_bytes() const { return block_bytes_; }
+  uint32_t disks() const { return disks_; }
   const std::vector<LocalNode>& nodes() const { return nodes_; }
   std::vector<Address> metadata_addresses() const;
   // kNotFound, naming those there are.
@@ -63,6 +68,7 @@ class LocalCluster {
 
  private:
   Result<void> save() const;
+  std::vector<std::string> more_directories(const LocalNode& node) const;
   Result<void> write_server_config(const LocalNode& node) const;
   // A first member writes this file before it takes part in the group; from then on no directory
   // of its is made a voter again, or it would vote with what was lost.
@@ -72,6 +78,8 @@ class LocalCluster {
   ClusterId cluster_;
   std::string policy_;
   uint64_t block_bytes_ = 0;
+  uint32_t disks_ = 1;
+  std::optional<uint32_t> inline_bytes_;
   std::vector<LocalNode> nodes_;
 };
 

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,6 +36,13 @@ class Descriptor {
   int fd() const { return fd_; }
   bool regular() const { return regular_; }
   uint64_t size() const { return size_; }
+  std::string state() const {
+    struct stat status{};
+    if (::fstat(fd_, &status) != 0) return "gone";
+    return fmt::format("{} {} {} {}.{} {}.{}", status.st_dev, status.st_ino, status.st_size,
+                       status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec,
+                       status.st_ctim.tv_nsec);
+  }
 
  private:
   int fd_;
@@ -48,6 +56,8 @@ namespace {
 // A job never blocks longer than this, so that a program that was told to stop can.
 constexpr int kPatienceMs = 50;
 constexpr size_t kReadBytesMax = 4 * limits::kMiB;
+// Of files that a get left to be continued; before it stand the name and the version.
+constexpr const char* kPartialSuffix = ".dogfs-part";
 
 struct Piece {
   int error = 0;
@@ -112,8 +122,17 @@ Result<std::unique_ptr<LocalSource>> LocalSource::open(Env& env, const std::stri
   auto source = std::unique_ptr<LocalSource>(
       new LocalSource(env, standard ? "standard input" : path, std::move(file)));
   if (source->file_->regular() && !standard) source->size_ = source->file_->size();
+  source->state_ = source->file_->state();
   return source;
 }
+
+Result<void> LocalSource::seek(uint64_t offset) {
+  if (::lseek(file_->fd(), static_cast<off_t>(offset), SEEK_SET) < 0)
+    return fail_errno(errno, path_);
+  return {};
+}
+
+bool LocalSource::is_unchanged() const { return file_->state() == state_; }
 
 Task<Result<Buffer>> LocalSource::read(size_t max) {
   const size_t size = std::min(max, kReadBytesMax);
@@ -132,17 +151,9 @@ Result<std::unique_ptr<LocalSink>> LocalSink::open(Env& env, const std::string& 
     sink->file_ = std::make_shared<const Descriptor>(STDOUT_FILENO, false);
     return sink;
   }
-  std::error_code error;
-  fs::path target =
-      fs::is_directory(path, error) || path.ends_with('/') ? fs::path(path) / name : fs::path(path);
-  if (fs::is_symlink(target, error)) {
-    const fs::path meant = fs::weakly_canonical(target, error);
-    if (error) return fail_errno(error.value(), target.string());
-    target = meant;
-  }
-  if (fs::is_directory(target, error))
-    return fail(Code::kExists, "{} is a directory; nothing was written", target.string());
+  TRY(target, find_target(path, name));
   auto sink = std::unique_ptr<LocalSink>(new LocalSink(env, target));
+  std::error_code error;
   if (fs::exists(target, error) && !fs::is_regular_file(target, error)) {
     const int fd = ::open(target.c_str(), O_WRONLY | O_CLOEXEC);
     if (fd < 0) return fail_errno(errno, target.string());
@@ -153,24 +164,77 @@ Result<std::unique_ptr<LocalSink>> LocalSink::open(Env& env, const std::string& 
   return sink;
 }
 
+Result<fs::path> LocalSink::find_target(const std::string& path, const std::string& name) {
+  std::error_code error;
+  fs::path target =
+      fs::is_directory(path, error) || path.ends_with('/') ? fs::path(path) / name : fs::path(path);
+  if (fs::is_symlink(target, error)) {
+    const fs::path meant = fs::weakly_canonical(target, error);
+    if (error) return fail_errno(error.value(), target.string());
+    target = meant;
+  }
+  if (fs::is_directory(target, error))
+    return fail(Code::kExists, "{} is a directory; nothing was written", target.string());
+  return target;
+}
+
+Result<std::unique_ptr<LocalSink>> LocalSink::open_to_continue(Env& env, const std::string& path,
+                                                               const std::string& name,
+                                                               const std::string& version) {
+  TRY(target, find_target(path, name));
+  std::error_code error;
+  if (path == "-" || (fs::exists(target, error) && !fs::is_regular_file(target, error)))
+    return fail(Code::kInvalid, "{} is no regular file: it cannot be continued", target.string());
+  auto sink = std::unique_ptr<LocalSink>(new LocalSink(env, target));
+  TRY_VOID(sink->open_partial(version));
+  return sink;
+}
+
+Result<void> LocalSink::open_partial(const std::string& version) {
+  const std::string begin = fmt::format(".{}.", path_.filename().string());
+  const std::string own = begin + version + kPartialSuffix;
+  const fs::path directory = path_.has_parent_path() ? path_.parent_path() : fs::path(".");
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    const std::string other = entry.path().filename().string();
+    if (other.starts_with(begin) && other.ends_with(kPartialSuffix) && other != own)
+      fs::remove(entry.path(), error);
+  }
+  temporary_ = directory / own;
+  kept_ = true;
+  const int fd = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return fail_errno(errno, path_.string());
+  file_ = std::make_shared<const Descriptor>(fd, true);
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0)
+    return fail(Code::kUnavailable, "somebody else is getting {}", path_.string());
+  const off_t end = ::lseek(fd, 0, SEEK_END);
+  if (end < 0) return fail_errno(errno, temporary_.string());
+  begins_at_ = static_cast<uint64_t>(end);
+  return take_mode();
+}
+
 Result<void> LocalSink::open_temporary() {
   std::string pattern = (path_.parent_path() / ".dogfs-get.XXXXXX").string();
   const int fd = ::mkostemp(pattern.data(), O_CLOEXEC);
   if (fd < 0) return fail_errno(errno, path_.string());
   file_ = std::make_shared<const Descriptor>(fd, true);
   temporary_ = pattern;
-  // Like a file that was replaced, or like any new one.
+  return take_mode();
+}
+
+// Like that of a file that was replaced, or of any new one.
+Result<void> LocalSink::take_mode() {
   struct stat before{};
   const mode_t mask = ::umask(0);
   ::umask(mask);
   const bool there = ::stat(path_.c_str(), &before) == 0;
-  if (::fchmod(fd, there ? before.st_mode & 07777 : 0666 & ~mask) != 0)
+  if (::fchmod(file_->fd(), there ? before.st_mode & 07777 : 0666 & ~mask) != 0)
     return fail_errno(errno, path_.string());
   return {};
 }
 
 LocalSink::~LocalSink() {
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (!temporary_.empty() && !kept_) ::unlink(temporary_.c_str());
 }
 
 Task<Result<void>> LocalSink::write(Buffer bytes) {

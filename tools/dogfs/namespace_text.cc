@@ -19,7 +19,8 @@ using nlohmann::json;
 
 constexpr int kFormat = 1;
 constexpr std::array<std::string_view, 4> kFileStates{"", "upload", "published", "dropped"};
-constexpr std::array<std::string_view, 5> kBlockStates{"", "open", "sealed", "garbage", "ordered"};
+constexpr std::array<std::string_view, 7> kBlockStates{"",        "open",      "sealed", "garbage",
+                                                       "ordered", "appending", "sealing"};
 constexpr std::array<std::string_view, 4> kPending{"", "garbage", "tree", "file"};
 constexpr std::array<std::string_view, 4> kLabelKinds{"", "xattrs", "headers", "tags"};
 
@@ -143,6 +144,9 @@ Result<json> directory_line(const key::Parsed& key, std::string_view value) {
             {"parent", hex(row.parent)},
             {"modified", row.modified.nanoseconds}};
   if (row.policy) line["policy"] = row.policy->text();
+  if (row.block_bytes) line["block_bytes"] = *row.block_bytes;
+  if (row.cell_bytes) line["cell_bytes"] = *row.cell_bytes;
+  if (row.packs) line["packs"] = true;
   if (row.quota.bytes) line["quota_bytes"] = *row.quota.bytes;
   if (row.quota.entries) line["quota_entries"] = *row.quota.entries;
   add_attributes(row.attributes, line);
@@ -175,10 +179,51 @@ Result<json> file_line(const key::Parsed& key, std::string_view value) {
   if (row.client) line["client"] = row.client.value;
   if (row.epoch) line["epoch"] = row.epoch.value;
   if (!row.content.empty()) line["content"] = bytes_to_json(row.content);
+  if (row.block_bytes > 0) line["block_bytes"] = row.block_bytes;
+  if (row.cell_bytes > 0) line["cell_bytes"] = row.cell_bytes;
+  if (row.pack) line["pack"] = true;
+  if (row.appends > 0) line["appends"] = {row.appends, hex(row.last_append)};
   for (const Extent& extent : row.extents)
     line["extents"].push_back({extent.length, hex(extent.block), extent.block_offset});
   add_attributes(row.attributes, line);
   return line;
+}
+
+json shards_to_json(const std::vector<ShardRow>& shards) {
+  json out = json::array();
+  for (const ShardRow& shard : shards) {
+    json one = json::array({shard.node.value});
+    if (shard.durable || shard.lost) one.push_back(shard.checksum);
+    if (shard.lost) one.push_back("lost");
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+json append_to_json(const AppendRow& append) {
+  json out{{"home", hex(append.file.home)},
+           {"file", hex(append.file.file)},
+           {"ordinal", append.ordinal},
+           {"previous", hex(append.previous)},
+           {"capacity", append.capacity},
+           {"target", append.target.text()},
+           {"target_cell_bytes", append.target_cell_bytes},
+           {"epoch", append.epoch.value},
+           {"activation", append.activation},
+           {"begun", append.begun}};
+  if (append.claimed > 0) out["claimed"] = append.claimed;
+  if (append.next) {
+    json nodes = json::array();
+    for (const NodeId node : append.next->nodes) nodes.push_back(node.value);
+    out["next"] = {{"generation", append.next->generation.value},
+                   {"attempt", append.next->attempt},
+                   {"nodes", std::move(nodes)}};
+  }
+  for (const FormerRow& former : append.former)
+    out["former"].push_back({{"generation", former.generation.value},
+                             {"ordered", former.ordered},
+                             {"shards", shards_to_json(former.shards)}});
+  return out;
 }
 
 Result<json> block_line(const key::Parsed& key, std::string_view value) {
@@ -191,20 +236,21 @@ Result<json> block_line(const key::Parsed& key, std::string_view value) {
             {"placement_version", row.placement_version.value},
             {"length", row.length}};
   if (row.shared) line["shared"] = true;
-  for (const ShardRow& shard : row.shards) {
-    json one = json::array({shard.node.value});
-    if (shard.durable) one.push_back(shard.checksum);
-    line["shards"].push_back(std::move(one));
-  }
+  if (row.pack) line["pack"] = true;
+  if (row.cell_bytes != 0) line["cell_bytes"] = row.cell_bytes;
+  line["shards"] = shards_to_json(row.shards);
+  if (row.append) line["append"] = append_to_json(*row.append);
   return line;
 }
 
 Result<json> referrer_line(const key::Parsed& key, std::string_view value) {
   TRY(row, decode<ReferrerRow>(value));
-  return json{{"kind", "referrer"},
-              {"block", hex(BlockId(key.id))},
-              {"file", hex(key::file_of(key.tail))},
-              {"home", hex(row.home)}};
+  json line{{"kind", "referrer"},
+            {"block", hex(BlockId(key.id))},
+            {"file", hex(key::file_of(key.tail))},
+            {"home", hex(row.home)}};
+  if (row.bytes > 0) line["bytes"] = row.bytes;
+  return line;
 }
 
 Result<json> pending_line(const key::Parsed& key, std::string_view value) {
@@ -240,7 +286,10 @@ ImportedRow directory_row(const json& line) {
                    .modified = {integer<int64_t>(line.at("modified"))},
                    .quota = {.bytes = optional_at<uint64_t>(line, "quota_bytes"),
                              .entries = optional_at<uint64_t>(line, "quota_entries")},
-                   .attributes = attributes_of(line)};
+                   .attributes = attributes_of(line),
+                   .block_bytes = optional_at<uint64_t>(line, "block_bytes"),
+                   .cell_bytes = optional_at<uint32_t>(line, "cell_bytes")};
+  row.packs = line.value("packs", false);
   if (line.contains("policy")) row.policy = policy_of(line.at("policy"));
   return {key::directory(id_at<InodeId>(line, "id")), encode(row)};
 }
@@ -268,14 +317,66 @@ ImportedRow file_row(const json& line) {
               .content = line.contains("content") ? bytes_of(line.at("content")) : "",
               .changes = optional_at<uint64_t>(line, "changes").value_or(0),
               .attributes = attributes_of(line)};
+  row.block_bytes = optional_at<uint64_t>(line, "block_bytes").value_or(0);
+  row.cell_bytes = optional_at<uint32_t>(line, "cell_bytes").value_or(0);
+  row.pack = line.value("pack", false);
+  if (line.contains("appends")) {
+    row.appends = integer<uint32_t>(line.at("appends").at(0));
+    row.last_append = BlockId(number_of(line.at("appends").at(1).get<std::string>()));
+  }
   for (const json& extent : line.value("extents", json::array()))
     row.extents.push_back({.file_offset = row.length(),
                            .length = integer<uint64_t>(extent.at(0)),
                            .block = BlockId(number_of(extent.at(1).get<std::string>())),
                            .block_offset = integer<uint64_t>(extent.at(2))});
-  if (!row.extents.empty() && !row.content.empty())
-    throw Malformed{"a file has extents or content, not both"};
   return {key::file({id_at<InodeId>(line, "home"), id_at<InodeId>(line, "id")}), encode(row)};
+}
+
+std::vector<ShardRow> shards_of(const json& value) {
+  std::vector<ShardRow> out;
+  for (const json& shard : value) {
+    ShardRow one{.node = NodeId(integer<uint32_t>(shard.at(0)))};
+    one.lost = shard.size() > 2;
+    one.durable = shard.size() == 2;
+    if (shard.size() > 1) one.checksum = integer<uint32_t>(shard.at(1));
+    out.push_back(one);
+  }
+  return out;
+}
+
+void check_width(size_t shards, const placement::Policy& policy) {
+  if (shards != policy.width())
+    throw Malformed{fmt::format("{} shards, {} has {}", shards, policy.text(), policy.width())};
+}
+
+NextRow next_of(const json& value, const placement::Policy& target) {
+  NextRow out{.generation = Generation(integer<uint64_t>(value.at("generation"))),
+              .attempt = integer<uint64_t>(value.at("attempt")),
+              .nodes = {}};
+  for (const json& node : value.at("nodes")) out.nodes.emplace_back(integer<uint32_t>(node));
+  check_width(out.nodes.size(), target);
+  return out;
+}
+
+AppendRow append_of(const json& value) {
+  AppendRow out{.file = {id_at<InodeId>(value, "home"), id_at<InodeId>(value, "file")},
+                .ordinal = integer<uint32_t>(value.at("ordinal")),
+                .previous = id_at<BlockId>(value, "previous"),
+                .capacity = integer<uint64_t>(value.at("capacity")),
+                .target = policy_of(value.at("target")),
+                .target_cell_bytes = integer<uint32_t>(value.at("target_cell_bytes")),
+                .epoch = Epoch(integer<uint64_t>(value.at("epoch"))),
+                .activation = integer<uint64_t>(value.at("activation")),
+                .begun = value.at("begun").get<bool>(),
+                .claimed = optional_at<uint64_t>(value, "claimed").value_or(0),
+                .next = {},
+                .former = {}};
+  if (value.contains("next")) out.next = next_of(value.at("next"), out.target);
+  for (const json& former : value.value("former", json::array()))
+    out.former.push_back({.generation = Generation(integer<uint64_t>(former.at("generation"))),
+                          .ordered = former.at("ordered").get<bool>(),
+                          .shards = shards_of(former.at("shards"))});
+  return out;
 }
 
 ImportedRow block_row(const json& line) {
@@ -286,22 +387,18 @@ ImportedRow block_row(const json& line) {
       .placement_version = PlacementVersion(integer<uint64_t>(line.at("placement_version"))),
       .length = integer<uint64_t>(line.at("length")),
       .shared = line.value("shared", false),
-      .shards = {}};
-  for (const json& shard : line.at("shards")) {
-    ShardRow one{.node = NodeId(integer<uint32_t>(shard.at(0)))};
-    one.durable = shard.size() > 1;
-    if (one.durable) one.checksum = integer<uint32_t>(shard.at(1));
-    row.shards.push_back(one);
-  }
-  if (row.shards.size() != row.policy.width())
-    throw Malformed{fmt::format("{} shards, {} has {}", row.shards.size(), row.policy.text(),
-                                row.policy.width())};
+      .pack = line.value("pack", false),
+      .shards = shards_of(line.at("shards")),
+      .cell_bytes = optional_at<uint32_t>(line, "cell_bytes").value_or(0)};
+  check_width(row.shards.size(), row.policy);
+  if (line.contains("append")) row.append = append_of(line.at("append"));
   return {key::block(id_at<BlockId>(line, "id")), encode(row)};
 }
 
 ImportedRow referrer_row(const json& line) {
   return {key::referrer(id_at<BlockId>(line, "block"), id_at<InodeId>(line, "file")),
-          encode(ReferrerRow{.home = id_at<InodeId>(line, "home")})};
+          encode(ReferrerRow{.home = id_at<InodeId>(line, "home"),
+                             .bytes = optional_at<uint64_t>(line, "bytes").value_or(0)})};
 }
 
 ImportedRow pending_row(const json& line) {

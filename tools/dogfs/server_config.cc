@@ -28,6 +28,10 @@ Result<ServerConfig> read(const json& value) {
   config.name = value.at("name");
   config.cluster = ClusterId(hex(value.at("cluster")));
   config.data_directory = value.at("data");
+  config.more_directories = value.value("more_data", std::vector<std::string>());
+  config.replace_lost = value.value("replace_lost", false);
+  if (value.contains("scrub_bytes_per_second"))
+    config.scrub_bytes_per_second = value.at("scrub_bytes_per_second").get<uint64_t>();
   config.usage_file = value.value("usage", "");
   config.zone = value.value("zone", "");
   TRY(listen, Address::parse(value.at("listen").get<std::string>()));
@@ -40,6 +44,7 @@ Result<ServerConfig> read(const json& value) {
     TRY(policy, placement::Policy::parse(value.at("policy").get<std::string>()));
     config.founding.policy = policy;
     config.founding.block_bytes = value.at("block_bytes");
+    config.founding.inline_bytes = value.value("inline_bytes", config.founding.inline_bytes);
   }
   if (value.contains("lease_drift_percent"))
     config.lease_drift_percent = value.at("lease_drift_percent").get<uint64_t>();
@@ -73,8 +78,14 @@ nodes::MetadataNodeOptions ServerConfig::metadata_options() const {
   return options;
 }
 
-nodes::ChunkNodeOptions ServerConfig::chunk_options() const {
+nodes::ChunkNodeOptions ServerConfig::chunk_options(const std::vector<Disk*>& disks) const {
   nodes::ChunkNodeOptions options;
+  options.directories = {{.path = "", .disk = disks.at(0), .name = data_directory}};
+  for (size_t i = 0; i < more_directories.size(); ++i)
+    options.directories.push_back(
+        {.path = "", .disk = disks.at(i + 1), .name = more_directories[i]});
+  options.replace_lost = replace_lost;
+  options.scrub.bytes_per_second = scrub_bytes_per_second.value_or(options.scrub.bytes_per_second);
   options.name = name;
   options.zone = zone;
   options.cluster = cluster;

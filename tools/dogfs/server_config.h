@@ -20,7 +20,10 @@ struct ServerConfig {
   ClusterId cluster;
   Address listen;
   std::string data_directory;
-  std::string usage_file;  // gets what the server used, when it ends in order; may be empty
+  std::vector<std::string> more_directories;       // of a chunk server with several disks
+  std::optional<uint64_t> scrub_bytes_per_second;  // of each disk; 0: no scrub
+  bool replace_lost = false;  // blank directories take the place of those that are missing
+  std::string usage_file;     // gets what the server used, when it ends in order; may be empty
   std::string zone;
   Address advertise;  // empty host: `listen`
   std::vector<nodes::MetadataPeer> metadata;
@@ -32,7 +35,8 @@ struct ServerConfig {
   std::optional<uint64_t> lease_drift_percent;  // of the leader lease; absent: none
 
   nodes::MetadataNodeOptions metadata_options() const;
-  nodes::ChunkNodeOptions chunk_options() const;
+  // `disks`: of the data directories, in order.
+  nodes::ChunkNodeOptions chunk_options(const std::vector<Disk*>& disks) const;
 };
 
 // kNotFound, or kInvalid naming the file and what is wrong with it.

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 
 #include "core/base/limits.h"
+#include "core/chunk/store_identity.h"
 #include "core/env/nursery.h"
 #include "core/proto/metadata.pb.h"
 #include "core/rpc/client.h"
@@ -28,7 +29,11 @@ void add_common_flags(CLI::App& command, ServerFlags& flags) {
   command.add_option("--listen", flags.listen, "host:port to serve on");
   command.add_option("--advertise", flags.advertise,
                      "host:port at which others reach it, else that of --listen");
-  command.add_option("--data", flags.data, "Data directory; made if it is missing");
+  command
+      .add_option("--data", flags.data,
+                  "Data directory; made if it is missing. A chunk server may have several, one for "
+                  "each disk")
+      ->allow_extra_args(false);
 }
 
 Result<void> check(const ServerFlags& flags, bool metadata) {
@@ -36,6 +41,11 @@ Result<void> check(const ServerFlags& flags, bool metadata) {
     return fail(Code::kInvalid, "give --listen and --data, or --config");
   if (flags.bootstrap == !flags.join.empty())
     return fail(Code::kInvalid, "give {}--join", metadata ? "one of --bootstrap and " : "");
+  if (metadata && flags.data.size() > 1)
+    return fail(Code::kInvalid, "a metadata server has one --data");
+  if (flags.data.size() > chunk::kDisksMax)
+    return fail(Code::kInvalid, "{} data directories; at most {}", flags.data.size(),
+                chunk::kDisksMax);
   if (metadata && (flags.id == 0 || flags.id >= limits::kFirstAssignedNode))
     return fail(Code::kInvalid, "give --id, a number from 1 to {}", limits::kFirstAssignedNode - 1);
   if (!flags.bootstrap && !flags.cluster_id.empty())
@@ -113,6 +123,12 @@ void add_metadata_flags(CLI::App& command, ServerFlags& flags) {
 void add_chunk_flags(CLI::App& command, ServerFlags& flags) {
   add_common_flags(command, flags);
   command.add_option("--zone", flags.zone, "Failure domain; empty: one of its own");
+  command
+      .add_option("--scrub-kib", flags.scrub_kib,
+                  "KiB of each disk that are read per second to find damage (2048); 0: none")
+      ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 30));
+  command.add_flag("--replace-lost", flags.replace_lost,
+                   "Blank data directories take the place of those that are missing");
 }
 
 Result<ServerConfig> config_of(const ServerFlags& flags, bool metadata) {
@@ -121,7 +137,10 @@ Result<ServerConfig> config_of(const ServerFlags& flags, bool metadata) {
   ServerConfig config;
   config.id = NodeId(flags.id);
   config.name = flags.name.empty() ? fmt::format("meta-{}", flags.id) : flags.name;
-  config.data_directory = flags.data;
+  config.data_directory = flags.data.front();
+  config.more_directories.assign(flags.data.begin() + 1, flags.data.end());
+  config.replace_lost = flags.replace_lost;
+  if (flags.scrub_kib) config.scrub_bytes_per_second = *flags.scrub_kib * limits::kKiB;
   config.zone = flags.zone;
   config.lease_drift_percent = flags.lease_drift_percent;
   if (!flags.cluster_id.empty()) {
@@ -141,7 +160,10 @@ Result<ServerConfig> config_of(const ServerFlags& flags, bool metadata) {
   }
   TRY(policy, placement::Policy::parse(flags.policy));
   config.founding.policy = policy;
-  TRY_VOID(make_directory(flags.data));
+  for (const auto& directory : flags.data) {
+    const auto made = make_directory(directory);
+    if (!made && flags.data.size() == 1) return fail(made.error());
+  }
   return config;
 }
 

@@ -3,7 +3,7 @@
 //
 //   dogfs meta --bootstrap --id 1 --listen a:7000 --data DIR    founds a cluster, alone at first
 //   dogfs meta --join a:7000 --id 2 --listen b:7000 --data DIR  joins the metadata group
-//   dogfs chunk --join a:7000 --name chunk-1 --listen b:7001 --data DIR
+//   dogfs chunk --join a:7000 --name chunk-1 --listen b:7001 --data DIR [--data DIR ...]
 //
 // The same command starts the server again: a directory that belongs to a cluster founds and joins
 // nothing. One that was lost is founded as another cluster, with another id, which nobody of the
@@ -32,7 +32,9 @@ struct ServerFlags {
   std::string name;
   std::string listen;
   std::string advertise;
-  std::string data;
+  std::vector<std::string> data;
+  bool replace_lost = false;
+  std::optional<uint64_t> scrub_kib;
   std::string zone;
   std::string policy = "rs-4-2";
   std::optional<uint64_t> lease_drift_percent;

@@ -4,6 +4,7 @@
 
 #include "core/base/buffer.h"
 #include "core/base/checksum.h"
+#include "core/base/checksum_combine.h"
 #include "core/base/coding.h"
 #include "core/base/digest.h"
 #include "core/base/error.h"
@@ -34,6 +35,29 @@ TEST_CASE("crc32c of pieces is the crc32c of the whole, at every cut") {
     const auto bytes = as_bytes(text);
     CHECK_EQ(crc32c(bytes.subspan(cut), crc32c(bytes.first(cut))), whole);
   }
+}
+
+TEST_CASE("checksums of two parts give that of the whole, and of the whole and one the other") {
+  Random random(2);
+  std::string text;
+  for (int i = 0; i < 300; ++i) text += static_cast<char>(random.next());
+  const auto bytes = as_bytes(text);
+  const auto whole = crc32c(bytes);
+  for (size_t cut = 0; cut <= text.size(); ++cut) {
+    const auto head = crc32c(bytes.first(cut));
+    const auto tail = crc32c(bytes.subspan(cut));
+    CHECK_EQ(crc32c_combine(head, tail, bytes.size() - cut), whole);
+    CHECK_EQ(crc32c_behind(head, whole, bytes.size() - cut), tail);
+  }
+  // Long enough for every power of two that a length may have, and past the order of x.
+  const std::string zeros(4'000'000, '\0');
+  const auto tail = crc32c(as_bytes(zeros));
+  CHECK_EQ(crc32c_combine(whole, tail, zeros.size()), crc32c(as_bytes(zeros), whole));
+  uint32_t longer = whole;
+  for (int i = 0; i < 2048; ++i) longer = crc32c_combine(longer, tail, zeros.size());
+  uint32_t tails = tail;
+  for (int i = 1; i < 2048; ++i) tails = crc32c_combine(tails, tail, zeros.size());
+  CHECK_EQ(crc32c_combine(whole, tails, 2048 * zeros.size()), longer);
 }
 
 TEST_CASE("a short input never reads past its end and stays failed") {

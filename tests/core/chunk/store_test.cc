@@ -95,6 +95,49 @@ TEST_CASE("any range of a shard reads right, and nothing beyond its end") {
   world.run(read_ranges);
 }
 
+Task<> read_with_checksums(Env& env) {
+  const auto store = co_await format_and_open(env);
+  constexpr uint32_t kCell = 16 * limits::kKiB;
+  const std::string block = block_text(2 * kCell + 100, 1);
+  CHECK(co_await put(*store, shard_name(1), {1, 2, kCell}, block));
+  for (const auto [offset, length, known] :
+       {std::tuple(0u, kCell, true), std::tuple(0u, 2 * kCell, true),
+        std::tuple(kCell, kCell + 100, true), std::tuple(0u, kCell - 1, false),
+        std::tuple(1u, kCell, false), std::tuple(2 * kCell, 99u, false)}) {
+    const auto read = (co_await store->read_checked(shard_name(1), offset, length, {})).value();
+    CHECK_EQ(read.bytes.text(), block.substr(offset, length));
+    CHECK_EQ(read.crc.has_value(), known);
+    if (read.crc) CHECK_EQ(*read.crc, crc32c(read.bytes.view()));
+  }
+}
+
+TEST_CASE("whole cells are read with the checksum of their bytes") {
+  StoreWorld world;
+  world.run(read_with_checksums);
+}
+
+Task<> append_with_checksums(Env& env) {
+  const auto store = co_await format_and_open(env);
+  constexpr uint32_t kCell = 16 * limits::kKiB;
+  const Buffer cell = Buffer::copy(block_text(kCell, 1));
+  for (const uint32_t damage : {0u, 1u}) {
+    const ShardName name = shard_name(1 + damage);
+    auto writer = (co_await store->begin(name, {1, 2, kCell}, kCell)).value();
+    CHECK(co_await writer->append(cell, crc32c(cell.view()) ^ damage));
+    ShardChecksum expected({store->identity().cluster, name});
+    expected.add_cell(cell.view());
+    const auto finished = co_await writer->finish({kCell, expected.value()});
+    CHECK_EQ(finished.has_value(), damage == 0);
+    if (!finished) CHECK_EQ(code_of(finished), Code::kCorrupt);
+  }
+  CHECK(co_await store->verify(shard_name(1)));
+}
+
+TEST_CASE("a cell that comes with its checksum is stored by it, and not when it is a wrong one") {
+  StoreWorld world;
+  world.run(append_with_checksums);
+}
+
 Task<> flip_every_bit(Env& env) {
   const auto writing = co_await format_and_open(env);
   const ShardName name = shard_name(1, 2);

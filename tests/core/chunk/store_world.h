@@ -3,6 +3,7 @@
 // power at the N-th disk operation, look at what is left. WatchedDisk stands between the store and
 // the simulated disk, counts operations and makes chosen ones fail.
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -51,6 +52,8 @@ class DiskWatch {
     return decide ? decide(number, act) : std::nullopt;
   }
   uint64_t operations() const { return operations_; }
+  void note_read(size_t length) { largest_read_ = std::max(largest_read_, length); }
+  size_t largest_read() const { return largest_read_; }
   // The next operation of this kind waits for the event before it begins.
   void hold_next(Act act, Event& until) { held_ = {act, &until}; }
   Event* held(Act act) {
@@ -62,6 +65,7 @@ class DiskWatch {
 
  private:
   uint64_t operations_ = 0;
+  size_t largest_read_ = 0;
   bool paused_ = false;
   std::pair<Act, Event*> held_{};
 };
@@ -81,6 +85,7 @@ class WatchedFile final : public File {
   WatchedFile(std::unique_ptr<File> under, DiskWatch& watch)
       : under_(std::move(under)), watch_(watch) {}
   Task<Result<Buffer>> read(uint64_t offset, size_t length) override {
+    watch_.note_read(length);
     return watched(watch_, Act::kRead, under_->read(offset, length));
   }
   Task<Result<void>> write(uint64_t offset, Buffer bytes) override {
@@ -198,8 +203,8 @@ inline std::string block_text(size_t size, uint64_t seed) {
 }
 
 // Writes one shard of a block.
-inline Task<Result<ShardFacts>> put(Store& store, ShardName name, StripeShape shape,
-                                    std::string block) {
+template <class Shards>  // Store or Disks
+Task<Result<ShardFacts>> put(Shards& store, ShardName name, StripeShape shape, std::string block) {
   const std::string bytes = shard_bytes(shape, block, name.shard);
   ShardChecksum checksum({kCluster, name});
   CO_TRY(writer, co_await store.begin(name, shape, bytes.size()));
@@ -212,7 +217,8 @@ inline Task<Result<ShardFacts>> put(Store& store, ShardName name, StripeShape sh
 }
 
 // All bytes of a shard.
-inline Task<Result<std::string>> get(Store& store, ShardName name) {
+template <class Shards>
+Task<Result<std::string>> get(Shards& store, ShardName name) {
   CO_TRY(facts, co_await store.stat(name));
   CO_TRY(bytes, co_await store.read(name, 0, facts.shard_length));
   co_return std::string(bytes.text());

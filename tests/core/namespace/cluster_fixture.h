@@ -62,6 +62,15 @@ class ClusterFixture {
     index = index.next();
     return machine.apply(index, command);
   }
+  // The primary of an append block is allowed, and all replicas have begun their logs.
+  Response begin_append(const AppendOpened& opened, uint64_t activation = 77, bool begun = true) {
+    return lead(ActivateAppend{.file = opened.file,
+                               .block = opened.block.block,
+                               .epoch = opened.epoch,
+                               .node = opened.block.shards[0].node,
+                               .activation = activation,
+                               .begun = begun});
+  }
   ClientId new_client() { return std::get<ClientRegistered>(*lead(RegisterClient{})).client; }
   void set_state(uint32_t node, placement::NodeState state) {
     (void)lead(SetNodeState{.node = NodeId(node), .state = state, .seen = {}});

@@ -83,6 +83,11 @@ TEST_CASE("what came with a version is refused until the cluster is at it") {
   CHECK_EQ(outcome(cluster.lead(SetClusterVersion{.version = 2})), "ok");
   CHECK_EQ(outcome(cluster.ask(small("/f"))), "ok");
 
+  CHECK_EQ(outcome(cluster.ask(OpenAppend{.path = "/f", .policy = {}, .attributes = {}})),
+           "unsupported");
+  CHECK_EQ(outcome(cluster.lead(OrderDeletion{.blocks = {}, .former = {{BlockId(1), {}}}})),
+           "unsupported");
+
   // It never falls, and no older build comes in.
   CHECK_EQ(outcome(cluster.lead(SetClusterVersion{.version = 1})), "ok");
   CHECK_EQ(cluster.machine.settings().cluster_version, 2);

@@ -180,6 +180,21 @@ TEST_CASE("files are joined in order, and are no more") {
   CHECK_EQ(fs.machine.counters().garbage_blocks, 4u);
 }
 
+TEST_CASE("files are joined only where the first one is as long as it is thought to be") {
+  ClusterFixture fs;
+  REQUIRE(fs.put("/f", {100}).has_value());
+  REQUIRE(fs.put("/a", {10}).has_value());
+  const auto join_at = [&](uint64_t at) {
+    return outcome(fs.ask(Concatenate{.path = "/f", .sources = {"/a"}, .at = at}));
+  };
+  CHECK_EQ(join_at(0), "precondition");
+  CHECK_EQ(join_at(101), "precondition");
+  CHECK_EQ(extents(fs, "/f"), "100@0");
+  CHECK_EQ(fs.names("/"), "a f");
+  CHECK_EQ(join_at(100), "ok");
+  CHECK_EQ(extents(fs, "/f"), "100@0 10@0");
+}
+
 TEST_CASE("a file is joined with a copy of itself, and cut again") {
   ClusterFixture fs;
   REQUIRE(fs.put("/f", {100}).has_value());

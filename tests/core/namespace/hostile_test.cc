@@ -108,8 +108,31 @@ class Hostility {
     return out;
   }
 
+  std::string pack() {
+    const char* some[] = {"/.packs/rs-2-1.0", "/.packs/rs-2-1.1", "/.packs/rs-16-16.0", "/.packs/x",
+                          "/.packs"};
+    return some[random_.below(std::size(some))];
+  }
+  // Of a block that takes appends, for a pack or not, or of something near it.
+  PutPacked packed() {
+    const auto known = fs_.machine.append_blocks(BlockId(0), 8);
+    AppendBlock about{.block = block(), .file = file(), .generation = Generation(1), .shards = {}};
+    if (!known.empty() && random_.chance(15, 16)) about = known[random_.below(known.size())];
+    return {.path = random_.chance(1, 8) ? pack() : path(),
+            .policy = random_.chance(1, 4) ? policy() : std::nullopt,
+            .pack = random_.chance(1, 16) ? file() : about.file,
+            .block = about.block,
+            .block_offset = random_.chance(1, 8) ? odd_number(random_) : random_.below(2),
+            .length = random_.chance(1, 8) ? odd_number(random_) : 1,
+            .condition = static_cast<PublishCondition>(random_.between(1, 2)),
+            .version = {},
+            .attributes = {}};
+  }
+
   Operation client_operation() {
-    switch (random_.below(18)) {
+    switch (random_.below(24)) {
+      case 21: return MakeDirectory{.path = "/.packs", .parents = true, .policy = policy()};
+      case 22: return packed();
       case 0:
         return MakeDirectory{.path = path(), .parents = random_.chance(1, 2), .policy = policy()};
       case 1: return Rename{.from = path(), .to = path()};
@@ -140,8 +163,79 @@ class Hostility {
                         .quota = {.bytes = odd_number(random_), .entries = odd_number(random_)}};
       case 15: return SetTrash{.seconds = odd_number(random_)};
       case 16: return AbandonUpload{.file = file(), .epoch = epoch()};
-      default: return RenewLease{.file = file(), .epoch = epoch()};
+      case 17: return RenewLease{.file = file(), .epoch = epoch()};
+      case 18: {
+        SetLayout set{.path = path(), .layout = {.policy = policy()}};
+        set.inherit = random_.chance(1, 2);
+        if (random_.chance(1, 2)) set.layout.block_bytes = limits::kMiB * random_.below(600);
+        if (random_.chance(1, 2)) set.layout.cell_bytes = small();
+        return set;
+      }
+      default:
+        return OpenAppend{.path = random_.chance(1, 3) ? pack() : path(),
+                          .create = random_.chance(3, 4),
+                          .policy = policy(),
+                          .attributes = {},
+                          .avoid = std::vector<NodeId>(random_.below(35), node())};
     }
+  }
+
+  // About a block that takes appends, mostly, or about one that never did.
+  Operation append_operation() {
+    const auto known = fs_.machine.append_blocks(BlockId(0), 8);
+    AppendBlock about{.block = block(), .file = file(), .generation = Generation(1), .shards = {}};
+    if (!known.empty() && random_.chance(15, 16)) about = known[random_.below(known.size())];
+    const Epoch at(random_.chance(1, 8) ? odd_number(random_) : random_.between(1, 2));
+    switch (random_.below(5)) {
+      case 0:
+        return ActivateAppend{.file = about.file,
+                              .block = about.block,
+                              .epoch = at,
+                              .node = node(),
+                              .activation = random_.below(3),
+                              .begun = random_.chance(1, 2)};
+      case 1: return BeginSeal{.file = about.file, .block = about.block};
+      case 2:
+        return FixAppend{.file = about.file,
+                         .block = about.block,
+                         .epoch = at,
+                         .length = random_.chance(1, 8) ? odd_number(random_) : random_.below(3),
+                         .holders = {0, random_.chance(1, 8) ? small() : 1}};
+      case 3:
+        return BeginConversion{.block = about.block,
+                               .generation = Generation(random_.chance(1, 8) ? small() : 1),
+                               .attempt = random_.below(4),
+                               .avoid = {node()}};
+      default: {
+        CommitConversion commit{
+            .block = about.block, .generation = Generation(random_.between(1, 5)), .shards = {}};
+        for (uint32_t i = 0; i < 3; ++i) {
+          commit.shards.push_back({.index = random_.chance(1, 8) ? small() : i, .checksum = 7});
+        }
+        return commit;
+      }
+    }
+  }
+
+  OrderDeletion order() {
+    OrderDeletion out{.blocks = {block(), block(), block()}, .former = {}};
+    for (const auto& former : fs_.machine.formers(BlockId(0), 3)) out.former.push_back(former.name);
+    out.former.push_back({block(), Generation(small())});
+    return out;
+  }
+
+  AckDeleted acknowledgement() {
+    AckDeleted out{.node = node(),
+                   .shards = {{.block = block(), .index = small() % 5, .generation = {}},
+                              {.block = block(), .index = small(), .generation = {}}}};
+    for (const auto& former : fs_.machine.formers(BlockId(0), 3)) {
+      for (const auto& shard : former.shards) {
+        out.shards.push_back({.block = former.name.block,
+                              .index = shard.index,
+                              .generation = former.name.generation});
+      }
+    }
+    return out;
   }
 
   SetAttributes attributes() {
@@ -186,16 +280,14 @@ class Hostility {
       case 4: return expiry();
       case 5: return ExpireLease{.file = file(), .epoch = epoch()};
       case 6: return RemoveStep{.limit = small()};
-      case 7: return OrderDeletion{.blocks = {block(), block(), block()}};
-      default:
-        return AckDeleted{.node = node(),
-                          .shards = {{.block = block(), .index = small() % 5},
-                                     {.block = block(), .index = small()}}};
+      case 7: return order();
+      default: return acknowledgement();
     }
   }
 
   Command draw() {
     if (random_.chance(1, 6)) return {.operation = leader_operation()};
+    if (random_.chance(1, 5)) return {.operation = append_operation()};
     const ClientId client = random_.chance(3, 4) ? clients_[0] : some_client();
     fs_.request = fs_.request.next();
     const RequestId request = random_.chance(1, 8) ? RequestId(odd_number(random_)) : fs_.request;

@@ -471,4 +471,49 @@ TEST_CASE("the check of an import goes on at any replica, and anew when rows com
 }
 
 }  // namespace
+TEST_CASE("what took appends when it was exported is to be sealed, and is sealed, afterwards") {
+  OldCluster old;
+  const auto open = [&](const std::string& path) {
+    const auto reply =
+        old.ask(OpenAppend{.path = path, .create = true, .policy = {}, .attributes = {}});
+    REQUIRE_EQ(outcome(reply), "ok");
+    const auto& opened = std::get<AppendOpened>(*reply);
+    REQUIRE_EQ(outcome(old.begin_append(opened)), "ok");
+    return opened;
+  };
+  const auto seal = [](ClusterFixture& fs, const AppendOpened& block) {
+    return fs.lead(BeginSeal{.file = block.file, .block = block.block.block});
+  };
+  const auto fix = [](ClusterFixture& fs, const AppendOpened& block, uint64_t epoch) {
+    return fs.lead(FixAppend{.file = block.file,
+                             .block = block.block.block,
+                             .epoch = Epoch(epoch),
+                             .length = 10,
+                             .holders = {0, 1}});
+  };
+  REQUIRE(old.put_inline("/head", "bytes").has_value());
+  const auto appending = open("/head");
+  const auto sealing = open("/sealing");
+  REQUIRE_EQ(outcome(seal(old, sealing)), "ok");
+  const auto log = open("/log");
+  REQUIRE_EQ(outcome(seal(old, log)), "ok");
+  REQUIRE_EQ(outcome(fix(old, log, 2)), "ok");
+  REQUIRE(old
+              .lead(BeginConversion{
+                  .block = log.block.block, .generation = Generation(1), .attempt = 1, .avoid = {}})
+              .has_value());
+
+  ClusterFixture fresh(0);
+  import_all(fresh, export_all(old.machine));
+  CHECK_EQ(outcome(fresh.begin_append(appending)), "precondition");
+  CHECK_EQ(std::get<SealBegun>(*seal(fresh, appending)).epoch, Epoch(2));
+  CHECK_EQ(std::get<SealBegun>(*seal(fresh, sealing)).epoch, Epoch(3));
+  CHECK_EQ(outcome(fix(fresh, sealing, 3)), "ok");
+  CHECK_EQ(outcome(fix(fresh, appending, 2)), "ok");
+  CHECK_EQ(fresh.machine.stat("/head")->length, 15);
+  CHECK_EQ(fresh.machine.use("/")->use.bytes, 35);
+  CHECK_EQ(fresh.machine.append_blocks({}, 10).size(), 3u);
+  CHECK(check_invariants(fresh.machine).has_value());
+}
+
 }  // namespace dogfs::metadata

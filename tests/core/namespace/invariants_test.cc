@@ -59,6 +59,43 @@ TEST_CASE("a sound state passes") {
   CHECK_EQ(violation([](Forgery&) {}), "sound");
 }
 
+TEST_CASE("a block of appends that is not the open end of its file, or half converted, is found") {
+  // The first block of /f, forged into one of appends.
+  const auto forge = [](auto change) {
+    return [change](Forgery& f) {
+      auto block = *f.tables.block(f.block);
+      block.policy = placement::Policy::parse("rep-3").value();
+      block.shards.resize(3);
+      block.append = AppendRow{.file = f.file, .ordinal = 1, .epoch = Epoch(1)};
+      change(block);
+      f.tables.put(f.block, block);
+    };
+  };
+  CHECK_EQ(violation(forge([](BlockRow&) {})), "sound");
+  names(violation(forge([](BlockRow& b) { b.state = BlockState::kAppending; })), "the open end");
+  names(violation(forge([](BlockRow& b) { b.append->ordinal = 0; })), "is of appends");
+  names(violation(forge([](BlockRow& b) { b.generation = Generation(2); })), "for its logs");
+  const std::vector<ShardRow> shards{{.node = NodeId(1)}};
+  names(violation(forge([&](BlockRow& b) {
+          b.append->former.push_back({.generation = b.generation, .shards = shards});
+        })),
+        "twice");
+  names(violation(forge([&](BlockRow& b) {
+          b.append->former.push_back({.generation = Generation(2), .shards = {{}}});
+        })),
+        "which is deleted");
+  names(violation(forge([&](BlockRow& b) {
+          b.append->next =
+              NextRow{.generation = b.generation, .nodes = std::vector<NodeId>(6, NodeId(0))};
+        })),
+        "goes back");
+  names(violation(forge([&](BlockRow& b) {
+          b.append->next =
+              NextRow{.generation = Generation(2), .nodes = std::vector<NodeId>(6, NodeId(1))};
+        })),
+        "two shards");
+}
+
 TEST_CASE("a directory that is lost, doubled or badly placed is found") {
   names(violation([](Forgery& f) { f.tables.erase_dentry(kRootDirectory, "d"); }),
         "cannot be reached");

@@ -10,6 +10,7 @@
 #include <rapidcheck.h>
 
 #include "core/base/random.h"
+#include "core/namespace/pack_path.h"
 
 #include "tests/core/namespace/cluster_fixture.h"
 
@@ -24,6 +25,8 @@ class Model {
   struct File {
     uint64_t length = 0;
     bool in_blocks = false;
+    uint64_t head = 0;       // bytes in the inode before blocks
+    bool appending = false;  // its last block is not sealed, and in no length
     bool operator==(const File&) const = default;
   };
   using Entries = std::map<std::string, std::optional<File>>;
@@ -85,29 +88,63 @@ class Model {
     if (!found.error.empty()) return found.error;
     if (const auto error = way_to(to); !error.empty()) return error;
     if (is_directory(to)) return "exists";
-    return from == to ? "invalid" : put(to, *entries_[from]);
+    if (from == to) return "invalid";
+    return found.file.appending ? "unavailable" : put(to, found.file);
   }
 
   std::string truncate(const std::string& path, uint64_t length) {
     const auto found = find_file(path);
     if (!found.error.empty()) return found.error;
+    if (found.file.appending) return "unavailable";
     if (length > found.file.length) return "invalid";
-    entries_[path] = File{.length = length, .in_blocks = found.file.in_blocks && length > 0};
+    const bool in_blocks = found.file.in_blocks && length > found.file.head;
+    entries_[path] =
+        File{.length = length, .in_blocks = in_blocks, .head = in_blocks ? found.file.head : 0};
     return "ok";
+  }
+
+  // What a file becomes that is opened for appends.
+  std::string open_append(const std::string& path, bool create) {
+    if (const auto error = way_to(path); !error.empty()) return error;
+    if (is_directory(path)) return "precondition";
+    const bool there = entries_.contains(path);
+    if (!there && !create) return "not_found";
+    if (there && entries_[path]->appending) return "ok";
+    if (!has_room({}, path, {.bytes = 1, .entries = there ? 0u : 1u}, {})) return "no_space";
+    File& file = there ? *entries_[path] : entries_[path].emplace();
+    if (!file.in_blocks) file.head = file.length;
+    file.in_blocks = true;
+    file.appending = true;
+    return "ok";
+  }
+  void fix_append(const std::string& path, uint64_t length) {
+    File& file = *entries_[path];
+    file.length += length;
+    file.appending = false;
+    if (file.length != file.head) return;
+    file.in_blocks = false;
+    file.head = 0;
   }
 
   std::string concatenate(const std::string& path, const std::string& source) {
     const auto target = find_file(path);
     if (!target.error.empty()) return target.error;
+    if (target.file.appending) return "unavailable";
     const auto added = find_file(source);
     if (!added.error.empty()) return added.error;
     if (path == source) return "invalid";
-    const File joined{.length = target.file.length + added.file.length,
-                      .in_blocks = target.file.in_blocks || added.file.in_blocks};
-    const bool bytes = (target.file.length > 0 && !target.file.in_blocks) ||
-                       (added.file.length > 0 && !added.file.in_blocks);
-    if (bytes && joined.in_blocks) return "precondition";
-    if (!joined.in_blocks && joined.length > kInlineBytes) return "too_large";
+    if (added.file.appending) return "unavailable";
+    const File& before = target.file;
+    const File& after = added.file;
+    const bool bytes_before = before.length > 0 && !before.in_blocks;
+    const bool bytes_after = after.length > 0 && (!after.in_blocks || after.head > 0);
+    if (before.in_blocks && bytes_after) return "precondition";
+    if (bytes_before && after.in_blocks && !bytes_after) return "precondition";
+    File joined{.length = before.length + after.length,
+                .in_blocks = before.in_blocks || after.in_blocks};
+    if (joined.in_blocks) joined.head = before.head + after.head;
+    if (joined.in_blocks && bytes_before) joined.head += before.length;
+    if ((joined.in_blocks ? joined.head : joined.length) > kInlineBytes) return "too_large";
     if (!has_room({source}, path, {.bytes = added.file.length, .entries = 0}, {})) {
       return "no_space";
     }
@@ -219,7 +256,9 @@ void collect(const StateMachine& machine, const std::string& path, size_t page,
       const std::string inner = (path == "/" ? "" : path) + "/" + name;
       RC_ASSERT((machine.stat(inner) == attributes));
       const bool directory = attributes.kind == EntryKind::kDirectory;
-      const Model::File file{.length = attributes.length, .in_blocks = attributes.blocks > 0};
+      Model::File file{.length = attributes.length, .in_blocks = attributes.blocks > 0};
+      file.appending = attributes.appending;
+      if (file.in_blocks) file.head = machine.locate(inner, {})->content.size();
       RC_ASSERT(out.try_emplace(inner, directory ? std::nullopt : std::optional(file)).second);
       if (directory) collect(machine, inner, page, out);
     }
@@ -245,6 +284,7 @@ class Run {
     act();
     if (random_.chance(1, 3)) send_again();
     if (random_.chance(1, 4)) background();
+    if (random_.chance(1, 2)) tend_append();
     if (random_.chance(1, 15)) rebuild_second();
     const auto sound = check_invariants(first_);
     RC_ASSERT_FALSE(!sound);
@@ -267,6 +307,7 @@ class Run {
     sweep(1000);
     sweep(1000);
     RC_ASSERT(first_.counters().garbage_blocks == 0u);
+    RC_ASSERT(first_.counters().former_generations == 0u);
     RC_ASSERT(check_invariants(first_).has_value());
   }
 
@@ -318,7 +359,7 @@ class Run {
     const std::string a = path();
     const std::string b = path();
     const bool flag = random_.chance(1, 2);
-    switch (random_.below(9)) {
+    switch (random_.below(11)) {
       case 0: {
         const MakeDirectory operation{.path = a, .parents = flag, .policy = {}};
         RC_ASSERT(outcome(ask(operation)) == model_.make_directory(a, flag));
@@ -340,9 +381,80 @@ class Run {
         RC_ASSERT(outcome(ask(Concatenate{.path = a, .sources = {b}})) == model_.concatenate(a, b));
         break;
       case 7: set_quota(a); break;
+      case 8:
+      case 9: {
+        const OpenAppend operation{.path = a, .create = flag, .policy = {}, .attributes = {}};
+        const std::string expected = model_.open_append(a, flag);
+        const auto opened = ask(operation);
+        const bool sealing = outcome(opened) == "unavailable" &&
+                             first_.locate(a, {})->blocks.back().state == LocatedState::kSealing;
+        RC_ASSERT((sealing ? "ok" : outcome(opened)) == expected);
+        break;
+      }
       default:
         RC_ASSERT(outcome(ask(Remove{.path = a, .recursive = flag})) == model_.remove(a, flag));
     }
+  }
+
+  // One step of a block of appends on its way, whoever may take it.
+  void tend_append() {
+    const auto blocks = first_.append_blocks(BlockId(0), 100);
+    if (blocks.empty()) return;
+    const AppendBlock& block = blocks[random_.below(blocks.size())];
+    if (block.state == LocatedState::kSealed) return convert(block);
+    if (block.state == LocatedState::kAppending) {
+      const Operation activate = ActivateAppend{.file = block.file,
+                                                .block = block.block,
+                                                .epoch = Epoch(1),
+                                                .node = block.shards[0].node,
+                                                .activation = 1,
+                                                .begun = random_.chance(1, 2)};
+      if (random_.chance(1, 2)) return (void)lead(activate);
+      const std::string name = named(block.file, "/");
+      const auto sealed = lead(BeginSeal{.file = block.file, .block = block.block});
+      if (!name.empty() && std::holds_alternative<Done>(*sealed)) model_.fix_append(name, 0);
+      return;
+    }
+    const std::string name = named(block.file, "/");
+    const uint64_t length = random_.below(40);
+    const auto fixed = lead(FixAppend{.file = block.file,
+                                      .block = block.block,
+                                      .epoch = Epoch(2),
+                                      .length = length,
+                                      .holders = {0, 2}});
+    if (name.empty()) return;  // of a tree that is being removed, perhaps
+    RC_ASSERT(outcome(fixed) == "ok");
+    model_.fix_append(name, length);
+  }
+
+  // The path of a file, or nothing when it has none.
+  std::string named(const FileHandle& file, const std::string& directory) {
+    for (const auto& [name, what] : first_.list(directory, "", 100)->entries) {
+      const std::string path = (directory == "/" ? "" : directory) + "/" + name;
+      if (what.id == file.file) return path;
+      if (what.kind != EntryKind::kDirectory) continue;
+      if (auto found = named(file, path); !found.empty()) return found;
+    }
+    return "";
+  }
+
+  void convert(const AppendBlock& block) {
+    const auto begun = lead(BeginConversion{.block = block.block,
+                                            .generation = block.generation,
+                                            .attempt = 1 + random_.below(3),
+                                            .avoid = {}});
+    if (!begun) {
+      RC_ASSERT(outcome(begun) == "unavailable");  // too many were given up
+      return;
+    }
+    if (random_.chance(1, 2)) return;
+    const auto& next = std::get<ConversionBegun>(*begun).next;
+    CommitConversion commit{.block = block.block, .generation = next.generation, .shards = {}};
+    for (const auto& shard : next.shards) {
+      commit.shards.push_back({.index = shard.index, .checksum = 5});
+    }
+    RC_ASSERT(lead(commit).has_value());
+    RC_ASSERT(std::holds_alternative<Done>(*lead(commit)));
   }
 
   void set_quota(const std::string& path) {
@@ -364,8 +476,57 @@ class Run {
               (too_large ? "too_large" : model_.put(path, {.length = length})));
   }
 
+  // As a client does: its bytes are in a block that it was given before, or is given now.
+  void open_pack() {
+    RC_ASSERT(
+        ask(MakeDirectory{.path = std::string(kPacksDirectory), .parents = true, .policy = {}})
+            .has_value());
+    const auto policy = placement::Policy::parse("rs-2-1").value();
+    const auto opened =
+        ask(OpenAppend{.path = pack_path(policy, static_cast<uint32_t>(random_.below(2))),
+                       .create = true,
+                       .policy = {},
+                       .attributes = {}});
+    if (!opened) {
+      RC_ASSERT(outcome(opened) == "unavailable");  // it is being sealed
+      return;
+    }
+    pack_ = std::get<AppendOpened>(*opened);
+    lead(ActivateAppend{.file = pack_->file,
+                        .block = pack_->block.block,
+                        .epoch = Epoch(1),
+                        .node = pack_->block.shards[0].node,
+                        .activation = 1,
+                        .begun = true});
+  }
+
+  void put_packed(const std::string& path) {
+    if (!pack_ || random_.chance(1, 3)) open_pack();
+    if (!pack_) return;
+    const PutPacked operation{.path = path,
+                              .policy = {},
+                              .pack = pack_->file,
+                              .block = pack_->block.block,
+                              .block_offset = random_.below(10),
+                              .length = random_.between(1, 15),
+                              .condition = PublishCondition::kOverwrite,
+                              .version = {},
+                              .attributes = {}};
+    const std::string answer = outcome(ask(operation));
+    if (answer != "unavailable") {
+      RC_ASSERT(answer == model_.put(path, {.length = operation.length, .in_blocks = true}));
+      return;
+    }
+    const auto open = first_.append_blocks(BlockId(0), 100);
+    const auto block = std::ranges::find(open, operation.block, &AppendBlock::block);
+    RC_ASSERT(
+        (block == open.end() || block->state == LocatedState::kSealed || block->activation == 0));
+    pack_.reset();
+  }
+
   void put(const std::string& path) {
     if (random_.chance(1, 3)) return put_inline(path);
+    if (random_.chance(1, 2)) return put_packed(path);
     const auto started = ask(StartUpload{.path = path, .policy = {}, .overwrite = true});
     if (!started) {
       RC_ASSERT(outcome(started) == model_.put(path, {}));
@@ -414,8 +575,20 @@ class Run {
       if (!block.ordered) order.blocks.push_back(block.block);
       for (const auto& shard : block.shards) {
         if (!block.ordered) continue;
+        lead(AckDeleted{
+            .node = shard.node,
+            .shards = {
+                {.block = block.block, .index = shard.index, .generation = shard.generation}}});
+      }
+    }
+    for (const auto& former : first_.formers(BlockId(0), limit)) {
+      if (!former.ordered) order.former.push_back(former.name);
+      for (const auto& shard : former.shards) {
+        if (!former.ordered) continue;
         lead(AckDeleted{.node = shard.node,
-                        .shards = {{.block = block.block, .index = shard.index}}});
+                        .shards = {{.block = former.name.block,
+                                    .index = shard.index,
+                                    .generation = shard.generation}}});
       }
     }
     lead(order);
@@ -437,6 +610,7 @@ class Run {
   StateMachine first_;
   StateMachine second_;
   Model model_;
+  std::optional<AppendOpened> pack_;
   LogIndex index_;
   ClientId client_;
   RequestId request_;

@@ -74,10 +74,17 @@ FileRow random_file(Random& random) {
               .changes = random.chance(1, 2) ? number(random) : 0,
               .attributes = random_attributes(random)};
   if (random.chance(1, 3)) {
-    row.content = std::string(random.between(1, 300), static_cast<char>(random.next()));
-    return row;
+    row.appends = 1 + static_cast<uint32_t>(number(random) >> 33);
+    row.last_append = BlockId(random.next());
   }
-  uint64_t offset = 0;
+  row.pack = random.chance(1, 3);
+  if (random.chance(1, 3)) row.block_bytes = random.between(1, limits::kBlockBytesMax);
+  if (random.chance(1, 3)) row.cell_bytes = 1 + static_cast<uint32_t>(random.below(1 << 20));
+  if (random.chance(1, 3)) {
+    row.content = std::string(random.between(1, 300), static_cast<char>(random.next()));
+    if (random.chance(1, 2)) return row;
+  }
+  uint64_t offset = row.content.size();
   for (uint64_t i = random.below(5); i > 0; --i) {
     row.extents.push_back({.file_offset = offset,
                            .length = random.below(limits::kBlockBytesMax + 1),
@@ -88,19 +95,53 @@ FileRow random_file(Random& random) {
   return row;
 }
 
+std::vector<ShardRow> random_shards(Random& random, size_t count) {
+  std::vector<ShardRow> out(count);
+  for (ShardRow& shard : out) {
+    shard.node = NodeId(static_cast<uint32_t>(number(random)));
+    shard.durable = random.chance(1, 2);
+    if (shard.durable) shard.checksum = static_cast<uint32_t>(random.next());
+  }
+  return out;
+}
+
+AppendRow random_append(Random& random) {
+  AppendRow out{.file = {InodeId(random.next()), InodeId(random.next())},
+                .ordinal = static_cast<uint32_t>(number(random)),
+                .previous = BlockId(random.chance(1, 2) ? 0 : random.next()),
+                .capacity = random.below(limits::kBlockBytesMax + 1),
+                .target = placement::Policy::parse("rs-2-1").value(),
+                .target_cell_bytes = static_cast<uint32_t>(random.below(limits::kCellBytesMax + 1)),
+                .epoch = Epoch(number(random)),
+                .activation = number(random),
+                .begun = random.chance(1, 2),
+                .claimed = random.below(limits::kBlockBytesMax + 1),
+                .next = {},
+                .former = {}};
+  if (random.chance(1, 2)) {
+    out.next = NextRow{.generation = Generation(number(random)),
+                       .attempt = number(random),
+                       .nodes = {NodeId(1), NodeId(0), NodeId(UINT32_MAX)}};
+  }
+  for (uint64_t i = random.below(limits::kFormerGenerationsMax + 2); i > 0; --i) {
+    out.former.push_back({.generation = Generation(number(random)),
+                          .ordered = random.chance(1, 2),
+                          .shards = random_shards(random, random.below(4))});
+  }
+  return out;
+}
+
 BlockRow random_block(Random& random) {
-  BlockRow row{.state = static_cast<BlockState>(random.between(1, 4)),
+  BlockRow row{.state = static_cast<BlockState>(random.between(1, 6)),
                .policy = {},
                .generation = Generation(number(random)),
                .placement_version = PlacementVersion(number(random)),
                .length = random.below(limits::kBlockBytesMax + 1),
                .shared = random.chance(1, 2),
-               .shards = std::vector<ShardRow>(6)};
-  for (ShardRow& shard : row.shards) {
-    shard.node = NodeId(static_cast<uint32_t>(number(random)));
-    shard.durable = random.chance(1, 2);
-    if (shard.durable) shard.checksum = static_cast<uint32_t>(random.next());
-  }
+               .pack = random.chance(1, 2),
+               .shards = random_shards(random, 6)};
+  if (random.chance(1, 2)) row.cell_bytes = 1 + static_cast<uint32_t>(random.below(1 << 20));
+  if (random.chance(1, 2)) row.append = random_append(random);
   return row;
 }
 
@@ -115,7 +156,9 @@ TEST_CASE("every row survives its encoding, and cut or later ones are refused") 
         .modified = {static_cast<int64_t>(random.next())},
         .quota = {.bytes = random.chance(1, 2) ? std::optional(number(random)) : std::nullopt,
                   .entries = random.chance(1, 2) ? std::optional(number(random)) : std::nullopt},
-        .attributes = random_attributes(random)});
+        .attributes = random_attributes(random),
+        .block_bytes = random.chance(1, 2) ? std::optional(random.below(1 << 29)) : std::nullopt,
+        .cell_bytes = random.chance(1, 2) ? std::optional<uint32_t>(1 << 20) : std::nullopt});
     check_dentry(
         {.kind = EntryKind::kFile, .id = InodeId(random.next()), .home = InodeId(random.next())},
         InodeId(random.next()));

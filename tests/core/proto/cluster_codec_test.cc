@@ -47,6 +47,22 @@ TEST_CASE("a node that cannot be is refused") {
   CHECK_FALSE(decode(message));
 }
 
+TEST_CASE("a task for an append block comes back as it was, and an unknown kind is none") {
+  const metadata::AppendTask task{.file = {InodeId(7), InodeId(8)},
+                                  .block = BlockId(9),
+                                  .generation = Generation(1),
+                                  .kind = metadata::AppendTaskKind::kConvert};
+  AppendTask message;
+  encode(task, message);
+  const auto back = decode(message);
+  REQUIRE(back);
+  CHECK((*back == task));
+  for (const uint32_t kind : {0, 3}) {
+    message.set_kind(kind);
+    CHECK(decode(message).error().is(Code::kUnsupported));
+  }
+}
+
 TEST_CASE("text that is no UTF-8 gets an error of its own, not a broken message") {
   RegisterRequest request;
   request.set_name("chunk-\xff");

@@ -162,6 +162,50 @@ TEST_CASE("typed calls carry protobufs and bulk; bytes that are no message are i
 
 namespace {
 
+struct Checked {
+  std::vector<std::optional<uint32_t>> seen;  // by the handler
+  std::vector<std::optional<uint32_t>> got;   // with the replies
+  std::vector<Code> codes;
+};
+
+Task<Result<Reply>> echo_checked(Checked& checked, Call call) {
+  checked.seen.push_back(call.bulk_crc);
+  co_return Reply{{}, std::move(call.bulk), call.bulk_crc};
+}
+
+Task<> call_checked(Client& client, Address to, Checked& checked) {
+  const Buffer bulk = pattern(64 * limits::kKiB, 1);
+  for (const uint32_t damage : {0u, 1u}) {
+    const auto reply = co_await client.call(to, kEcho, Buffer::copy("message"), 1s, bulk,
+                                            crc32c(bulk.view()) ^ damage);
+    if (reply) checked.got.push_back(reply->bulk_crc);
+    if (!reply) checked.codes.push_back(reply.error().code);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("bulk bytes travel with their checksum, and one that is wrong ends the connection") {
+  Checked checked;
+  Nodes nodes(1);
+  nodes.serve([&](Env&, Server& server) {
+    server.handle(kEcho, [&](Call call) { return echo_checked(checked, std::move(call)); });
+  });
+  nodes.run_client(
+      [&](Env&, Client& client) { return call_checked(client, nodes.address, checked); });
+  CHECK(nodes.finish(5s));
+  nodes.world.run_for(1s);  // the server lingers, so that its goodbye is read
+  const uint64_t ended_as_corrupt =
+      nodes.server->stats().endings[static_cast<size_t>(Reason::kCorrupt)];
+  const auto crc = std::optional(crc32c(pattern(64 * limits::kKiB, 1).view()));
+  CHECK((checked.seen == std::vector{crc}));
+  CHECK((checked.got == std::vector{crc}));
+  CHECK((checked.codes == std::vector{Code::kUnknown}));
+  CHECK_EQ(ended_as_corrupt, 1);
+}
+
+namespace {
+
 struct Watched {
   int begun = 0;
   int ended = 0;      // by themselves

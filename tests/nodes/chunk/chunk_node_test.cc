@@ -116,6 +116,38 @@ TEST_CASE("a disk that fails to delete is asked again") {
   CHECK_EQ(cluster.metadata.machine.counters().garbage_blocks, 0u);
 }
 
+TEST_CASE("a disk that fails takes down its shards, not its server") {
+  LocalCluster cluster({.disks = 2});
+  const auto before = node_named(cluster, "chunk-3");
+  CHECK_EQ(before.disks, 2u);
+  for (int i = 0; i < 8; ++i) put(cluster, fmt::format("/f{}", i), 100'000);
+  CHECK_EQ(cluster.shards_on_disks(), 6u * 8);
+  for (int i = 1; i <= 6; ++i) {
+    auto& image = cluster.chunk(i).disk_image();
+    CHECK_GT(image.list("disk-1/shards")->size(), 0u);
+    CHECK_GT(image.list("disk-2/shards")->size(), 0u);
+  }
+  cluster.chunk(3).disk_model().kill_below("disk-2");
+  for (int i = 8; i < 16; ++i) put(cluster, fmt::format("/f{}", i), 100'000);
+  cluster.world.run_for(10s);
+  const auto after = node_named(cluster, "chunk-3");
+  CHECK_EQ(after.id.value, before.id.value);
+  CHECK_EQ(static_cast<int>(after.state), static_cast<int>(NodeState::kLive));
+  CHECK_GT(cluster.metadata.reports, 0);  // it said anew what is left there
+  for (int i = 0; i < 16; ++i) {
+    std::string bytes;
+    const auto path = fmt::format("/f{}", i);
+    REQUIRE(cluster.run([&](Env&, Client& client) { return get_pattern(client, path, bytes); }));
+    CHECK((bytes == pattern(100'000, 1)));
+  }
+  // Nor does it matter at a start.
+  cluster.chunk(3).crash();
+  cluster.chunk(3).boot();
+  cluster.world.run_for(5s);
+  CHECK_EQ(node_named(cluster, "chunk-3").id.value, before.id.value);
+  put(cluster, "/last", 100'000);
+}
+
 Task<> ask_stat(Env& env, ClusterId as, std::string& message) {
   rpc::Client client(env, {.cluster = as, .node = {}, .store = {}, .credentials = {}});
   struct Ask {

@@ -1,5 +1,6 @@
 #include "core/env/nursery.h"
 #include "nodes/client/client.h"
+#include "nodes/client/server_health.h"
 #include "sim/world/disk_content.h"
 
 #include "tests/nodes/local_cluster.h"
@@ -52,6 +53,53 @@ TEST_CASE("a get waits for its servers as long as it may, however often they ref
   REQUIRE(cluster.finish(20s));
   CHECK_EQ(outcome.code, "ok");
   CHECK((outcome.bytes == bytes));
+}
+
+// Reads the same file again and again; how long each took.
+Task<> get_often(Env& env, Client& client, std::string path, int times, std::vector<Duration>& took,
+                 Outcome& outcome) {
+  for (int i = 0; i < times; ++i) {
+    const Instant begin = env.now();
+    co_await get(client, path, outcome);
+    took.push_back(env.now() - begin);
+  }
+}
+
+TEST_CASE(
+    "a server that falls silent is asked around, soon after reads usually take, and avoided") {
+  LocalCluster cluster({});
+  const auto bytes = pattern(kMiB, 1);
+  store(cluster, "/f", bytes);
+  Outcome outcome;
+  std::vector<Duration> took;
+  cluster.start(
+      [&](Env& env, Client& client) { return get_often(env, client, "/f", 60, took, outcome); });
+  while (took.size() < 20) cluster.world.run_for(1ms);
+  cluster.chunk(2).disk_model().stall_until(kNever);
+  REQUIRE(cluster.finish(30s));
+  CHECK_EQ(outcome.code, "ok");
+  CHECK((outcome.bytes == bytes));
+  const auto longest = *std::ranges::max_element(took);
+  CHECK_LE(to_ms(longest), 300);  // and not the second that a client waits which knows nothing yet
+  // It holds up the read that finds out, and those that try it again, one in five seconds.
+  CHECK_LE(std::ranges::count_if(took, [](Duration each) { return each > 40ms; }), 3);
+}
+
+TEST_CASE("what is usual is twice what few reads exceeded lately, within bounds") {
+  ServerHealth health;
+  CHECK_EQ(to_ms(health.hedge_after(1s)), 1000);
+  for (int i = 0; i < 1000; ++i) health.took(1ms);
+  CHECK_EQ(to_ms(health.hedge_after(1s)), 50);
+  CHECK_EQ(to_ms(health.hedge_after(20ms)), 20);
+  for (int i = 0; i < 1000; ++i) health.took(i % 10 == 0 ? 200ms : 1ms);
+  CHECK_EQ(to_ms(health.hedge_after(1s)), 400);
+  for (int i = 0; i < 1000; ++i) health.took(2s);
+  CHECK_EQ(to_ms(health.hedge_after(1s)), 1000);
+  const Instant now = Instant(1h);
+  health.was_slow(NodeId(1), now);
+  CHECK(health.doubtful_for_reads(NodeId(1), now + 4s));
+  CHECK_FALSE(health.doubtful(NodeId(1), now + 4s));
+  CHECK_FALSE(health.doubtful_for_reads(NodeId(1), now + 6s));
 }
 
 std::string only_shard(sim::Host& host) {
@@ -267,7 +315,8 @@ Outcome get_after(const std::vector<Loss>& losses, const std::string& bytes) {
   for (size_t i = 0; i < losses.size(); ++i)
     lose(cluster, twin, static_cast<int>(i + 1), losses[i]);
   Outcome outcome;
-  REQUIRE(cluster.run([&](Env&, Client& client) { return get(client, "/f", outcome); }, 10s));
+  // Twice its limit at most: what became known as lost meanwhile may be elsewhere by then.
+  REQUIRE(cluster.run([&](Env&, Client& client) { return get(client, "/f", outcome); }, 20s));
   return outcome;
 }
 

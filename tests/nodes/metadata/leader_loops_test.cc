@@ -3,7 +3,9 @@
 #include <optional>
 
 #include "core/env/nursery.h"
+#include "core/namespace/tables.h"
 #include "core/proto/namespace_codec.h"
+#include "nodes/metadata/append_tasks.h"
 #include "nodes/metadata/deletion.h"
 #include "nodes/metadata/expiry.h"
 #include "nodes/metadata/liveness.h"
@@ -44,6 +46,7 @@ class Leader {
     liveness.emplace(env, LivenessOptions(), *group);
     expiry.emplace(env, ExpiryOptions{.session_silence = 20s, .lease_silence = 5s}, *group);
     deletion.emplace(env, DeletionOptions{.grace = 10s}, *group);
+    append_tasks.emplace(env, AppendTaskOptions(), *group);
     co_await nursery(env, [&](Nursery& children) { return drive(children, script); });
   }
 
@@ -66,11 +69,32 @@ class Leader {
                                .zone = fmt::format("zone-{}", node),
                                .capacity_bytes = 1 * limits::kGiB});
   }
-  Task<> hear_for(NodeId node, Duration duration) {
+  Task<> hear_for(NodeId node, Duration duration) { return hear_all_for({node}, duration); }
+  Task<> hear_all_for(std::vector<NodeId> nodes, Duration duration) {
     for (const Instant end = env.now() + duration; env.now() < end;) {
-      liveness->heard(node);
+      for (const NodeId node : nodes) liveness->heard(node);
       co_await env.sleep(200ms);
     }
+  }
+  Task<AppendOpened> open_append(ClientId client, std::string path) {
+    OpenAppend open{.path = std::move(path), .create = true, .policy = {}, .attributes = {}};
+    co_return std::get<AppendOpened>(*co_await must(std::move(open), client));
+  }
+  Task<AppendOpened> begin_append(ClientId client, std::string path) {
+    const auto block = co_await open_append(client, std::move(path));
+    co_await must(ActivateAppend{block.file, block.block.block, block.epoch,
+                                 block.block.shards[0].node, 7, true});
+    co_return block;
+  }
+  // "seal 12": each task that is waiting, and for whom.
+  std::string tasks() {
+    std::string out;
+    for (uint32_t node = 11; node <= 14; ++node) {
+      for (const auto& task : append_tasks->take(NodeId(node)))
+        out += fmt::format("{}{} {}", out.empty() ? "" : ", ",
+                           task.kind == AppendTaskKind::kSeal ? "seal" : "convert", node);
+    }
+    return out;
   }
   NodeState state_of(NodeId node) const { return group->state().cluster_map().find(node)->state; }
 
@@ -79,6 +103,7 @@ class Leader {
   std::optional<Liveness> liveness;
   std::optional<Expiry> expiry;
   std::optional<Deletion> deletion;
+  std::optional<AppendTasks> append_tasks;
   bool finished = false;
 
  private:
@@ -87,6 +112,7 @@ class Leader {
     children.spawn(liveness->run());
     children.spawn(expiry->run());
     children.spawn(deletion->run());
+    children.spawn(append_tasks->run());
     co_await group->leadership();
     placement::Policy policy = *placement::Policy::parse("rep-1");
     co_await must(CreateCluster{kCluster, policy, limits::kBlockBytesMin, 64 * limits::kKiB});
@@ -187,7 +213,7 @@ Task<> removed_bytes(Leader& leader) {
   CHECK(leader.deletion->orders_for(NodeId(12), 10).empty());
   CHECK(leader.deletion->orders_for(kServer, 0).empty());
 
-  AckDeleted confirmed{kServer, {{orders[0].block, orders[0].shard}}};
+  AckDeleted confirmed{kServer, {{.block = orders[0].block, .index = orders[0].shard}}};
   co_await leader.must(std::move(confirmed));
   co_await leader.hear_for(kServer, 2s);
   CHECK(leader.deletion->orders_for(kServer, 10).empty());
@@ -196,6 +222,134 @@ Task<> removed_bytes(Leader& leader) {
 
 TEST_CASE("the blocks of a silent writer are ordered away after their grace, until confirmed") {
   play(removed_bytes);
+}
+
+// Three servers with a replica each, and a client.
+Task<ClientId> with_servers(Leader& leader, uint32_t count) {
+  for (uint32_t node = 11; node < 11 + count; ++node) co_await leader.add_chunk_server(node);
+  co_return std::get<ClientRegistered>(*co_await leader.must(RegisterClient{})).client;
+}
+
+bool is_one_of(const std::string& tasks, std::vector<std::string> expected) {
+  CAPTURE(tasks);
+  const bool found = std::ranges::find(expected, tasks) != expected.end();
+  CHECK(found);
+  return found;
+}
+
+Task<> sealed_and_converted(Leader& leader) {
+  const ClientId client = co_await with_servers(leader, 3);
+  const std::vector<NodeId> all{NodeId(11), NodeId(12), NodeId(13)};
+  const auto block = co_await leader.begin_append(client, "/log");
+  const NodeId primary = block.block.shards[0].node;
+  co_await leader.hear_all_for(all, 30s);
+  CHECK_EQ(leader.tasks(), "");  // all is well
+
+  // A replica falls silent: it is suspect, and some seconds later the block is to be sealed.
+  const std::vector<NodeId> rest{primary, block.block.shards[1].node};
+  co_await leader.hear_all_for(rest, 3s);
+  CHECK_EQ(leader.tasks(), "");
+  co_await leader.hear_all_for(rest, 4s);
+  const std::string first = leader.tasks();
+  is_one_of(first, {fmt::format("seal {}", rest[0]), fmt::format("seal {}", rest[1])});
+  CHECK_EQ(leader.tasks(), "");  // it is handed out once
+  co_await leader.hear_all_for(rest, 12s);
+  const std::string second = leader.tasks();
+  is_one_of(second, {fmt::format("seal {}", rest[0]), fmt::format("seal {}", rest[1])});
+  CHECK_NE(second, first);  // to another one
+
+  // Somebody seals; what becomes of it is not known for a while.
+  co_await leader.must(BeginSeal{block.file, block.block.block});
+  co_await leader.hear_all_for(rest, 1s);
+  CHECK_EQ(leader.tasks(), "");
+  co_await leader.hear_all_for(rest, 3s);
+  CHECK(leader.tasks().starts_with("seal"));
+  co_await leader.must(FixAppend{block.file, block.block.block, Epoch(2), 100, {0, 1}});
+  co_await leader.hear_all_for(rest, 2s);
+  is_one_of(leader.tasks(),
+            {fmt::format("convert {}", rest[0]), fmt::format("convert {}", rest[1])});
+
+  const auto begun = std::get<ConversionBegun>(
+      *co_await leader.must(BeginConversion{block.block.block, Generation(1), 5, {}}));
+  CommitConversion commit{block.block.block, begun.next.generation, {{.index = 0, .checksum = 1}}};
+  co_await leader.must(std::move(commit));
+  co_await leader.hear_all_for(rest, 40s);
+  CHECK_EQ(leader.tasks(), "");
+}
+
+TEST_CASE("a block that lost a replica is sealed and converted by those that are there, in turn") {
+  play(sealed_and_converted);
+}
+
+Task<> unused(Leader& leader) {
+  const ClientId client = co_await with_servers(leader, 1);
+  (void)co_await leader.open_append(client, "/log");
+  co_await leader.hear_for(NodeId(11), 50s);
+  CHECK_EQ(leader.tasks(), "");
+  co_await leader.hear_for(NodeId(11), 15s);
+  CHECK_EQ(leader.tasks(), "seal 11");
+}
+
+TEST_CASE("a block whose primary never asked is sealed after a while") { play(unused); }
+
+Task<> at_most_eight(Leader& leader) {
+  const ClientId client = co_await with_servers(leader, 1);
+  for (int i = 0; i < 12; ++i) {
+    const auto block = co_await leader.begin_append(client, fmt::format("/log-{}", i));
+    co_await leader.must(BeginSeal{block.file, block.block.block});
+    co_await leader.must(FixAppend{block.file, block.block.block, Epoch(2), 10, {0}});
+  }
+  co_await leader.hear_for(NodeId(11), 5s);
+  const auto tasks = leader.append_tasks->take(NodeId(11));
+  CHECK_EQ(tasks.size(), 8);
+  // When some are done there is room for others.
+  for (size_t i = 0; i < 3; ++i) {
+    const auto begun = std::get<ConversionBegun>(
+        *co_await leader.must(BeginConversion{tasks[i].block, Generation(1), 5, {}}));
+    CommitConversion commit{tasks[i].block, begun.next.generation, {{.index = 0, .checksum = 1}}};
+    co_await leader.must(std::move(commit));
+  }
+  co_await leader.hear_for(NodeId(11), 2s);
+  CHECK_EQ(leader.append_tasks->take(NodeId(11)).size(), 3);
+}
+
+TEST_CASE("a chunk server is given a few append blocks to work on at a time") {
+  play(at_most_eight);
+}
+
+Task<> former_generations(Leader& leader) {
+  const ClientId client = co_await with_servers(leader, 3);
+  const std::vector<NodeId> all{NodeId(11), NodeId(12), NodeId(13)};
+  const auto block = co_await leader.begin_append(client, "/log");
+  const BlockId id = block.block.block;
+  co_await leader.must(BeginSeal{block.file, id});
+  co_await leader.must(FixAppend{block.file, id, Epoch(2), 100, {0, 1, 2}});
+  const auto begun =
+      std::get<ConversionBegun>(*co_await leader.must(BeginConversion{id, Generation(1), 5, {}}));
+  CommitConversion commit{id, begun.next.generation, {{.index = 0, .checksum = 1}}};
+  co_await leader.must(std::move(commit));
+
+  co_await leader.hear_all_for(all, 8s);
+  for (const NodeId node : all) CHECK(leader.deletion->orders_for(node, 10).empty());
+  co_await leader.hear_all_for(all, 6s);
+  for (const NodeId node : all) {
+    const auto orders = leader.deletion->orders_for(node, 10);
+    REQUIRE_EQ(orders.size(), 1);
+    CHECK_EQ(orders[0].generation, Generation(1));
+    // One of the servers is gone and will never confirm.
+    if (node == NodeId(13)) continue;
+    co_await leader.must(AckDeleted{
+        node, {{.block = id, .index = orders[0].shard, .generation = orders[0].generation}}});
+  }
+  CHECK_EQ(leader.group->state().formers({}, 10).size(), 1);
+  co_await leader.must(SetNodeState{NodeId(13), NodeState::kGone, {}});
+  co_await leader.hear_all_for({NodeId(11), NodeId(12)}, 3s);
+  CHECK(leader.group->state().formers({}, 10).empty());
+  CHECK_EQ(leader.group->state().tables().block(id)->durable_shards(), 1);
+}
+
+TEST_CASE("the logs of a converted block are ordered away after their grace, and only they") {
+  play(former_generations);
 }
 
 }  // namespace

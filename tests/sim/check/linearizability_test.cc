@@ -376,5 +376,59 @@ TEST_CASE("an inline put over a file that it must not replace is refused in the 
   CHECK_FALSE(judge_by_log(history_of(metadata::Done{})).empty());
 }
 
+metadata::PutPacked packed(const std::string& path, uint64_t length) {
+  return {.path = path,
+          .policy = {},
+          .pack = {},
+          .block = BlockId(9),
+          .block_offset = 0,
+          .length = length,
+          .condition = metadata::PublishCondition::kOverwrite,
+          .version = {},
+          .attributes = {}};
+}
+
+TEST_CASE("a packed put stands in the log with its length, and is read to the byte") {
+  const auto history_of = [](uint64_t logged, std::string_view read) {
+    Forged forged;
+    const size_t number =
+        forged.begin({.act = Act::kPut, .path = "/f", .content = content_of("bytes")});
+    forged.commit(1, packed("/f", logged));
+    forged.done(number, 1);
+    forged.get("/f", read, 1);
+    return forged;
+  };
+  CHECK(judge_by_log(history_of(5, "bytes")).empty());
+  CHECK_FALSE(judge_by_log(history_of(5, "other")).empty());
+  CHECK_FALSE(judge_by_log(history_of(6, "bytes")).empty());
+}
+
+TEST_CASE("a packed put that the log refused may be done in another way, and only then") {
+  const auto history_of = [](Code refusal) {
+    Forged forged;
+    const size_t number =
+        forged.begin({.act = Act::kPut, .path = "/f", .content = content_of("bytes")});
+    forged.history.at(number).requests = {{ClientId(1), RequestId(7)}, {ClientId(1), RequestId(8)}};
+    forged.commit(1, packed("/f", 5), fail(refusal, "no"), 7);
+    forged.commit(2, metadata::PutInline{.path = "/f", .policy = {}, .content = "bytes"},
+                  metadata::Done{}, 8);
+    forged.done(number, 2);
+    forged.get("/f", "bytes", 2);
+    return forged;
+  };
+  CHECK(judge_by_log(history_of(Code::kUnavailable)).empty());
+  // There is nothing in its way that the log could have named.
+  CHECK_FALSE(judge_by_log(history_of(Code::kExists)).empty());
+}
+
+TEST_CASE("the directory of packs is in no tree") {
+  Forged forged;
+  forged.commit(1, metadata::MakeDirectory{.path = "/.packs", .parents = true, .policy = {}}, {},
+                3);
+  Operation list{.act = Act::kList, .path = "/"};
+  forged.done(forged.begin(list), 1);
+  CHECK(judge_by_log(forged).empty());
+}
+
 }  // namespace
 }  // namespace dogfs::sim

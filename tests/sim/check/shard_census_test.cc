@@ -168,8 +168,8 @@ class Forgery {
     REQUIRE(machine_.ask(metadata::Remove{.path = "/f", .recursive = false}));
     REQUIRE(machine_.lead(metadata::OrderDeletion{.blocks = {block_.block}}));
     for (const auto& shard : block_.shards)
-      REQUIRE(machine_.lead(
-          metadata::AckDeleted{.node = shard.node, .shards = {{block_.block, shard.index}}}));
+      REQUIRE(machine_.lead(metadata::AckDeleted{
+          .node = shard.node, .shards = {{.block = block_.block, .index = shard.index}}}));
   }
 
  private:

@@ -120,9 +120,9 @@ TEST_CASE("a mistake is refused with the place and what was expected") {
            "x.json: $: expected a member \"name\", found an object");
   CHECK_EQ(
       complaint(R"("zones")", R"("zone")"),
-      "x.json: $.cluster.zone: expected one of block, cell, chunk, drift_ppm, inline, latency_max, "
-      "lease_drift_percent, lease_silence, log_tail, metadata, operation_limit, policy, "
-      "removal_step, session_silence, snapshot_after, tick, zones, found \"zone\"");
+      "x.json: $.cluster.zone: expected one of block, cell, chunk, disks, drift_ppm, inline, "
+      "latency_max, lease_drift_percent, lease_silence, log_tail, metadata, operation_limit, "
+      "policy, removal_step, scrub, session_silence, snapshot_after, tick, zones, found \"zone\"");
   CHECK_EQ(complaint(R"("kill": "chunk-4")", R"("kill": "chunk-9")"),
            "x.json: $.faults[3]: expected a node or a role of this cluster, found \"chunk-9\"");
   CHECK_EQ(complaint("chunk-4", "chunk:leader"),

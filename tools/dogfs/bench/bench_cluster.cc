@@ -46,7 +46,7 @@ Result<void> BenchCluster::with_client(const ClientBody& body, int& signal) cons
   target.metadata = cluster_.metadata_addresses();
   target.local = cluster_;
   // Signals stay held: one that came before the client could take it would end the program at once.
-  auto done = run_with_client(target.client_options(), body, signal);
+  auto done = run_with_client(target.client_options(), body, &signal);
   return done;
 }
 

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tools/dogfs/bench/data_bench.h"
+#include "tools/dogfs/bench/data_parts.h"
 #include "tools/dogfs/bench/failover_bench.h"
 #include "tools/dogfs/bench/growth_bench.h"
 #include "tools/dogfs/bench/meta_bench.h"
@@ -29,12 +30,21 @@ void add_data_bench(CLI::App& bench, Output& output) {
   auto options = std::make_shared<DataBenchOptions>();
   output.add_json_option(data);
   data.add_option("--dir", options->directory, "A new directory for all of it; else a temporary");
-  data.add_option("--size", options->bytes, "Bytes of each round, as in 256MiB; else 1GiB")
+  std::string parts;
+  for (const DataPart& part : data_parts())
+    parts += fmt::format("{}{}: {}", parts.empty() ? "" : "; ", part.name, part.what);
+  data.add_option("--parts", options->parts, "Some of these, else all. " + parts)->delimiter(',');
+  data.add_option("--size", options->bytes, "Bytes of large files, as in 256MiB; else 1GiB")
       ->transform(CLI::AsSizeValue(false));
-  data.add_option("--clients", options->files, "Stored and read as so many files at once")
+  data.add_option("--clients", options->clients, "Of large files: a file each, at once; else 1,4")
+      ->delimiter(',')
       ->check(CLI::Range(1, 64));
-  data.add_option("--rounds", options->rounds, "Of put and get, systems alternating; else 3")
+  data.add_option("--rounds", options->rounds, "Of large files, systems alternating; else 3")
       ->check(CLI::Range(1, 100));
+  data.add_option("--gets", options->gets, "Of large files, in each round; else 1")
+      ->check(CLI::Range(1, 100));
+  data.add_option("--seconds", options->seconds, "Of each measurement of small ones; else 3")
+      ->check(CLI::Range(0.05, 600.0));
   data.callback([&output, options] { measure(output, *options, run_data_bench); });
 }
 

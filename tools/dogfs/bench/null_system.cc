@@ -3,16 +3,19 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <thread>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/random.h"
 #include "tools/dogfs/bench/loopback.h"
 
 namespace dogfs::tool {
@@ -21,6 +24,7 @@ namespace {
 constexpr char kPut = 'P';
 constexpr char kGet = 'G';
 constexpr char kDone = 'D';
+constexpr char kSession = 'S';  // single requests follow
 constexpr size_t kPieceBytes = 1 << 20;
 
 bool write_all(int fd, const char* bytes, size_t size) {
@@ -66,14 +70,80 @@ bool give(int socket, const std::string& file) {
   return ok && count == 0;
 }
 
+// One request of a session, as it is sent.
+struct Order {
+  char request;
+  uint32_t bytes;
+  uint64_t offset;
+};
+
+bool read_all(int fd, char* bytes, size_t size) {
+  while (size > 0) {
+    const ssize_t count = read_some(fd, bytes, size);
+    if (count <= 0) return false;
+    bytes += count;
+    size -= static_cast<size_t>(count);
+  }
+  return true;
+}
+
+class Server {
+ public:
+  Server(int socket, std::string file, std::string name)
+      : socket_(socket), stored_(std::move(file)), name_(std::move(name)) {}
+
+  // Until the other side has ended.
+  void run() {
+    Order order{};
+    while (read_all(socket_, reinterpret_cast<char*>(&order), sizeof order) && obey(order)) {
+    }
+    ::close(socket_);
+  }
+
+ private:
+  bool obey(const Order& order) {
+    piece_.resize(order.bytes);
+    const auto request = static_cast<NullSystem::Request>(order.request);
+    if (request == NullSystem::Request::kRead) {
+      const int fd = ::open(stored_.c_str(), O_RDONLY | O_CLOEXEC);
+      const ssize_t count =
+          ::pread(fd, piece_.data(), piece_.size(), static_cast<off_t>(order.offset));
+      ::close(fd);
+      return count == static_cast<ssize_t>(piece_.size()) &&
+             write_all(socket_, piece_.data(), piece_.size());
+    }
+    if (!read_all(socket_, piece_.data(), piece_.size())) return false;
+    const bool append = request == NullSystem::Request::kAppend;
+    const std::string file = append ? stored_ + ".log" : fmt::format("{}-{}", name_, ++files_);
+    const int fd =
+        ::open(file.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0600);
+    const bool ok = write_all(fd, piece_.data(), piece_.size()) && ::fdatasync(fd) == 0;
+    ::close(fd);
+    return ok && write_all(socket_, &kDone, 1);
+  }
+
+  const int socket_;
+  const std::string stored_;
+  const std::string name_;
+  std::vector<char> piece_;
+  uint64_t files_ = 0;
+};
+
 [[noreturn]] void serve(int listener, const std::string& file) {
-  for (uint32_t count = 0;;) {
+  for (uint32_t count = 0, sessions = 0;;) {
     const int socket = ::accept(listener, nullptr, nullptr);
     if (socket < 0) _exit(1);
     char request = 0;
     if (read_some(socket, &request, 1) == 1) {
       if (request == kPut) ++count;
       const std::string name = fmt::format("{}.{}", file, count);
+      if (request == kSession) {
+        const int yes = 1;
+        ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+        Server server(socket, name, fmt::format("{}.s{}", file, ++sessions));
+        std::thread([server = std::move(server)]() mutable { server.run(); }).detach();
+        continue;
+      }
       const bool ok = request == kPut ? take(socket, name) : give(socket, name);
       if (!ok) _exit(1);
     }
@@ -87,8 +157,8 @@ class Sockets {
   ~Sockets() {
     for (const int fd : fds_) ::close(fd);
   }
-  Sockets(const Sockets&) = delete;
-  Sockets& operator=(const Sockets&) = delete;
+  Sockets(Sockets&& other) noexcept : fds_(std::exchange(other.fds_, {})) {}
+  Sockets& operator=(Sockets&&) = delete;
   const std::vector<int>& fds() const { return fds_; }
 
  private:
@@ -193,6 +263,72 @@ Result<double> NullSystem::get(uint64_t bytes_each, uint32_t readers) {
   if (received != bytes_each * readers)
     return fail(Code::kIo, "null system: {} of {} bytes came back", received, bytes_each * readers);
   return watch.seconds();
+}
+
+namespace {
+
+// One client of repeat(), on a thread of its own.
+struct Repeater {
+  NullSystem::Work work;
+  std::vector<int> sockets;
+  Random random;
+  Timed timed;
+  bool ok = true;
+
+  void run(const Stopwatch& watch) {
+    std::vector<char> piece(work.bytes_each, 7);
+    while (ok && watch.seconds() < work.seconds) {
+      const double begin = watch.seconds();
+      const uint64_t range = work.range > work.bytes_each ? work.range - work.bytes_each : 1;
+      ok = once({static_cast<char>(work.request), work.bytes_each, random.below(range)}, piece);
+      timed.latencies_us.push_back((watch.seconds() - begin) * 1e6);
+      timed.bytes += work.file_bytes;
+    }
+  }
+
+  bool once(const Order& order, std::vector<char>& piece) {
+    const bool reads = work.request == NullSystem::Request::kRead;
+    for (const int socket : sockets) {
+      std::string request(reinterpret_cast<const char*>(&order), sizeof order);
+      if (!reads) request.append(piece.data(), piece.size());
+      if (!write_all(socket, request.data(), request.size())) return false;
+    }
+    for (const int socket : sockets) {
+      char done = 0;
+      if (reads ? !read_all(socket, piece.data(), piece.size()) : read_some(socket, &done, 1) != 1)
+        return false;
+    }
+    return true;
+  }
+};
+
+}  // namespace
+
+Result<Timed> NullSystem::repeat(const Work& work) {
+  std::vector<Repeater> repeaters;
+  std::vector<Sockets> open;
+  for (uint32_t i = 0; i < work.clients; ++i) {
+    TRY(sockets, connect_all(work.sinks, kSession));
+    open.emplace_back(sockets);
+    const int yes = 1;
+    for (const int socket : sockets)
+      ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    repeaters.push_back({work, std::move(sockets), Random(i + 1), {}, true});
+  }
+  const Stopwatch watch;
+  std::vector<std::thread> threads;
+  for (Repeater& repeater : repeaters)
+    threads.emplace_back([&repeater, &watch] { repeater.run(watch); });
+  for (std::thread& thread : threads) thread.join();
+  Timed all;
+  all.seconds = watch.seconds();
+  for (const Repeater& repeater : repeaters) {
+    if (!repeater.ok) return fail(Code::kIo, "null system: a sink failed");
+    all.bytes += repeater.timed.bytes;
+    all.latencies_us.insert(all.latencies_us.end(), repeater.timed.latencies_us.begin(),
+                            repeater.timed.latencies_us.end());
+  }
+  return all;
 }
 
 }  // namespace dogfs::tool

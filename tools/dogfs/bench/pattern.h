@@ -30,14 +30,17 @@ class PatternSource final : public nodes::ByteSource {
 
 class PatternSink final : public nodes::ByteSink {
  public:
-  explicit PatternSink(const Pattern& pattern) : pattern_(pattern) {}
-  // kCorrupt when other bytes come than the source gave.
+  // The first byte that comes is that at `begin`.
+  PatternSink(const Pattern& pattern, uint64_t begin)
+      : pattern_(pattern), begin_(begin), offset_(begin) {}
+  // kCorrupt when other bytes come than the source gave; looks at some of every page.
   Task<Result<void>> write(Buffer bytes) override;
-  uint64_t size() const { return offset_; }
+  uint64_t size() const { return offset_ - begin_; }
 
  private:
   const Pattern& pattern_;
-  uint64_t offset_ = 0;
+  const uint64_t begin_;
+  uint64_t offset_;
 };
 
 }  // namespace dogfs::tool

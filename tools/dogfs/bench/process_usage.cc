@@ -32,4 +32,6 @@ ProcessUsage process_usage(pid_t pid) {
   return usage;
 }
 
+void forget_peak(pid_t pid) { std::ofstream(fmt::format("/proc/{}/clear_refs", pid)) << "5"; }
+
 }  // namespace dogfs::tool

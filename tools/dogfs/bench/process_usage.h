@@ -18,4 +18,7 @@ struct ProcessUsage {
 // Zeros for a process that is gone.
 ProcessUsage process_usage(pid_t pid);
 
+// Its peak memory is that of the time from now on.
+void forget_peak(pid_t pid);
+
 }  // namespace dogfs::tool

@@ -61,4 +61,21 @@ Result<ServerFigures> metadata_figures(const LocalCluster& cluster) {
   return figures;
 }
 
+Result<std::vector<NodeFigures>> all_figures(const LocalCluster& cluster) {
+  std::vector<NodeFigures> all;
+  for (const auto& node : cluster.nodes()) {
+    const auto pid = cluster.process(node).running();
+    if (!pid) continue;
+    TRY(usage, ask(cluster, node));
+    const ProcessUsage process = process_usage(*pid);
+    all.push_back({.pid = *pid,
+                   .metadata = node.metadata(),
+                   .cpu_us = static_cast<double>(process.cpu_us),
+                   .syncs = usage.value("syncs", uint64_t{0}),
+                   .copied_bytes = usage.value("copied_bytes", uint64_t{0}),
+                   .peak_memory_bytes = process.peak_memory_bytes});
+  }
+  return all;
+}
+
 }  // namespace dogfs::tool

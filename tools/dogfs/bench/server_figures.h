@@ -18,6 +18,18 @@ struct ServerFigures {
   double longest_turn_us = 0;  // of any server's event loop, since figures were asked for last
 };
 
+// What one server has used, metadata or chunk.
+struct NodeFigures {
+  pid_t pid = 0;
+  bool metadata = false;
+  double cpu_us = 0;
+  uint64_t syncs = 0;
+  uint64_t copied_bytes = 0;       // from one piece of memory to another
+  uint64_t peak_memory_bytes = 0;  // resident, since forget_peak()
+};
+
+// Of every server that runs. kDeadline when one does not answer.
+Result<std::vector<NodeFigures>> all_figures(const LocalCluster& cluster);
 // Of the cluster's metadata servers together. kDeadline when one does not answer.
 Result<ServerFigures> metadata_figures(const LocalCluster& cluster);
 // CPU time only, of any processes.

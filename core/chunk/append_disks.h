@@ -1,0 +1,43 @@
+#pragma once
+// AppendDisks: the append logs of all data directories of a chunk server, one AppendLogs each, used
+// as one. Owned by the chunk node beside its Disks, which outlive it; one thread. The logs of a
+// disk that has failed are not here.
+
+#include <memory>
+#include <vector>
+
+#include "core/chunk/append_logs.h"
+
+namespace dogfs {
+class Nursery;
+}
+
+namespace dogfs::chunk {
+
+class Disks;
+
+class AppendDisks {
+ public:
+  // When the disks are open. An error of the last disk that cannot be used, when none can.
+  static Task<Result<std::unique_ptr<AppendDisks>>> open(Env& env, Disks& disks);
+
+  // As AppendLogs.
+  Task<> run();
+  Task<Result<std::shared_ptr<AppendLog>>> find(ShardName name);
+  // On a disk that Disks::choose gives for a log of `bytes`.
+  Task<Result<std::shared_ptr<AppendLog>>> find_or_create(AppendOrigin origin, uint64_t bytes);
+  Task<Result<void>> remove(ShardName name);
+  bool contains(const ShardName& name) const { return holder(name) != nullptr; }
+
+ private:
+  AppendDisks(Env& env, Disks& disks) : env_(env), disks_(disks) {}
+  // Null: none of the disks that work.
+  AppendLogs* holder(const ShardName& name) const;
+  Task<> keep(Nursery& children);
+
+  Env& env_;
+  Disks& disks_;
+  std::vector<std::unique_ptr<AppendLogs>> logs_;  // by disk; null: it could not be used
+};
+
+}  // namespace dogfs::chunk
