@@ -30,7 +30,9 @@ struct Call {
   Instant ended = kNever;
   bool open = false;    // of unknown outcome
   bool changes = true;  // false: it surely leaves the state as it is
-  uint64_t hint = 0;    // of those that may come next, lower ones are tried first
+  // Of those that may come next, lower ones are tried first; an open one whose turn has passed
+  // without it, last.
+  uint64_t hint = 0;
 };
 
 enum class Verdict : uint8_t { kLinearizable, kRefuted, kUndecided };
@@ -82,10 +84,12 @@ class LinearizationSearch {
 
  private:
   static constexpr size_t kNone = std::numeric_limits<size_t>::max();
+  static constexpr uint64_t kLate = std::numeric_limits<uint64_t>::max();
   struct Frame {
     State state;
     std::vector<size_t> placed;      // on the way from the frame before
     std::vector<size_t> candidates;  // for the next change
+    uint64_t latest = 0;             // hint of what was placed, on the whole way here
     size_t next = 0;                 // of candidates
   };
 
@@ -147,7 +151,8 @@ class LinearizationSearch {
 
   // Whatever fits and changes nothing is placed at once: no order is lost by that.
   void enter(State state, size_t by) {
-    Frame& frame = frames_.emplace_back(Frame{std::move(state), {}, {}});
+    const uint64_t latest = frames_.empty() ? 0 : frames_.back().latest;
+    Frame& frame = frames_.emplace_back(Frame{std::move(state), {}, {}, latest});
     if (by != kNone) put(frame, by);
     Instant deadline;
     for (bool more = true; more;) {
@@ -169,13 +174,15 @@ class LinearizationSearch {
     if (left_ > 0 && !seen_.insert(seen).second) return leave();
     for (const size_t call : open_)
       if (!placed_[call] && calls_[call].began <= deadline) frame.candidates.push_back(call);
-    std::ranges::sort(frame.candidates, {}, [this](size_t i) {
-      return std::tuple(calls_[i].hint, calls_[i].open, calls_[i].ended, i);
+    std::ranges::sort(frame.candidates, {}, [&](size_t i) {
+      const bool passed = calls_[i].open && calls_[i].hint < frame.latest;
+      return std::tuple(passed ? kLate : calls_[i].hint, calls_[i].open, calls_[i].ended, i);
     });
   }
   void put(Frame& frame, size_t call) {
     place(call);
     frame.placed.push_back(call);
+    if (calls_[call].hint != kLate) frame.latest = std::max(frame.latest, calls_[call].hint);
   }
   void leave() {
     auto& placed = frames_.back().placed;

@@ -48,9 +48,14 @@ class RegisterHistory {
   }
   void unknown_write(int value, int began) {
     add({Register::Kind::kWrite, value}, began, 0);
-    calls_.back().open = true;
-    calls_.back().ended = kNever;
+    leave_open();
   }
+  void unknown_swap(int expected, int value, int began) {
+    swap(expected, value, true, began, 0);
+    leave_open();
+  }
+  // Of the last one that was added.
+  void hint(uint64_t hint) { calls_.back().hint = hint; }
   SearchResult search(uint64_t steps_max = 100'000) const {
     return LinearizationSearch(model_, calls_, steps_max).run();
   }
@@ -62,6 +67,10 @@ class RegisterHistory {
     calls_.push_back({.began = Instant(Duration(began)),
                       .ended = Instant(Duration(ended)),
                       .changes = asked.kind == Register::Kind::kWrite || asked.ok});
+  }
+  void leave_open() {
+    calls_.back().open = true;
+    calls_.back().ended = kNever;
   }
   Register model_;
   std::vector<Call> calls_;
@@ -186,6 +195,22 @@ TEST_CASE("each configuration is looked at once: commuting writes do not cost th
   const SearchResult result = history.search(1'000'000);
   CHECK(result.verdict == Verdict::kRefuted);
   CHECK_LE(result.steps, 14 * (1 << 14) + 100);
+}
+
+TEST_CASE("an open operation that did nothing when its turn was is tried last from then on") {
+  RegisterHistory history;
+  for (int i = 1; i <= 14; ++i) {
+    history.unknown_swap(1, 3, 0);
+    history.hint(i);
+  }
+  history.write(1, 10, 20);
+  history.hint(20);
+  history.swap(1, 2, true, 30, 40);
+  history.hint(21);
+  history.read(2, 50, 60);
+  const SearchResult result = history.search();
+  CHECK(result.verdict == Verdict::kLinearizable);
+  CHECK_LE(result.steps, 14 + 4);
 }
 
 // Drawn histories of six operations on a register, against the definition itself.
