@@ -104,6 +104,7 @@ Task<Result<void>> BlockWriter::write(Buffer stripes) {
 }
 
 Task<Result<void>> BlockWriter::wait_for_room() {
+  if (MUTANT("M101")) co_return Result<void>();
   const Instant since = env_.now();
   const auto full = [](const auto& sender) { return sender->queued_bytes() >= kQueueBytes; };
   for (;;) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/env/env.h"
 #include "core/env/nursery.h"
@@ -16,6 +17,8 @@ namespace {
 // Small cells travel together, at the price of a copy; large ones as they are.
 constexpr size_t kPieceBytes = 256 * limits::kKiB;
 constexpr size_t kWindowBytes = 2 * limits::kMiB;
+// Who pushes waits until less than half of this is queued (block_writer.cc), then pushes a batch.
+constexpr size_t kQueueBytesMax = 8 * limits::kMiB;
 constexpr Duration kCallLimit = 30s;
 constexpr Duration kAbortLimit = 1s;
 constexpr Duration kRetryPause = 100ms;
@@ -44,6 +47,7 @@ void ShardSender::push(chunk::CheckedBytes cell, uint32_t checksum) {
   checksum_.add_checksum(checksum, cell.bytes.size());
   if (state_ != State::kSending) return;
   queued_bytes_ += cell.bytes.size();
+  CHECK(queued_bytes_ <= kQueueBytesMax, "{} bytes wait for {}", queued_bytes_, target_.server);
   cells_.push_back(std::move(cell));
   changed_.notify();
 }

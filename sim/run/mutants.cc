@@ -112,6 +112,7 @@ std::vector<Mutant> later_mutants() {
        {Oracle::kLeaderCompleteness, Oracle::kCommittedLedger, Oracle::kElectionSafety},
        "lost_disk"},
       {"M46", "leases and sessions expire by the wall clock", {Oracle::kExpiry}, "wall_clock"},
+      {"M101", "a writer does not wait for a slow server", {Oracle::kCrash}, "disk_slow", true},
   };
 }
 

@@ -15,6 +15,7 @@ struct Mutant {
   std::string_view what;
   std::vector<Oracle> oracles;  // one of them must be among those that fire
   std::string_view needs;       // the figure of the tally that shows that its fault came; "" none
+  bool staged = false;          // for scenarios that catch it: drawn runs are too small
 };
 
 const std::vector<Mutant>& mutants();

@@ -284,7 +284,7 @@ Result<void> mutants_command(Output& output, const SimOptions& options) {
   uint64_t last_killer = range.first;
   std::vector<const sim::Mutant*> planted = {&sim::canary()};
   for (const sim::Mutant& mutant : sim::mutants())
-    if ((only.empty() && !scenario) || std::ranges::count(only, mutant.id) > 0)
+    if ((only.empty() && !scenario && !mutant.staged) || std::ranges::count(only, mutant.id) > 0)
       planted.push_back(&mutant);
   for (const sim::Mutant* mutant : planted) {
     TRY(outcome, hunt(options, range, *mutant));
