@@ -130,6 +130,14 @@ uint32_t replicas_wanted(const FileRow& row) {
   return row.pack ? *pack_replicas(row.policy) : uint32_t{limits::kAppendReplicas};
 }
 
+// With fewer that live, nothing is opened: a record would survive less than a put of the policy is
+// sure to, as far as replicas_wanted() can have it.
+uint32_t replicas_needed(const FileRow& row) {
+  const uint32_t wanted = replicas_wanted(row);
+  const uint32_t survived = row.policy.min_shards() - row.policy.data_shards();
+  return row.pack ? wanted : std::clamp(2 * survived, 1u, wanted);
+}
+
 AppendOpened opened(const FileRow& row, FileHandle file, BlockId id, const BlockRow& block) {
   return {.file = file,
           .policy = row.policy,
@@ -352,12 +360,10 @@ Response apply(Tables& tables, const EntryContext& entry, const OpenAppend& oper
   const Slot slot = slot_of(target.made ? target.place.parent() : target.file.home);
   const uint64_t seed = uint64_t{slot.value} << kCounterBits | tables.slot(slot).next_block;
   const auto servers = reachable_first(tables, replicas_wanted(row), operation.avoid, seed);
-  if (row.pack && servers.size() < replicas_wanted(row)) {
-    return fail(Code::kPrecondition, "{} chunk servers live, a pack of {} needs {}", servers.size(),
-                row.policy.text(), replicas_wanted(row));
-  }
-  if (servers.empty()) {
-    return fail(Code::kUnavailable, "no chunk server lives; start one and try again");
+  if (servers.size() < replicas_needed(row)) {
+    return fail(row.pack ? Code::kPrecondition : Code::kUnavailable,
+                "{} chunk servers live, appends to {} of {} need {}", servers.size(),
+                row.pack ? "a pack" : "a file", row.policy.text(), replicas_needed(row));
   }
   if (target.made) target.file = {target.place.parent(), tables.new_inode(slot)};
   ++row.appends;

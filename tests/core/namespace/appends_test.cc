@@ -445,6 +445,23 @@ TEST_CASE("fewer servers give fewer replicas, and those that cannot be reached c
   fs.check_sound();
 }
 
+TEST_CASE("no block is opened on fewer servers than survive what a put of the policy survives") {
+  for (const auto& [policy, needed] :
+       {std::pair("rs-4-2", 2), std::pair("rep-3", 2), std::pair("rs-6-4", 3)}) {
+    CAPTURE(policy);
+    Appends fs(10, policy);
+    for (int node = 10; node > needed; --node) fs.set_state(node, NodeState::kDead);
+    const auto least = fs.opened("/f");
+    CHECK_EQ(least.block.shards.size(), needed);
+    fs.set_state(needed, NodeState::kDead);
+    CHECK_EQ(outcome(fs.open("/g")), "unavailable");
+    CHECK_EQ(outcome(fs.open("/g", false)), "not_found");  // nor was the file made
+    fs.set_state(needed, NodeState::kLive);
+    CHECK_EQ(fs.opened("/g").block.shards.size(), needed);
+    fs.check_sound();
+  }
+}
+
 TEST_CASE("another attempt to convert gets another generation, and the one before is deleted") {
   Appends fs(7);
   const auto block = fs.append("/f", 100);
