@@ -4,6 +4,24 @@
 #include "core/env/nursery.h"
 
 namespace dogfs::chunk {
+namespace {
+
+// A disk that works says where its logs are after a passing error or two. It is waited for, since
+// whoever asks for a log of it meanwhile must not hear that there is none.
+constexpr int kOpenAttempts = 20;
+constexpr Duration kOpenPause = 500ms;
+
+Task<Result<std::unique_ptr<AppendLogs>>> open_logs(Env& env, Disks& disks, size_t disk) {
+  for (int attempt = 1;; ++attempt) {
+    auto logs =
+        co_await AppendLogs::open(disks.env(disk), disks.path(disk), disks.identity().cluster);
+    const bool passing = !logs && logs.error().is(Code::kIo) && !disks.failed(disk);
+    if (!passing || attempt == kOpenAttempts) co_return logs;
+    co_await env.sleep(kOpenPause);
+  }
+}
+
+}  // namespace
 
 Task<Result<std::unique_ptr<AppendDisks>>> AppendDisks::open(Env& env, Disks& disks) {
   std::unique_ptr<AppendDisks> all(new AppendDisks(env, disks));
@@ -12,7 +30,7 @@ Task<Result<std::unique_ptr<AppendDisks>>> AppendDisks::open(Env& env, Disks& di
   for (size_t i = 0; i < disks.count(); ++i) {
     all->logs_.emplace_back();
     if (disks.failed(i)) continue;
-    auto logs = co_await AppendLogs::open(disks.env(i), disks.path(i), disks.identity().cluster);
+    auto logs = co_await open_logs(env, disks, i);
     if (logs) {
       all->logs_.back() = std::move(*logs);
       any = true;

@@ -18,7 +18,8 @@ class Disks;
 
 class AppendDisks {
  public:
-  // When the disks are open. An error of the last disk that cannot be used, when none can.
+  // When the disks are open; tries for ten seconds where a disk errs. An error of the last disk that
+  // cannot be used, when none can.
   static Task<Result<std::unique_ptr<AppendDisks>>> open(Env& env, Disks& disks);
 
   // As AppendLogs.

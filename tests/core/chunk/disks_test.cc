@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/base/limits.h"
+#include "core/chunk/append_disks.h"
 #include "core/env/nursery.h"
 #include "sim/world/disk_image.h"
 
@@ -307,6 +308,37 @@ TEST_CASE("a disk that errs once or is full has not failed") {
     });
     CHECK_EQ(disks.failures(), 0u);
   });
+}
+
+TEST_CASE("append logs are found on a disk that errs a few times while they are looked for") {
+  const AppendOrigin origin{.identity = {kCluster, {BlockId(0xa3), 1, Generation(1)}},
+                            .epoch = Epoch(1),
+                            .activation = 1,
+                            .ordinal = 0,
+                            .file_offset = 0};
+  DisksWorld two;
+  two.run({"0", "1"}, [&](Env& env, Disks& disks, OwnDisks&) -> Task<> {
+    const auto logs = co_await AppendDisks::open(env, disks);
+    REQUIRE(logs.has_value());
+    co_await nursery(env, [&](Nursery& children) -> Task<> {
+      children.spawn((*logs)->run());
+      co_await env.sleep(1ms);  // until it does
+      CHECK_EQ(code_of(co_await (*logs)->find_or_create(origin, 1)), "ok");
+    });
+  });
+  for (const int errors : {1, 3, 7, 1000}) {
+    CAPTURE(errors);
+    two.run({"0", "1"}, [&](Env& env, Disks& disks, OwnDisks& own) -> Task<> {
+      for (const auto& disk : own)
+        disk->watch.decide = [left = errors](uint64_t,
+                                             Act) mutable -> std::optional<DiskWatch::Fault> {
+          if (left-- <= 0) return std::nullopt;
+          return DiskWatch::Fault{{Code::kIo, "once more"}};
+        };
+      const auto logs = co_await AppendDisks::open(env, disks);
+      CHECK_EQ(logs && (*logs)->contains(origin.identity.name), errors < 1000);
+    });
+  }
 }
 
 TEST_CASE("a crash while a new directory is taken in costs nothing") {
