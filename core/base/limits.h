@@ -56,7 +56,12 @@ inline constexpr size_t kAppendLogsMax = 1024;             // in use at one chun
 inline constexpr size_t kAppendLogsKeptOpenMax = 64;       // of those that nobody uses
 inline constexpr size_t kAppendTasksMax = 1024;            // of sealing and converting, that wait
 inline constexpr size_t kPackedBytesMax = 1 * kMiB;        // longer files get blocks of their own
-inline constexpr uint32_t kPacksPerPolicy = 8;  // open at once, for writers to choose from
+inline constexpr uint32_t kPacksPerPolicy = 8;       // open at once, for writers to choose from
+inline constexpr uint64_t kPackLivePercentMin = 50;  // of a block of a pack; below, it is compacted
+inline constexpr size_t kReferrersPerAnswer = 256;   // files that have bytes of a block
+inline constexpr size_t kCompactionsMax = 64;        // blocks that wait at one chunk server
+inline constexpr size_t kMovesInFlightMax = 16;      // stretches of a block that is compacted
+inline constexpr size_t kMovedRangesMax = 64 * kKiB;  // stretches remembered, for other files
 static_assert(kAppendRequestsMax * 48 <= kAppendHeadBytesMax, "they are handed over as one entry");
 static_assert(kAppendRecordBytesMax + kAppendHeadBytesMax < kAppendBatchBytesMax);
 static_assert(kPackedBytesMax <= kAppendRecordBytesMax, "a packed file is one record");

@@ -71,14 +71,15 @@ Response add_node(Tables& tables, const RegisterNode& operation, const Node* rep
                 "anew, import the namespace of the old one",
                 operation.node);
   }
+  // Whatever its id: the rows of servers come one after another.
+  if (tables.settings().importing && operation.kind == NodeKind::kChunk) {
+    return fail(Code::kUnavailable, "an import is under way, and may bring back {}; try later",
+                operation.name);
+  }
   if (operation.node.value >= kFirstAssignedNode) {
     return fail(Code::kInvalid,
                 "node ids from {} on are given by the cluster; register without one",
                 kFirstAssignedNode);
-  }
-  if (tables.settings().importing && operation.kind == NodeKind::kChunk) {
-    return fail(Code::kUnavailable, "an import is under way, and may bring back {}; try later",
-                operation.name);
   }
   if (tables.map().nodes().size() >= limits::kNodesMax) {
     return fail(Code::kTooLarge, "the cluster knows {} nodes, it can take no more",

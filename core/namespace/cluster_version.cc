@@ -8,6 +8,7 @@ namespace {
 constexpr uint32_t kFirst = 1;
 constexpr uint32_t kSecond = 2;
 constexpr uint32_t kThird = 3;
+constexpr uint32_t kFourth = 4;
 
 // What an old kind of operation may say since.
 struct FieldVersion {
@@ -24,6 +25,7 @@ struct FieldVersion {
     return op.block_bytes == 0 && op.cell_bytes == 0 ? kSecond : kThird;
   }
   uint32_t operator()(const PutPacked&) const { return kThird; }
+  uint32_t operator()(const MovePacked&) const { return kFourth; }
   uint32_t operator()(const SetAttributes&) const { return kSecond; }
   uint32_t operator()(const Copy&) const { return kSecond; }
   uint32_t operator()(const Truncate&) const { return kSecond; }
@@ -40,7 +42,14 @@ struct FieldVersion {
     return plain ? kFirst : kThird;
   }
   uint32_t operator()(const OpenAppend&) const { return kThird; }
-  uint32_t operator()(const SetLayout&) const { return kThird; }
+  uint32_t operator()(const SetLayout& op) const {
+    return op.layout.content_mode ? kFourth : kThird;
+  }
+  uint32_t operator()(const UseBlocks&) const { return kFourth; }
+  uint32_t operator()(const CommitBlocks& op) const {
+    const bool plain = std::ranges::all_of(op.blocks, [](auto& block) { return !block.digest; });
+    return plain ? kFirst : kFourth;
+  }
   uint32_t operator()(const ActivateAppend&) const { return kThird; }
   uint32_t operator()(const BeginSeal&) const { return kThird; }
   uint32_t operator()(const FixAppend&) const { return kThird; }

@@ -12,6 +12,7 @@
 //      quotas, trash, import
 //   3  appends: append blocks, their sealing and conversion, former generations; layouts: block and
 //      cell sizes of directories and files; packs
+//   4  compaction of packs; digests of blocks, and blocks shared by them
 
 #include <cstdint>
 
@@ -22,6 +23,9 @@ namespace dogfs::metadata {
 
 // From this one on an acknowledgement of deleted shards names their generation.
 inline constexpr uint32_t kGenerationsDeletedVersion = 3;
+
+// From this one on the bytes of packs are moved to others.
+inline constexpr uint32_t kCompactionVersion = 4;
 
 // The newest that this build understands.
 uint32_t newest_cluster_version();

@@ -54,7 +54,9 @@ std::string_view operation_name(const Operation& operation) {
       "commit_conversion",
       "judge_shards",
       "set_layout",
-      "put_packed"};
+      "put_packed",
+      "move_packed",
+      "use_blocks"};
   return kNames[operation.index()];
 }
 
@@ -66,9 +68,11 @@ bool leader_operation(const Operation& operation) {
     bool operator()(const StartUpload&) { return false; }
     bool operator()(const AllocateBlocks&) { return false; }
     bool operator()(const CommitBlocks&) { return false; }
+    bool operator()(const UseBlocks&) { return false; }
     bool operator()(const Publish&) { return false; }
     bool operator()(const PutInline&) { return false; }
     bool operator()(const PutPacked&) { return false; }
+    bool operator()(const MovePacked&) { return true; }
     bool operator()(const SetAttributes&) { return false; }
     bool operator()(const Copy&) { return false; }
     bool operator()(const Truncate&) { return false; }
@@ -107,7 +111,7 @@ bool leader_operation(const Operation& operation) {
 
 bool open_operation(const Operation& operation) {
   return is_any<RegisterClient, ActivateAppend, BeginSeal, FixAppend, BeginConversion,
-                CommitConversion>(operation);
+                CommitConversion, MovePacked>(operation);
 }
 
 bool needs_room(const Operation& operation) {
@@ -118,9 +122,11 @@ bool needs_room(const Operation& operation) {
     bool operator()(const StartUpload&) { return true; }
     bool operator()(const AllocateBlocks&) { return true; }
     bool operator()(const CommitBlocks&) { return true; }
+    bool operator()(const UseBlocks&) { return true; }
     bool operator()(const Publish&) { return true; }
     bool operator()(const PutInline&) { return true; }
     bool operator()(const PutPacked&) { return true; }
+    bool operator()(const MovePacked&) { return true; }
     bool operator()(const SetAttributes&) { return true; }
     bool operator()(const Copy&) { return true; }
     bool operator()(const Truncate&) { return false; }

@@ -25,7 +25,7 @@ namespace dogfs::metadata {
 // --- Cluster ---------------------------------------------------------------------------------
 
 // The highest version of commands in this file (cluster_version.h).
-inline constexpr uint32_t kLatestClusterVersion = 3;
+inline constexpr uint32_t kLatestClusterVersion = 4;
 
 // The first entry of a new cluster. kExists when it is one already with another id.
 struct CreateCluster {
@@ -149,7 +149,8 @@ struct CommittedBlock {
   Generation generation;
   uint64_t file_offset = 0;
   uint64_t length = 0;  // at most what was allocated; less only for the last block of the file
-  std::vector<DurableShard> shards;  // at least min_shards, by index
+  std::vector<DurableShard> shards;                   // at least min_shards, by index
+  std::optional<Sha256Digest> digest = std::nullopt;  // of its bytes
   bool operator==(const CommittedBlock&) const = default;
 };
 
@@ -159,6 +160,24 @@ struct CommitBlocks {
   Epoch epoch;
   std::vector<CommittedBlock> blocks;  // at most limits::kBlocksPerAllocation
   bool operator==(const CommitBlocks&) const = default;
+};
+
+struct KnownBlock {
+  uint64_t length = 0;
+  Sha256Digest digest;
+  bool operator==(const KnownBlock&) const = default;
+};
+
+// Asks for blocks by their content, instead of allocating them: those before the first that the
+// volume (known_blocks.h) does not know at full width, in the layout of the upload, become the
+// file's, shared with others. `file_offset` must be where the blocks allocated so far end. Answer:
+// BlocksUsed.
+struct UseBlocks {
+  FileHandle file;
+  Epoch epoch;
+  uint64_t file_offset = 0;
+  std::vector<KnownBlock> blocks;  // at most limits::kBlocksPerAllocation
+  bool operator==(const UseBlocks&) const = default;
 };
 
 enum class PublishCondition : uint8_t { kOverwrite = 1, kIfAbsent = 2, kIfVersion = 3 };
@@ -206,6 +225,23 @@ struct PutPacked {
   FileVersion version;  // as of Publish
   InodeAttributes attributes;
   bool operator==(const PutPacked&) const = default;
+};
+
+// Moves bytes of a file from a sealed block of a pack to another pack, where they were appended
+// once more: every extent that is that stretch becomes one of the other block. Nothing of the file
+// changes that is to be seen, its version neither. The block that it leaves is garbage when no file
+// has anything in it. Applied twice it is refused, and harmless. kNotFound: the file or the block
+// is gone. kPrecondition: the file has no such extent (any more), or the block is not sealed and
+// converted. kUnavailable: as of PutPacked.
+struct MovePacked {
+  FileHandle file;
+  BlockId from;
+  uint64_t from_offset = 0;
+  uint64_t length = 0;
+  FileHandle pack;
+  BlockId block;
+  uint64_t block_offset = 0;  // of bytes that were acknowledged, and the same
+  bool operator==(const MovePacked&) const = default;
 };
 
 // Makes `to` another file with the bytes of `from`, which shares its blocks.
@@ -504,13 +540,15 @@ using Operation =
                  OrderDeletion, AckDeleted, PutInline, SetAttributes, Copy, Truncate, Concatenate,
                  SetQuota, SetTrash, AdvanceTrash, BeginImport, ImportRows, FinishImport,
                  RaiseIncarnation, SetClusterVersion, OpenAppend, ActivateAppend, BeginSeal,
-                 FixAppend, BeginConversion, CommitConversion, JudgeShards, SetLayout, PutPacked>;
+                 FixAppend, BeginConversion, CommitConversion, JudgeShards, SetLayout, PutPacked,
+                 MovePacked, UseBlocks>;
 
 // "make_directory", for errors, traces and metrics.
 std::string_view operation_name(const Operation& operation);
 // True for operations without a session, most of which only the leader itself proposes.
 bool leader_operation(const Operation& operation);
-// True for those of them that anybody may send: RegisterClient, and what becomes of append blocks.
+// True for those of them that anybody may send: RegisterClient, and what becomes of append blocks
+// and of what lies in packs.
 bool open_operation(const Operation& operation);
 
 // True for operations that store something: not possible while the disks of the metadata are full.
@@ -552,6 +590,7 @@ struct UploadStarted {
   placement::Policy policy;
   uint64_t block_bytes = 0;
   uint32_t cell_bytes = 0;
+  ContentMode content_mode = ContentMode::kNone;
   bool operator==(const UploadStarted&) const = default;
 };
 
@@ -575,6 +614,11 @@ struct BlocksAllocated {
   placement::Policy policy;
   std::vector<PlacedBlock> blocks;
   bool operator==(const BlocksAllocated&) const = default;
+};
+
+struct BlocksUsed {
+  uint32_t blocks = 0;  // so many of those asked for, from the first on
+  bool operator==(const BlocksUsed&) const = default;
 };
 
 struct StepTaken {
@@ -633,8 +677,9 @@ struct ConversionBegun {
   bool operator==(const ConversionBegun&) const = default;
 };
 
-using Reply = std::variant<Done, NodeRegistered, ClientRegistered, UploadStarted, BlocksAllocated,
-                           StepTaken, AppendOpened, AppendActivated, SealBegun, ConversionBegun>;
+using Reply =
+    std::variant<Done, NodeRegistered, ClientRegistered, UploadStarted, BlocksAllocated, StepTaken,
+                 AppendOpened, AppendActivated, SealBegun, ConversionBegun, BlocksUsed>;
 // kUnknown: the session is expired or the request was acknowledged long ago; whether it was applied
 // is not known any more, and it was not applied now.
 using Response = Result<Reply>;

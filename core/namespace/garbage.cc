@@ -7,6 +7,7 @@
 #include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/base/mutation.h"
+#include "core/namespace/known_blocks.h"
 #include "core/namespace/packs.h"
 
 namespace dogfs::metadata {
@@ -160,6 +161,7 @@ void release(Tables& tables, const EntryContext& entry, BlockId id, BlockRow blo
   }
   CHECK(!block.is_garbage(), "block {} is referred to and garbage", id);
   block.state = BlockState::kGarbage;
+  forget_block(tables, block);
   if (block.append) give_up_next(*block.append);
   tables.put(id, block);
   tables.put(slot_of(id), OutboxKind::kGarbage, id.value, {.since = entry.index, .home = {}});

@@ -145,6 +145,7 @@ bool is_exported(const key::Parsed& key, std::string_view value) {
     case Tag::kFile:
     case Tag::kBlock:
     case Tag::kReferrer:
+    case Tag::kKnown:
     case Tag::kOutbox: return true;
     case Tag::kNode: {
       const auto node = placement::decode_node(value);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/ids.h"
+#include "core/base/sha256.h"
 #include "core/base/time.h"
 #include "core/placement/policy.h"
 
@@ -59,12 +60,20 @@ struct Quota {
   bool operator==(const Quota&) const = default;
 };
 
+// What is known of the content of a file's blocks.
+enum class ContentMode : uint8_t {
+  kNone = 0,
+  kSha256 = 1,  // blocks carry the SHA-256 of their bytes
+  kDedup = 2,   // and one that the directory that says so knows already is not stored again
+};
+
 // In what files are stored that are made in a directory or below, as far as it says so; what is
 // absent is as above it, and above the root as the cluster was founded.
 struct Layout {
   std::optional<placement::Policy> policy;
   std::optional<uint64_t> block_bytes;
   std::optional<uint32_t> cell_bytes;  // unit of striping
+  std::optional<ContentMode> content_mode = std::nullopt;
   bool operator==(const Layout&) const = default;
 };
 

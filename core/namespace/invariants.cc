@@ -23,6 +23,7 @@ struct Contents {
   std::map<BlockId, BlockRow> blocks;
   std::map<BlockId, std::set<FileHandle>> referrers;       // as the rows say
   std::map<std::pair<BlockId, InodeId>, uint64_t> packed;  // likewise: bytes of files in packs
+  std::map<std::pair<InodeId, Sha256Digest>, BlockId> known;
   std::map<ClientId, SessionRow> sessions;
   std::map<ClientId, uint32_t> results;
   std::map<Slot, SlotRow> slots;
@@ -67,6 +68,9 @@ void read_row(Contents& out, const key::Parsed& parsed, std::string_view value) 
       if (row.bytes > 0) out.packed[{BlockId(parsed.id), file}] = row.bytes;
       break;
     }
+    case Tag::kKnown:
+      out.known[{id, key::digest_of(parsed.tail)}] = decode<KnownRow>(value)->block;
+      break;
     case Tag::kBlock: out.blocks[BlockId(parsed.id)] = *decode<BlockRow>(value); break;
     case Tag::kSession: read_session(out, parsed.tail, value); break;
     case Tag::kOutbox: read_outbox(out, parsed.tail, value); break;
@@ -342,12 +346,36 @@ Result<> check_referrers(const Contents& all, const References& references) {
   return {};
 }
 
+// What a directory knows is as it knows it, and is what says that it is known.
+Result<> check_known(const Contents& all) {
+  for (const auto& [place, id] : all.known) {
+    const auto block = all.blocks.find(id);
+    if (block == all.blocks.end()) return broken("known block {} has no row", id);
+    if (block->second.known_in != place.first || block->second.digest != place.second ||
+        !block->second.shared) {
+      return broken("directory {} knows block {} as what it is not", place.first, id);
+    }
+  }
+  for (const auto& [id, block] : all.blocks) {
+    if (block.digest && block.state != BlockState::kSealed) {
+      return broken("block {} in state {} has a digest", id, static_cast<int>(block.state));
+    }
+    if (!block.known_in) continue;
+    const auto known = all.known.find({block.known_in, *block.digest});
+    if (known == all.known.end() || known->second != id) {
+      return broken("block {} is not known in directory {}", id, block.known_in);
+    }
+  }
+  return {};
+}
+
 Result<> check_blocks(const Contents& all, uint32_t inline_bytes) {
   References references;
   for (const auto& [file, row] : all.files) {
     TRY_VOID(check_extents(all, file, row, inline_bytes, references));
   }
   TRY_VOID(check_referrers(all, references));
+  TRY_VOID(check_known(all));
   const auto& referred = references.files;
   for (const auto& [id, block] : all.blocks) {
     if (referred.contains(id) == block.is_garbage()) {
@@ -463,8 +491,21 @@ Result<> check_append_sets(const Contents& all, const Tables& tables) {
   return {};
 }
 
+Result<> check_sparse(const Contents& all, const Tables& tables) {
+  std::map<BlockId, uint64_t> live;
+  for (const auto& [place, bytes] : all.packed) live[place.first] += bytes;
+  std::set<BlockId> sparse;
+  for (const auto& [id, block] : all.blocks) {
+    if (!block.compactable()) continue;
+    if (live[id] * 100 < block.length * limits::kPackLivePercentMin) sparse.insert(id);
+  }
+  if (tables.sparse() != sparse) return broken("blocks of packs with little in use miscounted");
+  return {};
+}
+
 Result<> check_derived(const Contents& all, const Tables& tables) {
   TRY_VOID(check_append_sets(all, tables));
+  TRY_VOID(check_sparse(all, tables));
   if (tables.counters() != tables.scan_counters()) return broken("counters differ from a scan");
   const auto uploads = std::ranges::count_if(
       all.files, [](const auto& file) { return file.second.state == FileState::kUpload; });

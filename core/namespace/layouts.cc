@@ -29,6 +29,7 @@ LayoutInForce founding_layout(const Tables& tables) {
   return {.policy = settings.policy,
           .block_bytes = settings.block_bytes,
           .cell_bytes = settings.cell_bytes,
+          .content_mode = ContentMode::kNone,
           .from = {}};
 }
 
@@ -44,6 +45,10 @@ LayoutInForce layout_below(LayoutInForce above, const Layout& own, uint32_t leve
   if (own.cell_bytes) {
     above.cell_bytes = *own.cell_bytes;
     above.from.cell_bytes = level;
+  }
+  if (own.content_mode) {
+    above.content_mode = *own.content_mode;
+    above.from.content_mode = level;
   }
   return above;
 }
@@ -90,6 +95,7 @@ Response apply(Tables& tables, const EntryContext& entry, const SetLayout& opera
   if (operation.layout.policy) own.policy = operation.layout.policy;
   if (operation.layout.block_bytes) own.block_bytes = operation.layout.block_bytes;
   if (operation.layout.cell_bytes) own.cell_bytes = operation.layout.cell_bytes;
+  if (operation.layout.content_mode) own.content_mode = operation.layout.content_mode;
   const LayoutInForce in_force = layout_below(target.layout, own, target.level());
   TRY_VOID(check_block_sizes(in_force.block_bytes, in_force.cell_bytes));
   if (operation.layout.policy) TRY_VOID(placement::check_fits(tables.map(), *own.policy));

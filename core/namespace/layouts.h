@@ -1,7 +1,8 @@
 #pragma once
-// Layouts: in which policy, blocks and cells files are stored. The cluster is founded with all
-// three; a directory may set any of them for the files made in it and below, and one file may be
-// made in others. A file keeps what it was made with. Pure functions, and the operation that sets
+// Layouts: in which policy, blocks and cells files are stored, and what is known of their content.
+// The cluster is founded with the first three, and to know nothing; a directory may set any of them
+// for the files made in it and below. One file may be made in another policy, blocks and cells, and
+// keeps what it was made with. Pure functions, and the operation that sets
 // what a directory says.
 
 #include <string_view>

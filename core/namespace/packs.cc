@@ -16,8 +16,9 @@ namespace {
 constexpr uint32_t kVersion = 3;  // of clusters that have packs
 constexpr uint32_t kReplicasMax = 5;
 
-// The block, if bytes of it can be a file's.
-Result<BlockRow> claimable(const Tables& tables, const PutPacked& operation,
+// The block, if bytes of it can be a file's. `operation`: PutPacked or MovePacked.
+template <class Claim>
+Result<BlockRow> claimable(const Tables& tables, const Claim& operation,
                            const placement::Policy& policy) {
   auto block = tables.block(operation.block);
   const bool open = block && !block->is_garbage() && block->pack && block->append &&
@@ -36,6 +37,36 @@ Result<BlockRow> claimable(const Tables& tables, const PutPacked& operation,
   }
   return fail(Code::kUnavailable, "block {} has no {} bytes at {}", operation.block,
               operation.length, operation.block_offset);
+}
+
+// The file, whose row is `row`, refers to those bytes of the block from here on.
+template <class Claim>
+void claim(Tables& tables, const Claim& operation, BlockRow block, FileHandle file,
+           const FileRow& row) {
+  if (block.unsealed()) {
+    uint64_t& claimed = block.append->claimed;
+    claimed = std::max(claimed, operation.block_offset + operation.length);
+    tables.put(operation.block, block);
+  }
+  share_block(tables, operation.block, operation.pack, file);
+  note_packed(tables, file, row, operation.block);
+}
+
+bool is_stretch(const Extent& extent, const MovePacked& operation) {
+  return extent.block == operation.from && extent.block_offset == operation.from_offset &&
+         extent.length == operation.length;
+}
+
+// Puts the new stretch in the place of the old one; gives those extents as they were.
+std::vector<Extent> exchange(FileRow& row, const MovePacked& operation) {
+  std::vector<Extent> before;
+  for (Extent& extent : row.extents) {
+    if (!is_stretch(extent, operation)) continue;
+    before.push_back(extent);
+    extent.block = operation.block;
+    extent.block_offset = operation.block_offset;
+  }
+  return before;
 }
 
 }  // namespace
@@ -99,6 +130,10 @@ Response apply(Tables& tables, const EntryContext& entry, const PutPacked& opera
   TRY_VOID(check_room(tables, target, operation.path));
   TRY_VOID(check_growth(tables, target, operation.length));
   TRY(layout, chosen_layout(target.layout, {.policy = operation.policy}));
+  if (layout.content_mode == ContentMode::kDedup) {
+    return fail(Code::kUnavailable, "{}: files share blocks there, and no packs",
+                shown(operation.path));
+  }
   TRY(block, claimable(tables, operation, layout.policy));
   const FileHandle file{target.parent(), tables.new_inode(slot_of(target.parent()))};
   FileRow row{.state = FileState::kPublished,
@@ -115,14 +150,35 @@ Response apply(Tables& tables, const EntryContext& entry, const PutPacked& opera
                          .block_offset = operation.block_offset});
   set_layout(tables, row, layout);
   tables.put(file, row);
-  if (block.unsealed()) {
-    uint64_t& claimed = block.append->claimed;
-    claimed = std::max(claimed, operation.block_offset + operation.length);
-    tables.put(operation.block, block);
-  }
-  share_block(tables, operation.block, operation.pack, file);
-  note_packed(tables, file, row, operation.block);
+  claim(tables, operation, std::move(block), file, row);
   link_file(tables, entry, target, file);
+  return Done{};
+}
+
+Response apply(Tables& tables, const EntryContext& entry, const MovePacked& operation) {
+  if (operation.length == 0) return fail(Code::kInvalid, "0 bytes cannot be moved");
+  const auto from = tables.block(operation.from);
+  if (!from || from->is_garbage()) {
+    return fail(Code::kNotFound, "block {} was removed", operation.from);
+  }
+  if (!from->compactable()) {
+    return fail(Code::kPrecondition, "block {} is no sealed and converted one of a pack",
+                operation.from);
+  }
+  auto row = tables.file(operation.file);
+  if (!row || row->state != FileState::kPublished) {
+    return fail(Code::kNotFound, "file {} was removed or replaced", operation.file.file);
+  }
+  TRY(block, claimable(tables, operation, from->policy));
+  const auto before = exchange(*row, operation);
+  if (before.empty()) {
+    return fail(Code::kPrecondition, "file {} has no extent of {} bytes at {} of block {}",
+                operation.file.file, operation.length, operation.from_offset, operation.from);
+  }
+  tables.put(operation.file, *row);
+  claim(tables, operation, std::move(block), operation.file, *row);
+  release_extents(tables, entry, operation.file.file, before, row->extents);
+  note_packed(tables, operation.file, *row, operation.from);
   return Done{};
 }
 

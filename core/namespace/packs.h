@@ -3,7 +3,9 @@
 // that the bytes of small files are appended to, one record each, and that never has more than one
 // extent: its open append block. A file refers to its bytes by an extent of that block (PutPacked),
 // from the moment that they are acknowledged; when the block is sealed it leaves the pack, and is
-// of the files that refer to it, like any shared block.
+// of the files that refer to it, like any shared block. When files have little of it left, their
+// bytes are appended to a pack once more and become theirs there, one by one (MovePacked), and the
+// block is garbage with the last of them.
 //
 // The directory is the cluster's own: any client makes it, and packs in it, when it is missing;
 // nobody changes anything there by hand, and a listing of the root does not show it.
@@ -36,5 +38,6 @@ Result<uint32_t> pack_replicas(const placement::Policy& policy);
 void note_packed(Tables& tables, FileHandle file, const FileRow& row, BlockId block);
 
 Response apply(Tables& tables, const EntryContext& entry, const PutPacked& operation);
+Response apply(Tables& tables, const EntryContext& entry, const MovePacked& operation);
 
 }  // namespace dogfs::metadata

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "core/base/check.h"
 #include "core/base/digest.h"
@@ -20,6 +21,7 @@ void put_layout(const LayoutInForce& layout, Attributes& out) {
   out.policy = layout.policy;
   out.block_bytes = layout.block_bytes;
   out.cell_bytes = layout.cell_bytes;
+  out.content_mode = layout.content_mode;
   out.layout_from = layout.from;
 }
 
@@ -48,7 +50,8 @@ Attributes attributes_of(const Tables& tables, const DentryRow& entry,
   put_layout({.policy = row->policy,
               .block_bytes = block_bytes_of(tables, *row),
               .cell_bytes = cell_bytes_of(tables, row->cell_bytes),
-              .from = {level, level, level}},
+              .content_mode = inherited.content_mode,
+              .from = {level, level, level, inherited.from.content_mode}},
              out);
   out.changes = row->changes;
   out.inode = row->attributes;
@@ -78,6 +81,7 @@ LocatedBlock located(const Tables& tables, const Extent& extent) {
       .log = block->has_log(),
       .epoch = {},
       .cell_bytes = cell_bytes_of(tables, block->cell_bytes)};
+  out.digest = block->digest;
   if (out.log) {
     out.epoch = block->append->epoch;
     out.ordinal = block->append->ordinal;
@@ -96,6 +100,15 @@ LocatedBlock located(const Tables& tables, const Extent& extent) {
     out.shards.push_back(std::move(place));
   }
   return out;
+}
+
+// What the file has of the block.
+std::vector<PackedRange> ranges_in(const FileRow& row, BlockId block) {
+  std::set<PackedRange> out;
+  for (const Extent& extent : row.extents) {
+    if (extent.block == block) out.insert({.offset = extent.block_offset, .length = extent.length});
+  }
+  return {out.begin(), out.end()};
 }
 
 // The first extent that ends behind `offset`.
@@ -238,6 +251,39 @@ Result<DirectoryUse> StateMachine::use(std::string_view path, const Asker* asker
                       .quota = tables_->directory(target.entry->id)->quota};
 }
 
+Result<BlockReferrers> StateMachine::referrers(BlockId id, InodeId after,
+                                               const Asker* asker) const {
+  if (asker != nullptr) {
+    return fail(Code::kDenied, "{} may not ask what others have in a pack", shown(asker->user));
+  }
+  const auto block = tables_->block(id);
+  if (!block || block->is_garbage()) return fail(Code::kNotFound, "block {} was removed", id);
+  if (!block->compactable()) {
+    return fail(Code::kPrecondition, "block {} is no sealed and converted one of a pack", id);
+  }
+  BlockReferrers out{
+      .block = located(*tables_,
+                       {.file_offset = 0, .length = block->length, .block = id, .block_offset = 0}),
+      .files = {},
+      .last = after};
+  const std::string begin = key::referrer(id, InodeId(after.value + 1));
+  size_t seen = 0;
+  for (auto at = tables_->rows().seek(begin); at.valid(); at.next(), ++seen) {
+    const auto parsed = key::parse(at.key());
+    if (parsed->id != id.value || parsed->tag != Tag::kReferrer) break;
+    out.more = seen == limits::kReferrersPerAnswer;
+    if (out.more) break;
+    out.last = key::file_of(parsed->tail);
+    const FileHandle file{decode<ReferrerRow>(at.value())->home, out.last};
+    const auto row = tables_->file(file);
+    // One that is being taken apart gives up what it has by itself.
+    if (!row || row->state != FileState::kPublished) continue;
+    out.files.push_back({.file = file, .ranges = ranges_in(*row, id)});
+    seen += out.files.back().ranges.size() - 1;
+  }
+  return out;
+}
+
 QueryResponse StateMachine::answer(const Query& query, const Asker* asked_by) const {
   struct Visitor {
     const StateMachine& machine;
@@ -255,6 +301,9 @@ QueryResponse StateMachine::answer(const Query& query, const Asker* asked_by) co
       return machine.cluster_map().changes_since(q.since);
     }
     QueryResponse operator()(const UseQuery& q) { return machine.use(q.path, asker); }
+    QueryResponse operator()(const ReferrersQuery& q) {
+      return machine.referrers(q.block, q.after, asker);
+    }
     QueryResponse operator()(const StatusQuery&) {
       return ClusterStatus{.settings = machine.settings_in_force(),
                            .counters = machine.counters(),
@@ -282,7 +331,7 @@ ClusterSettings StateMachine::settings_in_force() const {
 
 std::string_view query_name(const Query& query) {
   static constexpr std::array<std::string_view, std::variant_size_v<Query>> kNames{
-      "stat", "list", "locate", "cluster_map", "status", "use"};
+      "stat", "list", "locate", "cluster_map", "status", "use", "referrers"};
   return kNames[query.index()];
 }
 
@@ -308,6 +357,20 @@ std::vector<FormerBlock> StateMachine::formers(BlockId after, size_t limit) cons
       one.placement_version = row->placement_version;
       one.ordered = former.ordered;
       add_placed(former.shards, former.generation, one.shards);
+    }
+  }
+  return out;
+}
+
+std::vector<SparseBlock> StateMachine::sparse_blocks(BlockId after, size_t limit) const {
+  std::vector<SparseBlock> out;
+  if (tables_->settings().importing) return out;
+  const auto& all = tables_->sparse();
+  for (auto at = all.upper_bound(after); at != all.end() && out.size() < limit; ++at) {
+    SparseBlock& one = out.emplace_back();
+    one.block = *at;
+    for (const ShardRow& shard : tables_->block(*at)->shards) {
+      if (shard.durable) one.nodes.push_back(shard.node);
     }
   }
   return out;

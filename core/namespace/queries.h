@@ -26,6 +26,7 @@ struct LayoutLevels {
   uint32_t policy = 0;
   uint32_t block_bytes = 0;
   uint32_t cell_bytes = 0;
+  uint32_t content_mode = 0;
   bool operator==(const LayoutLevels&) const = default;
 };
 
@@ -34,6 +35,7 @@ struct LayoutInForce {
   placement::Policy policy;
   uint64_t block_bytes = 0;
   uint32_t cell_bytes = 0;
+  ContentMode content_mode = ContentMode::kNone;  // for a file, what its directory says now
   LayoutLevels from;
   bool operator==(const LayoutInForce&) const = default;
 };
@@ -53,6 +55,7 @@ struct Attributes {
   bool appending = false;
   uint64_t block_bytes = 0;  // with the policy, as in LayoutInForce
   uint32_t cell_bytes = 0;
+  ContentMode content_mode = ContentMode::kNone;
   LayoutLevels layout_from;
   // All its bytes live in its inode, and not in blocks.
   FileVersion version() const { return {id, changes}; }
@@ -118,9 +121,10 @@ struct LocatedBlock {
   // Each shard holds the bytes in an append log of this generation, not in a shard file; likewise
   // of blocks that are not sealed.
   bool log = false;
-  Epoch epoch;              // of a block with a log, or else 0
-  uint32_t ordinal = 0;     // likewise
-  uint32_t cell_bytes = 0;  // unit of its striping
+  Epoch epoch;                                        // of a block with a log, or else 0
+  uint32_t ordinal = 0;                               // likewise
+  uint32_t cell_bytes = 0;                            // unit of its striping
+  std::optional<Sha256Digest> digest = std::nullopt;  // of all its bytes
   bool operator==(const LocatedBlock&) const = default;
 };
 
@@ -141,6 +145,30 @@ struct FileLocation {
   bool operator==(const FileLocation&) const = default;
 };
 
+// A stretch of a block.
+struct PackedRange {
+  uint64_t offset = 0;
+  uint64_t length = 0;
+  auto operator<=>(const PackedRange&) const = default;
+};
+
+// What a file has of a block of a pack.
+struct PackedFile {
+  FileHandle file;
+  std::vector<PackedRange> ranges;  // ascending, none twice
+  bool operator==(const PackedFile&) const = default;
+};
+
+// The files that have bytes of a block of a pack, and where it is. A page of them: `last` was the
+// last that was looked at, also when it is none of these.
+struct BlockReferrers {
+  LocatedBlock block;             // all of it
+  std::vector<PackedFile> files;  // by id; at most limits::kReferrersPerAnswer
+  InodeId last;
+  bool more = false;  // ask again after the last one
+  bool operator==(const BlockReferrers&) const = default;
+};
+
 struct Counters {
   uint64_t files = 0;        // linked ones, and those of trees being removed
   uint64_t directories = 0;  // the root counts
@@ -155,6 +183,8 @@ struct Counters {
   uint64_t placed_bytes = 0;        // of shards of blocks in use, former generations not counted
   uint64_t pack_bytes = 0;          // of sealed blocks of packs
   uint64_t packed_bytes = 0;        // that files have in blocks of packs, sealed or not
+  uint64_t block_bytes = 0;         // of sealed blocks in use, each counted once
+  uint64_t known_blocks = 0;        // of them, those that new files may share by their digests
   bool operator==(const Counters&) const = default;
 };
 
@@ -215,7 +245,16 @@ struct UseQuery {
   bool operator==(const UseQuery&) const = default;
 };
 
-using Query = std::variant<StatQuery, ListQuery, LocateQuery, MapQuery, StatusQuery, UseQuery>;
+// Of a sealed and converted block of a pack, for those who compact it; kDenied for who names an
+// asker. kNotFound: it is gone, or garbage; kPrecondition: it is another kind of block.
+struct ReferrersQuery {
+  BlockId block;
+  InodeId after;  // files up to this one were seen already
+  bool operator==(const ReferrersQuery&) const = default;
+};
+
+using Query = std::variant<StatQuery, ListQuery, LocateQuery, MapQuery, StatusQuery, UseQuery,
+                           ReferrersQuery>;
 // A query and who asks it, which is then checked.
 struct Question {
   Query query;
@@ -224,7 +263,7 @@ struct Question {
 };
 
 using Answer = std::variant<Attributes, Listing, FileLocation, placement::MapChanges, ClusterStatus,
-                            DirectoryUse>;
+                            DirectoryUse, BlockReferrers>;
 using QueryResponse = Result<Answer>;
 
 // "stat", for errors, traces and metrics.
@@ -280,6 +319,14 @@ struct AppendBlock {
   uint64_t activation = 0;           // 0: its primary has not asked yet
   std::vector<GarbageShard> shards;  // the replicas; of a sealed one the holders
   bool operator==(const AppendBlock&) const = default;
+};
+
+// A block of a pack, sealed and converted, of which files have little
+// (limits::kPackLivePercentMin).
+struct SparseBlock {
+  BlockId block;
+  std::vector<NodeId> nodes;  // that hold a shard of it, durably
+  bool operator==(const SparseBlock&) const = default;
 };
 
 enum class AppendTaskKind : uint8_t {

@@ -19,6 +19,8 @@ enum class Kind : uint8_t {
   kBlocksAllocated = 5,
   kStepTaken = 6,
   kAppendOpened = 7,
+  kBlocksUsed = 8,
+  kContentUploadStarted = 9,  // as kUploadStarted, and a mode of content
 };
 
 class Writer {
@@ -33,8 +35,11 @@ class Writer {
     kind(Kind::kClientRegistered).id(reply.client).id(reply.epoch).u32(reply.inline_bytes);
   }
   void operator()(const UploadStarted& reply) {
-    kind(Kind::kUploadStarted).id(reply.file.home).id(reply.file.file).id(reply.epoch);
+    const bool plain = reply.content_mode == ContentMode::kNone;
+    kind(plain ? Kind::kUploadStarted : Kind::kContentUploadStarted);
+    out_.id(reply.file.home).id(reply.file.file).id(reply.epoch);
     out_.u16(reply.policy.code()).u64(reply.block_bytes).u32(reply.cell_bytes);
+    if (!plain) out_.u8(static_cast<uint8_t>(reply.content_mode));
   }
   void operator()(const BlocksAllocated& reply) {
     kind(Kind::kBlocksAllocated).u16(reply.policy.code());
@@ -50,6 +55,7 @@ class Writer {
     write(reply.block);
     out_.id(reply.epoch).u32(reply.ordinal).u64(reply.capacity);
   }
+  void operator()(const BlocksUsed& reply) { kind(Kind::kBlocksUsed).u32(reply.blocks); }
   // Answers of operations that come in no session, which is all that keeps any.
   void operator()(const AppendActivated&) { UNREACHABLE("a session's answer"); }
   void operator()(const SealBegun&) { UNREACHABLE("a session's answer"); }
@@ -79,9 +85,11 @@ class Reader {
       case Kind::kNodeRegistered: return node_registered();
       case Kind::kClientRegistered: return client_registered();
       case Kind::kUploadStarted: return upload_started();
+      case Kind::kContentUploadStarted: return content_upload_started();
       case Kind::kBlocksAllocated: return blocks_allocated();
       case Kind::kStepTaken: return step_taken();
       case Kind::kAppendOpened: return append_opened();
+      case Kind::kBlocksUsed: return BlocksUsed{.blocks = in_.u32()};
     }
     bad_ = true;
     return Done{};
@@ -107,7 +115,7 @@ class Reader {
     reply.inline_bytes = in_.u32();
     return reply;
   }
-  Response upload_started() {
+  UploadStarted upload_started() {
     UploadStarted reply;
     reply.file.home = in_.id<InodeId>();
     reply.file.file = in_.id<InodeId>();
@@ -115,6 +123,14 @@ class Reader {
     reply.policy = policy();
     reply.block_bytes = in_.u64();
     reply.cell_bytes = in_.u32();
+    return reply;
+  }
+  Response content_upload_started() {
+    UploadStarted reply = upload_started();
+    reply.content_mode = static_cast<ContentMode>(in_.u8());
+    if (reply.content_mode < ContentMode::kSha256 || reply.content_mode > ContentMode::kDedup) {
+      bad_ = true;
+    }
     return reply;
   }
   Response blocks_allocated() {

@@ -18,7 +18,7 @@ constexpr uint8_t kAttributesBit = 8;
 constexpr uint8_t kBlockBytesBit = 16;
 constexpr uint8_t kCellBytesBit = 32;
 constexpr uint8_t kPacksBit = 64;
-constexpr uint8_t kDirectoryBits = 127;
+constexpr uint8_t kContentModeBit = 128;
 // The first byte of a dentry.
 enum class Link : uint8_t { kDirectory = 1, kFileAtHome = 2, kFileElsewhere = 3 };
 constexpr size_t kIdBytes = 8;
@@ -65,6 +65,7 @@ bool valid_tail(Tag tag, std::string_view tail) {
     case Tag::kDentry: return !tail.empty() && tail.size() <= limits::kNameBytesMax;
     case Tag::kFile:
     case Tag::kReferrer: return tail.size() == kIdBytes;
+    case Tag::kKnown: return tail.size() == Sha256Digest::kBytes;
     case Tag::kNode: return tail.size() == sizeof(NodeId::rep);
     case Tag::kOutbox: return tail.size() == 1 + kIdBytes && tail[0] >= 1 && tail[0] <= 3;
     case Tag::kSession: return tail.size() == kIdBytes || tail.size() == 2 * kIdBytes;
@@ -88,6 +89,9 @@ std::string file(FileHandle file) {
 std::string block(BlockId block) { return key_of(block.value, Tag::kBlock).take(); }
 std::string referrer(BlockId block, InodeId file) {
   return std::move(key_of(block.value, Tag::kReferrer).key(file)).take();
+}
+std::string known(InodeId directory, const Sha256Digest& digest) {
+  return std::move(key_of(directory.value, Tag::kKnown).raw(digest.view())).take();
 }
 std::string slot(Slot slot) { return key_of(slot_id(slot), Tag::kSlot).take(); }
 
@@ -121,6 +125,9 @@ std::optional<Parsed> parse(std::string_view key) {
 }
 
 InodeId file_of(std::string_view tail) { return InodeId(number_at(tail, 0)); }
+Sha256Digest digest_of(std::string_view tail) {
+  return Sha256Digest::from_bytes(tail).value_or(Sha256Digest());
+}
 OutboxKind outbox_kind_of(std::string_view tail) { return static_cast<OutboxKind>(tail[0]); }
 uint64_t outbox_id_of(std::string_view tail) { return number_at(tail, 1); }
 ClientId client_of(std::string_view tail) { return ClientId(number_at(tail, 0)); }
@@ -151,12 +158,13 @@ std::string encode(const DirectoryRow& directory) {
       (directory.policy ? kPolicyBit : 0) | (directory.quota.bytes ? kQuotaBytesBit : 0) |
       (directory.quota.entries ? kQuotaEntriesBit : 0) | (labelled ? kAttributesBit : 0) |
       (directory.block_bytes ? kBlockBytesBit : 0) | (directory.cell_bytes ? kCellBytesBit : 0) |
-      (directory.packs ? kPacksBit : 0)));
+      (directory.packs ? kPacksBit : 0) | (directory.content_mode ? kContentModeBit : 0)));
   put_id(out, directory.parent);
   out.i64(directory.modified.nanoseconds);
   if (directory.policy) out.u16(directory.policy->code());
   if (directory.block_bytes) put_number(out, *directory.block_bytes);
   if (directory.cell_bytes) put_number(out, *directory.cell_bytes);
+  if (directory.content_mode) out.u8(static_cast<uint8_t>(*directory.content_mode));
   if (directory.quota.bytes) put_number(out, *directory.quota.bytes);
   if (directory.quota.entries) put_number(out, *directory.quota.entries);
   if (labelled) put_attributes(out, directory.attributes);
@@ -168,13 +176,13 @@ Result<DirectoryRow> decode(std::string_view bytes) {
   Reader in(bytes);
   DirectoryRow row;
   const uint8_t head = in.plain().u8();
-  if (head > kDirectoryBits) in.refuse();
   row.packs = (head & kPacksBit) != 0;
   row.parent = in.id<InodeId>();
   row.modified.nanoseconds = in.plain().i64();
   if (head & kPolicyBit) row.policy = in.policy();
   if (head & kBlockBytesBit) row.block_bytes = in.number_up_to(limits::kBlockBytesMax);
   if (head & kCellBytesBit) row.cell_bytes = read_cell_bytes(in);
+  if (head & kContentModeBit) row.content_mode = in.choice(ContentMode::kNone, ContentMode::kDedup);
   if (head & kQuotaBytesBit) row.quota.bytes = in.number();
   if (head & kQuotaEntriesBit) row.quota.entries = in.number();
   if (head & kAttributesBit) row.attributes = in.attributes_present();
@@ -353,6 +361,20 @@ Result<ReferrerRow> decode(std::string_view bytes) {
     if (row.bytes == 0) in.refuse();
   }
   return in.finish(row, "referrer");
+}
+
+std::string encode(const KnownRow& known) {
+  Encoder out = begin_row();
+  put_id(out, known.block);
+  return std::move(out).take();
+}
+
+template <>
+Result<KnownRow> decode(std::string_view bytes) {
+  Reader in(bytes);
+  KnownRow row;
+  row.block = in.id<BlockId>();
+  return in.finish(row, "known block");
 }
 
 std::string encode(const SessionRow& session) {

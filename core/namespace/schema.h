@@ -27,6 +27,7 @@ enum class Tag : char {
   kSlot = 'C',
   kDentry = 'D',
   kFile = 'F',
+  kKnown = 'H',
   kNode = 'N',
   kOutbox = 'O',
   kReferrer = 'R',
@@ -47,6 +48,7 @@ std::string dentry(InodeId directory, std::string_view name);
 std::string file(FileHandle file);
 std::string block(BlockId block);
 std::string referrer(BlockId block, InodeId file);
+std::string known(InodeId directory, const Sha256Digest& digest);
 std::string slot(Slot slot);
 std::string session(ClientId client);
 // Sorts behind its session's key.
@@ -66,8 +68,9 @@ struct Parsed {
 };
 std::optional<Parsed> parse(std::string_view key);
 // Of tails: the file of kFile and kReferrer; kind and id of kOutbox; client and request (0: the
-// session itself) of kSession; the node of kNode.
+// session itself) of kSession; the node of kNode; the digest of kKnown.
 InodeId file_of(std::string_view tail);
+Sha256Digest digest_of(std::string_view tail);
 OutboxKind outbox_kind_of(std::string_view tail);
 uint64_t outbox_id_of(std::string_view tail);
 ClientId client_of(std::string_view tail);
@@ -83,12 +86,14 @@ struct DirectoryRow {
   InodeAttributes attributes;
   std::optional<uint64_t> block_bytes;
   std::optional<uint32_t> cell_bytes;
+  std::optional<ContentMode> content_mode = std::nullopt;
   bool packs = false;  // the directory of packs (packs.h)
-  Layout layout() const { return {policy, block_bytes, cell_bytes}; }
+  Layout layout() const { return {policy, block_bytes, cell_bytes, content_mode}; }
   void set_layout(const Layout& layout) {
     policy = layout.policy;
     block_bytes = layout.block_bytes;
     cell_bytes = layout.cell_bytes;
+    content_mode = layout.content_mode;
   }
   bool operator==(const DirectoryRow&) const = default;
 };
@@ -201,11 +206,16 @@ struct BlockRow {
   std::vector<ShardRow> shards;  // policy.width() of them
   uint32_t cell_bytes = 0;       // unit of striping; 0: the cluster's
   std::optional<AppendRow> append;
+  std::optional<Sha256Digest> digest = std::nullopt;  // of its bytes; of garbage, forgotten
+  InodeId known_in = {};  // the directory that knows it by its digest (KnownRow); 0: none
 
   bool is_garbage() const { return state == BlockState::kGarbage || state == BlockState::kOrdered; }
   bool unsealed() const { return state == BlockState::kAppending || state == BlockState::kSealing; }
   // Its shards are append logs; of a sealed block a durable one holds all its bytes.
   bool has_log() const { return append && generation == kLogGeneration; }
+  // Of a pack, and what its files have of it can be moved to another: sealed, converted, and
+  // nothing of before is left.
+  bool compactable() const { return pack && state == BlockState::kSealed && !append; }
   uint32_t durable_shards() const;
   uint32_t lost_shards() const;
   // Bytes of the shards that are placed, as far as the row knows: each holds a k-th of the block.
@@ -220,6 +230,12 @@ struct ReferrerRow {
   InodeId home;
   uint64_t bytes = 0;  // that it has in a block of a pack; 0 of other blocks
   bool operator==(const ReferrerRow&) const = default;
+};
+
+// Under a digest, in a directory: the block with that content, for others to share.
+struct KnownRow {
+  BlockId block;
+  bool operator==(const KnownRow&) const = default;
 };
 
 struct SessionRow {
@@ -261,6 +277,7 @@ std::string encode(const DentryRow& row, InodeId directory);
 std::string encode(const FileRow& row);
 std::string encode(const BlockRow& row);
 std::string encode(const ReferrerRow& row);
+std::string encode(const KnownRow& row);
 std::string encode(const SessionRow& row);
 std::string encode(const OutboxRow& row);
 std::string encode(const SlotRow& row);
@@ -276,7 +293,8 @@ FileState peek_file_state(std::string_view bytes);
 // Likewise whether it is a pack, and whether a directory row is that of packs.
 bool peek_pack(std::string_view bytes);
 bool peek_packs(std::string_view bytes);
-// Likewise whether a block row has what blocks of appends carry.
+// Likewise whether a block row has what blocks of appends carry, and whether it is of a pack.
 bool peek_append(std::string_view bytes);
+bool peek_pack_block(std::string_view bytes);
 
 }  // namespace dogfs::metadata

@@ -16,6 +16,10 @@ constexpr uint8_t kCellBit = 32;
 constexpr uint8_t kLostBit = 64;
 constexpr uint8_t kPackBit = 128;
 constexpr uint8_t kBlockStateBits = 7;
+// Instead of a state, which then follows in a byte of its own, with what is said of the content.
+constexpr uint8_t kContentState = 7;
+constexpr uint8_t kKnownBit = 8;
+constexpr uint8_t kContentBits = 15;
 
 void put_shard(Encoder& out, const ShardRow& shard) {
   put_number(out, uint64_t{shard.node.value} << 1 | (shard.durable ? kDurableBit : 0));
@@ -159,11 +163,14 @@ uint64_t BlockRow::former_bytes() const {
 
 std::string encode(const BlockRow& block) {
   CHECK(block.shards.size() == block.policy.width());
+  CHECK(block.digest || !block.known_in);
   Encoder out = begin_row();
-  out.u8(static_cast<uint8_t>(static_cast<uint8_t>(block.state) | (block.shared ? kSharedBit : 0) |
-                              (block.append ? kAppendBit : 0) | (block.pack ? kPackBit : 0) |
-                              (block.lost_shards() > 0 ? kLostBit : 0) |
-                              (block.cell_bytes == 0 ? 0 : kCellBit)));
+  const auto state = static_cast<uint8_t>(block.state);
+  out.u8(static_cast<uint8_t>(
+      (block.digest ? kContentState : state) | (block.shared ? kSharedBit : 0) |
+      (block.append ? kAppendBit : 0) | (block.pack ? kPackBit : 0) |
+      (block.lost_shards() > 0 ? kLostBit : 0) | (block.cell_bytes == 0 ? 0 : kCellBit)));
+  if (block.digest) out.u8(static_cast<uint8_t>(state | (block.known_in ? kKnownBit : 0)));
   out.u16(block.policy.code());
   put_number(out, block.generation.value);
   put_number(out, block.placement_version.value);
@@ -172,6 +179,8 @@ std::string encode(const BlockRow& block) {
   for (const ShardRow& shard : block.shards) put_shard(out, shard);
   if (block.lost_shards() > 0) put_lost(out, block.shards);
   if (block.append) put_append(out, *block.append);
+  if (block.digest) out.raw(block.digest->view());
+  if (block.known_in) put_id(out, block.known_in);
   return std::move(out).take();
 }
 
@@ -182,7 +191,10 @@ Result<BlockRow> decode(std::string_view bytes) {
   const uint8_t first = in.plain().u8();
   row.shared = (first & kSharedBit) != 0;
   row.pack = (first & kPackBit) != 0;
-  const auto state = static_cast<BlockState>(first & kBlockStateBits);
+  const bool content = (first & kBlockStateBits) == kContentState;
+  const uint8_t second = content ? in.plain().u8() : first & kBlockStateBits;
+  if (content && second > kContentBits) in.refuse();
+  const auto state = static_cast<BlockState>(second & kBlockStateBits);
   if (state < BlockState::kOpen || state > BlockState::kSealing) {
     in.refuse();
   } else {
@@ -200,9 +212,13 @@ Result<BlockRow> decode(std::string_view bytes) {
   for (ShardRow& shard : row.shards) shard = read_shard(in);
   if ((first & kLostBit) != 0) read_lost(in, row.shards);
   if ((first & kAppendBit) != 0) row.append = read_append(in);
+  if (content) row.digest = Sha256Digest::from_bytes(in.plain().raw(Sha256Digest::kBytes));
+  if ((second & kKnownBit) != 0) row.known_in = in.id<InodeId>();
+  if ((second & kKnownBit) != 0 && !row.known_in) in.refuse();
   return in.finish(std::move(row), "block");
 }
 
 bool peek_append(std::string_view bytes) { return (bytes[1] & kAppendBit) != 0; }
+bool peek_pack_block(std::string_view bytes) { return (bytes[1] & kPackBit) != 0; }
 
 }  // namespace dogfs::metadata

@@ -11,6 +11,7 @@
 #include "core/namespace/files.h"
 #include "core/namespace/garbage.h"
 #include "core/namespace/import.h"
+#include "core/namespace/known_blocks.h"
 #include "core/namespace/layouts.h"
 #include "core/namespace/packs.h"
 #include "core/namespace/path.h"

@@ -96,6 +96,10 @@ class StateMachine {
   // What lies below a directory, which is known without a walk. kNotFound.
   Result<DirectoryUse> use(std::string_view path, const Asker* asker = nullptr) const;
 
+  // A page of the files that have bytes of a block of a pack; errors as of ReferrersQuery.
+  Result<BlockReferrers> referrers(BlockId block, InodeId after,
+                                   const Asker* asker = nullptr) const;
+
   // Any of the reads above and below, as a client sends it.
   QueryResponse answer(const Query& query, const Asker* asker = nullptr) const;
 
@@ -113,6 +117,8 @@ class StateMachine {
   std::vector<FormerBlock> formers(BlockId after, size_t limit) const;
   // Blocks with append logs, open ones, those being sealed and those to be converted.
   std::vector<AppendBlock> append_blocks(BlockId after, size_t limit) const;
+  // Blocks of packs that should be compacted.
+  std::vector<SparseBlock> sparse_blocks(BlockId after, size_t limit) const;
   // True while RemoveStep has something to do.
   bool removal_pending() const;
   // True while something lies in the trash, whose clock is then to be moved; in seconds.

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/base/check.h"
+#include "core/base/limits.h"
 #include "core/namespace/response_coding.h"
 
 namespace dogfs::metadata {
@@ -50,6 +51,7 @@ Result<> check_value(const key::Parsed& key, std::string_view bytes) {
     case Tag::kDirectory: return check_row<DirectoryRow>(bytes);
     case Tag::kDentry: return verdict(decode_dentry(bytes, InodeId(key.id)));
     case Tag::kReferrer: return check_row<ReferrerRow>(bytes);
+    case Tag::kKnown: return check_row<KnownRow>(bytes);
     case Tag::kFile: return check_row<FileRow>(bytes);
     case Tag::kBlock: return check_row<BlockRow>(bytes);
     case Tag::kSlot: return check_row<SlotRow>(bytes);
@@ -82,6 +84,7 @@ void count_row(Counters& counters, const key::Parsed& key, std::string_view valu
   if (key.tag == Tag::kReferrer) {
     return count(counters.packed_bytes, sign, must_decode<ReferrerRow>(value).bytes);
   }
+  if (key.tag == Tag::kKnown) return count(counters.known_blocks, sign);
   if (key.tag != Tag::kBlock) return;
   const auto block = must_decode<BlockRow>(value);
   count(counters.garbage_bytes, sign, block.former_bytes());
@@ -92,6 +95,7 @@ void count_row(Counters& counters, const key::Parsed& key, std::string_view valu
   count(counters.blocks, sign);
   count(counters.placed_bytes, sign, block.placed_bytes());
   if (block.pack) count(counters.pack_bytes, sign, block.length);
+  if (block.state == BlockState::kSealed) count(counters.block_bytes, sign, block.length);
   if (block.append) {
     if (block.has_log()) count(counters.append_blocks, sign);
     count(counters.former_generations, sign, block.append->former.size());
@@ -135,6 +139,10 @@ std::optional<BlockRow> Tables::block(BlockId block) const {
 }
 std::optional<ReferrerRow> Tables::referrer(BlockId block, InodeId file) const {
   return read<ReferrerRow>(rows_, key::referrer(block, file));
+}
+
+std::optional<KnownRow> Tables::known(InodeId directory, const Sha256Digest& digest) const {
+  return read<KnownRow>(rows_, key::known(directory, digest));
 }
 
 bool Tables::referred(BlockId block) const {
@@ -197,6 +205,9 @@ void Tables::put(BlockId block, const BlockRow& row) { write(key::block(block), 
 void Tables::put(BlockId block, InodeId file, const ReferrerRow& row) {
   write(key::referrer(block, file), encode(row));
 }
+void Tables::put(InodeId directory, const Sha256Digest& digest, const KnownRow& row) {
+  write(key::known(directory, digest), encode(row));
+}
 void Tables::put(ClientId client, const SessionRow& row) {
   write(key::session(client), encode(row));
 }
@@ -222,6 +233,9 @@ void Tables::erase_dentry(InodeId directory, std::string_view name) {
 void Tables::erase_file(FileHandle file) { erase(key::file(file)); }
 void Tables::erase_block(BlockId block) { erase(key::block(block)); }
 void Tables::erase_referrer(BlockId block, InodeId file) { erase(key::referrer(block, file)); }
+void Tables::erase_known(InodeId directory, const Sha256Digest& digest) {
+  erase(key::known(directory, digest));
+}
 void Tables::erase_outbox(Slot slot, OutboxKind kind, uint64_t id) {
   erase(key::outbox(slot, kind, id));
 }
@@ -313,7 +327,10 @@ void Tables::account(const key::Parsed& parsed, std::string_view value, Act act)
     case Tag::kFile: return account_upload(parsed, value, sign);
     case Tag::kDirectory: return account_directory(InodeId(parsed.id), value, sign);
     case Tag::kOutbox: return account_outbox(parsed, sign);
-    case Tag::kBlock: return account_append(BlockId(parsed.id), value, sign);
+    case Tag::kBlock:
+      account_append(BlockId(parsed.id), value, sign);
+      return account_pack_block(BlockId(parsed.id), value, sign);
+    case Tag::kReferrer: return account_referrer(BlockId(parsed.id), value, sign);
     case Tag::kSession: return account_session(parsed, value, act);
     case Tag::kSlot:
       if (sign > 0) slots_[slot_of(InodeId(parsed.id))] = must_decode<SlotRow>(value);
@@ -472,6 +489,32 @@ void Tables::account_append(BlockId block, std::string_view value, int sign) {
   };
   if (row.has_log()) note(appends_);
   if (!row.append->former.empty()) note(formers_);
+}
+
+void Tables::account_pack_block(BlockId block, std::string_view value, int sign) {
+  if (!peek_pack_block(value)) return;
+  const auto row = must_decode<BlockRow>(value);
+  pack_blocks_[block].length = sign > 0 && row.compactable() ? row.length : 0;
+  note_sparse(block);
+}
+
+void Tables::account_referrer(BlockId block, std::string_view value, int sign) {
+  const uint64_t bytes = must_decode<ReferrerRow>(value).bytes;
+  if (bytes == 0) return;
+  count(pack_blocks_[block].live, sign, bytes);
+  note_sparse(block);
+}
+
+// A copy may share what the original has, so that files can have more than all of it.
+void Tables::note_sparse(BlockId block) {
+  const auto known = pack_blocks_.find(block);
+  const auto [live, length] = known->second;
+  if (length > 0 && live * 100 < length * limits::kPackLivePercentMin) {
+    sparse_.insert(block);
+  } else {
+    sparse_.erase(block);
+  }
+  if (length == 0 && live == 0) pack_blocks_.erase(known);
 }
 
 void Tables::account_outbox(const key::Parsed& parsed, int sign) {

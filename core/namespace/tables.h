@@ -35,6 +35,7 @@ class Tables {
   std::optional<FileRow> file(FileHandle file) const;
   std::optional<BlockRow> block(BlockId block) const;
   std::optional<ReferrerRow> referrer(BlockId block, InodeId file) const;
+  std::optional<KnownRow> known(InodeId directory, const Sha256Digest& digest) const;
   // Whether any file is in the set of those that refer to a shared block.
   bool referred(BlockId block) const;
   std::optional<SessionRow> session(ClientId client) const;
@@ -75,6 +76,9 @@ class Tables {
   // Blocks in use with append logs, open or not, and those with former generations.
   const std::set<BlockId>& appends() const { return appends_; }
   const std::set<BlockId>& formers() const { return formers_; }
+  // Blocks of packs that can be compacted, and of which files have less than
+  // limits::kPackLivePercentMin.
+  const std::set<BlockId>& sparse() const { return sparse_; }
   // Files whose last block is not sealed, and the directory that has their name.
   const std::map<FileHandle, InodeId>& unsealed() const { return unsealed_; }
 
@@ -89,6 +93,7 @@ class Tables {
   void resize(InodeId directory, FileHandle file, const FileRow& row);
   void put(BlockId block, const BlockRow& row);
   void put(BlockId block, InodeId file, const ReferrerRow& row);
+  void put(InodeId directory, const Sha256Digest& digest, const KnownRow& row);
   void put(ClientId client, const SessionRow& row);
   void put(ClientId client, RequestId request, const Response& response);
   void put(Slot slot, const SlotRow& row);
@@ -108,6 +113,7 @@ class Tables {
   void erase_file(FileHandle file);
   void erase_block(BlockId block);
   void erase_referrer(BlockId block, InodeId file);
+  void erase_known(InodeId directory, const Sha256Digest& digest);
   void erase_outbox(Slot slot, OutboxKind kind, uint64_t id);
   // With results below `below`; returns how many there were.
   uint32_t erase_results(ClientId client, RequestId below);
@@ -146,6 +152,11 @@ class Tables {
   UseScan scan_uses() const;
 
  private:
+  // A block of a pack.
+  struct PackBlock {
+    uint64_t live = 0;    // bytes of it that files have
+    uint64_t length = 0;  // of one that can be compacted; else 0
+  };
   struct Directory {
     InodeId parent;
     Use below;
@@ -171,6 +182,9 @@ class Tables {
   void account_session(const key::Parsed& parsed, std::string_view value, Act act);
   void account_outbox(const key::Parsed& parsed, int sign);
   void account_append(BlockId block, std::string_view value, int sign);
+  void account_pack_block(BlockId block, std::string_view value, int sign);
+  void account_referrer(BlockId block, std::string_view value, int sign);
+  void note_sparse(BlockId block);
 
   BTree rows_;
   Counters counters_;
@@ -180,6 +194,8 @@ class Tables {
   std::map<ClientId, SessionRow> sessions_;
   std::set<BlockId> appends_;
   std::set<BlockId> formers_;
+  std::map<BlockId, PackBlock> pack_blocks_;
+  std::set<BlockId> sparse_;
   std::map<FileHandle, InodeId> unsealed_;
   std::map<Slot, SlotRow> slots_;
   std::map<InodeId, Directory> directories_;

@@ -8,6 +8,7 @@
 #include "core/namespace/blocks.h"
 #include "core/namespace/files.h"
 #include "core/namespace/garbage.h"
+#include "core/namespace/known_blocks.h"
 #include "core/namespace/layouts.h"
 #include "core/namespace/path.h"
 #include "core/namespace/permissions.h"
@@ -31,17 +32,6 @@ Result<FileRow> upload(const Tables& tables, FileHandle file, Epoch epoch) {
                 row->epoch, epoch);
   }
   return *std::move(row);
-}
-
-// The upload, if the asking client holds its lease.
-Result<FileRow> held_upload(const Tables& tables, const EntryContext& entry, FileHandle file,
-                            Epoch epoch) {
-  TRY(row, upload(tables, file, epoch));
-  if (row.client != entry.client) {
-    return fail(Code::kPrecondition, "upload {} belongs to client {}, not {}", file.file,
-                row.client, entry.client);
-  }
-  return row;
 }
 
 uint64_t end_of(const std::vector<Extent>& extents) {
@@ -138,6 +128,9 @@ Result<BlockRow> merge_commit(const BlockRow& old, const CommittedBlock& commit)
     return fail(Code::kPrecondition, "block {} committed with {} bytes, it has {}", commit.block,
                 commit.length, block.length);
   }
+  if (sealed && commit.digest != block.digest) {
+    return fail(Code::kPrecondition, "block {} was committed with another digest", commit.block);
+  }
   for (const DurableShard& durable : commit.shards) {
     if (durable.index >= block.shards.size() || !block.shards[durable.index].node) {
       return fail(Code::kInvalid, "block {} has no server for shard {}", commit.block,
@@ -158,6 +151,7 @@ Result<BlockRow> merge_commit(const BlockRow& old, const CommittedBlock& commit)
   }
   block.state = BlockState::kSealed;
   block.length = commit.length;
+  block.digest = commit.digest;
   return block;
 }
 
@@ -201,6 +195,16 @@ Result<size_t> check_content(const Tables& tables, FileRow& row, uint64_t length
 
 }  // namespace
 
+Result<FileRow> held_upload(const Tables& tables, const EntryContext& entry, FileHandle file,
+                            Epoch epoch) {
+  TRY(row, upload(tables, file, epoch));
+  if (row.client != entry.client) {
+    return fail(Code::kPrecondition, "upload {} belongs to client {}, not {}", file.file,
+                row.client, entry.client);
+  }
+  return row;
+}
+
 Response apply(Tables& tables, const EntryContext& entry, const StartUpload& operation) {
   const auto condition =
       operation.overwrite ? PublishCondition::kOverwrite : PublishCondition::kIfAbsent;
@@ -230,7 +234,8 @@ Response apply(Tables& tables, const EntryContext& entry, const StartUpload& ope
                        .epoch = row.epoch,
                        .policy = layout.policy,
                        .block_bytes = layout.block_bytes,
-                       .cell_bytes = layout.cell_bytes};
+                       .cell_bytes = layout.cell_bytes,
+                       .content_mode = layout.content_mode};
 }
 
 Response apply(Tables& tables, const EntryContext& entry, const AllocateBlocks& operation) {
@@ -274,6 +279,9 @@ Response apply(Tables& tables, const EntryContext& entry, const CommitBlocks& op
     blocks.push_back(std::move(block));
   }
   for (size_t i = 0; i < blocks.size(); ++i) tables.put(operation.blocks[i].block, blocks[i]);
+  for (const CommittedBlock& block : operation.blocks) {
+    if (block.digest) know_block(tables, operation.file, block.block);
+  }
   return Done{};
 }
 

@@ -9,6 +9,11 @@
 
 namespace dogfs::metadata {
 
+// The upload, if the asking client holds its lease. kUnavailable: it has ended; kPrecondition: it
+// is finished, or another's.
+Result<FileRow> held_upload(const Tables& tables, const EntryContext& entry, FileHandle file,
+                            Epoch epoch);
+
 Response apply(Tables& tables, const EntryContext& entry, const StartUpload& operation);
 Response apply(Tables& tables, const EntryContext& entry, const AllocateBlocks& operation);
 Response apply(Tables& tables, const EntryContext& entry, const CommitBlocks& operation);

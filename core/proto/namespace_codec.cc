@@ -95,6 +95,17 @@ class OperationWriter {
     to.set_epoch(op.epoch.value);
     for (const auto& block : op.blocks) write(block, *to.add_blocks());
   }
+  void operator()(const metadata::UseBlocks& op) {
+    auto& to = *out_.mutable_use_blocks();
+    put(op.file, *to.mutable_file());
+    to.set_epoch(op.epoch.value);
+    to.set_file_offset(op.file_offset);
+    for (const auto& block : op.blocks) {
+      auto& row = *to.add_blocks();
+      row.set_length(block.length);
+      row.set_digest(std::string(block.digest.view()));
+    }
+  }
   void operator()(const metadata::Publish& op) {
     auto& to = *out_.mutable_publish();
     put(op.file, *to.mutable_file());
@@ -124,6 +135,16 @@ class OperationWriter {
     to.set_length(op.length);
     to.set_condition(static_cast<uint32_t>(op.condition));
     write(op.version, op.attributes, to);
+  }
+  void operator()(const metadata::MovePacked& op) {
+    auto& to = *out_.mutable_move_packed();
+    put(op.file, *to.mutable_file());
+    to.set_from(op.from.value);
+    to.set_from_offset(op.from_offset);
+    to.set_length(op.length);
+    put(op.pack, *to.mutable_pack());
+    to.set_block(op.block.value);
+    to.set_block_offset(op.block_offset);
   }
   void operator()(const metadata::Copy& op) {
     auto& to = *out_.mutable_copy();
@@ -203,6 +224,7 @@ class OperationWriter {
     if (op.layout.policy) to.set_policy(op.layout.policy->code());
     if (op.layout.block_bytes) to.set_block_bytes(*op.layout.block_bytes);
     if (op.layout.cell_bytes) to.set_cell_bytes(*op.layout.cell_bytes);
+    if (op.layout.content_mode) to.set_content_mode(static_cast<uint32_t>(*op.layout.content_mode));
     to.set_inherit(op.inherit);
   }
   void operator()(const metadata::OpenAppend& op) { put(op, *out_.mutable_open_append()); }
@@ -234,6 +256,7 @@ class OperationWriter {
     to.set_file_offset(block.file_offset);
     to.set_length(block.length);
     put(block.shards, *to.mutable_shards());
+    to.set_digest(digest_bytes(block.digest));
   }
 
   Command& out_;
@@ -312,11 +335,13 @@ Operation read(const AllocateBlocks& from) {
 
 Result<metadata::CommittedBlock> read(const CommittedBlock& from) {
   TRY(shards, read_durable(from.shards()));
+  TRY(digest, optional_digest(from.digest()));
   return metadata::CommittedBlock{.block = BlockId(from.block()),
                                   .generation = Generation(from.generation()),
                                   .file_offset = from.file_offset(),
                                   .length = from.length(),
-                                  .shards = std::move(shards)};
+                                  .shards = std::move(shards),
+                                  .digest = digest};
 }
 
 Operation read(const CommitBlocks& from) {
@@ -328,6 +353,20 @@ Operation read(const CommitBlocks& from) {
     commit.blocks.push_back(std::move(block));
   }
   return commit;
+}
+
+Operation read(const UseBlocks& from) {
+  TRY_VOID(checked_count(from.blocks_size(), limits::kBlocksPerAllocation, "blocks"));
+  metadata::UseBlocks use{.file = file_of(from.file()),
+                          .epoch = Epoch(from.epoch()),
+                          .file_offset = from.file_offset(),
+                          .blocks = {}};
+  for (const auto& row : from.blocks()) {
+    TRY(digest, optional_digest(row.digest()));
+    if (!digest) return fail(Code::kInvalid, "a block is asked for without its digest");
+    use.blocks.push_back({.length = row.length(), .digest = *digest});
+  }
+  return use;
 }
 
 Result<metadata::PublishCondition> checked_condition(uint32_t condition) {
@@ -366,6 +405,16 @@ Operation read(const PutPacked& from) {
                              .condition = condition,
                              .version = version_of(from.version()),
                              .attributes = std::move(attributes)};
+}
+
+Operation read(const MovePacked& from) {
+  return metadata::MovePacked{.file = file_of(from.file()),
+                              .from = BlockId(from.from()),
+                              .from_offset = from.from_offset(),
+                              .length = from.length(),
+                              .pack = file_of(from.pack()),
+                              .block = BlockId(from.block()),
+                              .block_offset = from.block_offset()};
 }
 
 Operation read(const Publish& from) {
@@ -421,6 +470,9 @@ Operation read(const SetLayout& from) {
                           .inherit = from.inherit()};
   if (from.has_block_bytes()) out.layout.block_bytes = from.block_bytes();
   if (from.has_cell_bytes()) out.layout.cell_bytes = from.cell_bytes();
+  if (!from.has_content_mode()) return out;
+  TRY(mode, checked_content_mode(from.content_mode()));
+  out.layout.content_mode = mode;
   return out;
 }
 
@@ -484,6 +536,7 @@ Operation read_operation(const Command& from) {
     case Command::kStartUpload: return read(from.start_upload());
     case Command::kAllocateBlocks: return read(from.allocate_blocks());
     case Command::kCommitBlocks: return read(from.commit_blocks());
+    case Command::kUseBlocks: return read(from.use_blocks());
     case Command::kPublish: return read(from.publish());
     case Command::kAbandonUpload: return read_lease<metadata::AbandonUpload>(from.abandon_upload());
     case Command::kRenewLease: return read_lease<metadata::RenewLease>(from.renew_lease());
@@ -494,6 +547,7 @@ Operation read_operation(const Command& from) {
     case Command::kJudgeShards: return read(from.judge_shards());
     case Command::kPutInline: return read(from.put_inline());
     case Command::kPutPacked: return read(from.put_packed());
+    case Command::kMovePacked: return read(from.move_packed());
     case Command::kCopy: return read(from.copy());
     case Command::kTruncate: return read(from.truncate());
     case Command::kConcatenate: return read(from.concatenate());

@@ -54,6 +54,23 @@ inline Result<std::string> checked_content(const std::string& content) {
               limits::kInlineBytesMax);
 }
 
+// Empty bytes: there is none.
+inline Result<std::optional<Sha256Digest>> optional_digest(const std::string& bytes) {
+  const auto digest = Sha256Digest::from_bytes(bytes);
+  if (digest || bytes.empty()) return digest;
+  return fail(Code::kInvalid, "a digest of {} bytes, it has {}", bytes.size(),
+              Sha256Digest::kBytes);
+}
+
+inline std::string digest_bytes(const std::optional<Sha256Digest>& digest) {
+  return digest ? std::string(digest->view()) : std::string();
+}
+
+inline Result<metadata::ContentMode> checked_content_mode(uint32_t mode) {
+  using metadata::ContentMode;
+  return checked_enum(mode, ContentMode::kNone, ContentMode::kDedup, "mode of content");
+}
+
 void put(const metadata::FileVersion& version, FileVersion& out);
 metadata::FileVersion version_of(const FileVersion& message);
 

@@ -40,6 +40,10 @@ class ReplyWriter {
     to.set_policy(reply.policy.code());
     to.set_block_bytes(reply.block_bytes);
     to.set_cell_bytes(reply.cell_bytes);
+    to.set_content_mode(static_cast<uint32_t>(reply.content_mode));
+  }
+  void operator()(const metadata::BlocksUsed& reply) {
+    out_.mutable_blocks_used()->set_blocks(reply.blocks);
   }
   void operator()(const metadata::BlocksAllocated& reply) {
     auto& to = *out_.mutable_blocks_allocated();
@@ -78,11 +82,13 @@ Result<metadata::Reply> read(const BlocksAllocated& from) {
 
 Result<metadata::Reply> read(const UploadStarted& from) {
   TRY(policy, checked_policy(from.policy()));
+  TRY(mode, checked_content_mode(from.content_mode()));
   return metadata::UploadStarted{.file = file_of(from.file()),
                                  .epoch = Epoch(from.epoch()),
                                  .policy = policy,
                                  .block_bytes = from.block_bytes(),
-                                 .cell_bytes = from.cell_bytes()};
+                                 .cell_bytes = from.cell_bytes(),
+                                 .content_mode = mode};
 }
 
 // As a Reply, what the other files of this codec read.
@@ -104,6 +110,8 @@ Result<metadata::Reply> read_reply(const CommandReply& from) {
                                         .inline_bytes = from.client_registered().inline_bytes()};
     case CommandReply::kUploadStarted: return read(from.upload_started());
     case CommandReply::kBlocksAllocated: return read(from.blocks_allocated());
+    case CommandReply::kBlocksUsed:
+      return metadata::BlocksUsed{.blocks = from.blocks_used().blocks()};
     case CommandReply::kStepTaken:
       return metadata::StepTaken{.entries = from.step_taken().entries(),
                                  .more = from.step_taken().more()};
@@ -141,6 +149,10 @@ class QueryWriter {
   }
   void operator()(const metadata::StatusQuery&) { out_.mutable_status(); }
   void operator()(const metadata::UseQuery& query) { out_.mutable_use()->set_path(query.path); }
+  void operator()(const metadata::ReferrersQuery& query) {
+    out_.mutable_referrers()->set_block(query.block.value);
+    out_.mutable_referrers()->set_after(query.after.value);
+  }
 
  private:
   Query& out_;
@@ -172,6 +184,9 @@ Result<metadata::Query> read_query(const Query& from) {
       TRY(path, checked_path(from.use().path()));
       return metadata::UseQuery{.path = std::move(path)};
     }
+    case Query::kReferrers:
+      return metadata::ReferrersQuery{.block = BlockId(from.referrers().block()),
+                                      .after = InodeId(from.referrers().after())};
     case Query::QUERY_NOT_SET: break;
   }
   return fail(Code::kUnsupported, "a query that this build does not know");
@@ -195,6 +210,8 @@ void put(const metadata::Attributes& attributes, Attributes& to) {
   to.set_policy_level(attributes.layout_from.policy);
   to.set_block_level(attributes.layout_from.block_bytes);
   to.set_cell_level(attributes.layout_from.cell_bytes);
+  to.set_content_mode(static_cast<uint32_t>(attributes.content_mode));
+  to.set_content_level(attributes.layout_from.content_mode);
 }
 
 Result<metadata::Attributes> read(const Attributes& from) {
@@ -202,6 +219,7 @@ Result<metadata::Attributes> read(const Attributes& from) {
   TRY(kind, checked_enum(from.kind(), EntryKind::kDirectory, EntryKind::kFile, "kind of entry"));
   TRY(policy, checked_policy(from.policy()));
   TRY(inode, read(from.inode()));
+  TRY(mode, checked_content_mode(from.content_mode()));
   return metadata::Attributes{.kind = kind,
                               .id = InodeId(from.id()),
                               .home = InodeId(from.home()),
@@ -214,9 +232,11 @@ Result<metadata::Attributes> read(const Attributes& from) {
                               .appending = from.appending(),
                               .block_bytes = from.block_bytes(),
                               .cell_bytes = from.cell_bytes(),
+                              .content_mode = mode,
                               .layout_from = {.policy = from.policy_level(),
                                               .block_bytes = from.block_level(),
-                                              .cell_bytes = from.cell_level()}};
+                                              .cell_bytes = from.cell_level(),
+                                              .content_mode = from.content_level()}};
 }
 
 class AnswerWriter {
@@ -252,6 +272,20 @@ class AnswerWriter {
     to.set_entries(answer.use.entries);
     put(answer.quota, *to.mutable_quota());
   }
+  void operator()(const metadata::BlockReferrers& answer) {
+    auto& to = *out_.mutable_referrers();
+    write(answer.block, *to.mutable_block());
+    to.set_last(answer.last.value);
+    to.set_more(answer.more);
+    for (const auto& file : answer.files) {
+      auto& row = *to.add_files();
+      put(file.file, *row.mutable_file());
+      for (const auto& range : file.ranges) {
+        row.add_offsets(range.offset);
+        row.add_lengths(range.length);
+      }
+    }
+  }
   void operator()(const metadata::ClusterStatus& answer) {
     auto& to = *out_.mutable_status();
     to.set_cluster(answer.settings.cluster.value);
@@ -277,6 +311,8 @@ class AnswerWriter {
     to.set_pack_bytes(answer.counters.pack_bytes);
     to.set_packed_bytes(answer.counters.packed_bytes);
     to.set_file_bytes(answer.file_bytes);
+    to.set_block_bytes_used(answer.counters.block_bytes);
+    to.set_known_blocks(answer.counters.known_blocks);
   }
 
  private:
@@ -294,6 +330,7 @@ class AnswerWriter {
     to.set_epoch(block.epoch.value);
     to.set_ordinal(block.ordinal);
     to.set_cell_bytes(block.cell_bytes);
+    to.set_digest(digest_bytes(block.digest));
     for (const auto& shard : block.shards) {
       auto& row = *to.add_shards();
       row.set_index(shard.index);
@@ -335,6 +372,7 @@ Result<metadata::LocatedBlock> read(const LocatedBlock& from) {
   TRY(policy, checked_policy(from.policy()));
   TRY(state, checked_enum(from.state(), LocatedState::kSealed, LocatedState::kSealing,
                           "state of a block"));
+  TRY(digest, optional_digest(from.digest()));
   TRY_VOID(checked_count(from.shards_size(), policy.width(), "shards"));
   if (from.block_length() > limits::kBlockBytesMax || from.length() > from.block_length() ||
       from.block_offset() > from.block_length() - from.length()) {
@@ -354,7 +392,8 @@ Result<metadata::LocatedBlock> read(const LocatedBlock& from) {
                                .log = from.log(),
                                .epoch = Epoch(from.epoch()),
                                .ordinal = from.ordinal(),
-                               .cell_bytes = from.cell_bytes()};
+                               .cell_bytes = from.cell_bytes(),
+                               .digest = digest};
   for (const auto& row : from.shards()) {
     TRY(shard, read(row, policy));
     block.shards.push_back(std::move(shard));
@@ -414,9 +453,41 @@ Result<metadata::Answer> read(const ClusterStatus& from) {
                    .former_generations = from.former_generations(),
                    .placed_bytes = from.placed_bytes(),
                    .pack_bytes = from.pack_bytes(),
-                   .packed_bytes = from.packed_bytes()},
+                   .packed_bytes = from.packed_bytes(),
+                   .block_bytes = from.block_bytes_used(),
+                   .known_blocks = from.known_blocks()},
       .file_bytes = from.file_bytes(),
       .map_version = MapVersion(from.map_version())};
+}
+
+Result<metadata::PackedFile> read(const PackedFile& from, uint64_t block_length) {
+  if (from.lengths_size() != from.offsets_size()) {
+    return fail(Code::kInvalid, "a file with {} ranges of {} lengths", from.offsets_size(),
+                from.lengths_size());
+  }
+  TRY_VOID(checked_count(from.offsets_size(), limits::kFileBlocksMax, "ranges"));
+  metadata::PackedFile file{.file = file_of(from.file()), .ranges = {}};
+  for (int i = 0; i < from.offsets_size(); ++i) {
+    const metadata::PackedRange range{.offset = from.offsets(i), .length = from.lengths(i)};
+    if (range.length > block_length || range.offset > block_length - range.length) {
+      return fail(Code::kInvalid, "a block of {} bytes does not hold {} at {}", block_length,
+                  range.length, range.offset);
+    }
+    file.ranges.push_back(range);
+  }
+  return file;
+}
+
+Result<metadata::Answer> read(const BlockReferrers& from) {
+  TRY_VOID(checked_count(from.files_size(), limits::kReferrersPerAnswer, "files"));
+  TRY(block, read(from.block()));
+  metadata::BlockReferrers out{
+      .block = std::move(block), .files = {}, .last = InodeId(from.last()), .more = from.more()};
+  for (const auto& row : from.files()) {
+    TRY(file, read(row, out.block.block_length));
+    out.files.push_back(std::move(file));
+  }
+  return out;
 }
 
 Result<metadata::Answer> read_answer(const QueryReply& from) {
@@ -430,6 +501,7 @@ Result<metadata::Answer> read_answer(const QueryReply& from) {
       return metadata::DirectoryUse{
           .use = {.bytes = from.use().bytes(), .entries = from.use().entries()},
           .quota = quota_of(from.use().quota())};
+    case QueryReply::kReferrers: return read(from.referrers());
     case QueryReply::kRefused:
     case QueryReply::OUTCOME_NOT_SET: break;
   }

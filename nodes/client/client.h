@@ -72,6 +72,7 @@ struct PutOptions {
 struct PutResult {
   uint64_t bytes = 0;
   uint32_t blocks_below_full_width = 0;  // committed with fewer shards than the policy has
+  uint64_t deduplicated_bytes = 0;       // of blocks that were there already, and were not sent
   LogIndex position;
 };
 
@@ -174,8 +175,8 @@ class Client {
 
   // Gives a range of a file to `sink`, in order. kNotFound; kPrecondition: it is a directory;
   // kUnavailable: a block has too few readable shards, naming how many of how many, or the file was
-  // changed before all of it was read; kCorrupt: it has too few because some are damaged; an error
-  // of the sink. The sink may then have taken a part.
+  // changed before all of it was read; kCorrupt: it has too few because some are damaged, or it is
+  // not what its digest says; an error of the sink. The sink may then have taken a part.
   Task<Result<GetResult>> get(std::string path, ByteSink& sink, GetOptions options);
 
   // Opens a file that records are appended to (appender.h), or makes it. kNotFound: the directory,

@@ -33,7 +33,7 @@ Error changed_meanwhile(std::string_view how) {
 }  // namespace
 
 FileReader::FileReader(const Parts& parts, ByteSink& sink, GetOptions options)
-    : parts_(parts), sink_(sink), options_(std::move(options)) {}
+    : parts_(parts), sink_(sink), options_(std::move(options)), check_(parts.env) {}
 
 FileReader::~FileReader() = default;
 
@@ -198,6 +198,12 @@ Task<FileReader::Relocated> FileReader::relocate(Piece& piece) {
 
 Task<Result<void>> FileReader::deliver(Piece& piece) {
   if (!*piece.bytes) co_return fail(std::move(*piece.bytes).error());
+  const metadata::LocatedBlock& block = piece.reader->block();
+  CO_TRY_VOID(co_await check_.add({.block = block.block,
+                                   .block_length = block.block_length,
+                                   .digest = block.digest,
+                                   .offset = piece.range.offset,
+                                   .pieces = (*piece.bytes)->pieces}));
   for (Buffer& bytes : (*piece.bytes)->pieces) {
     result_.bytes += bytes.size();
     CO_TRY_VOID(co_await sink_.write(std::move(bytes)));

@@ -11,6 +11,7 @@
 
 #include "core/env/event.h"
 #include "core/env/task.h"
+#include "nodes/client/block_check.h"
 #include "nodes/client/block_reader.h"
 #include "nodes/client/client.h"
 #include "nodes/client/session.h"
@@ -72,6 +73,7 @@ class FileReader {
   std::shared_ptr<BlockReader> reader_;         // of the block that next_offset_ lies in
   std::deque<std::shared_ptr<Piece>> pieces_;   // asked for and not delivered
   uint64_t bytes_ahead_ = 0;
+  BlockCheck check_;  // of what is delivered
   GetResult result_;
 };
 

@@ -6,6 +6,7 @@
 #include "core/env/deadline.h"
 #include "core/env/nursery.h"
 #include "core/rpc/client.h"
+#include "nodes/client/block_check.h"
 
 namespace dogfs::nodes {
 namespace {
@@ -192,12 +193,17 @@ Task<> FileWriter::store(Nursery& children, Result<void>& stored) {
 }
 
 Task<Result<void>> FileWriter::store_all(Nursery& children) {
+  if (asks_first()) co_return co_await store_unknown(children);
   for (;;) {
     CO_TRY(batch, co_await read_batch());
     if (batch.empty()) break;
     CO_TRY_VOID(co_await add(children, std::move(batch)));
   }
   if (!blocks_.empty() && !blocks_.back().ended) end_block(blocks_.back());
+  co_return co_await settle_all(children);
+}
+
+Task<Result<void>> FileWriter::settle_all(Nursery& children) {
   while (!blocks_.empty()) CO_TRY_VOID(co_await settle_oldest(children));
   co_return Result<void>();
 }
@@ -251,6 +257,7 @@ Task<Result<void>> FileWriter::add(Nursery& children, Buffer batch) {
   }
   keep(block, batch);
   block.length += batch.size();
+  if (block.sum) co_await add_to_sum(parts_.env, block.sum, {batch});
   auto written = co_await block.writer->write(std::move(batch));
   if (!written) CO_TRY_VOID(co_await write_again(children, std::move(written).error()));
   if (block.length == capacity) end_block(block);
@@ -278,6 +285,7 @@ Task<Result<void>> FileWriter::open_block(Nursery& children) {
   if (placed_.empty()) CO_TRY_VOID(co_await allocate());
   Block block;
   block.writer = make_writer(std::move(placed_.front()));
+  block.sum = new_sum();
   placed_.pop_front();
   children.spawn(BlockWriter::run(block.writer));
   blocks_.push_back(std::move(block));
@@ -340,6 +348,7 @@ Task<Result<void>> FileWriter::settle_oldest(Nursery& children) {
   if (!settled) co_return co_await write_again(children, std::move(settled).error());
   const uint64_t length = settled->length;
   const bool full_width = settled->shards.size() == format_.policy.width();
+  if (blocks_.front().sum) settled->digest = blocks_.front().sum->digest();
   metadata::CommitBlocks commit{.file = upload_.file, .epoch = upload_.epoch, .blocks = {}};
   commit.blocks.push_back(std::move(*settled));
   CO_TRY_VOID(co_await parts_.session.execute(std::move(commit)));
@@ -407,6 +416,7 @@ Task<Result<PutResult>> FileWriter::publish(std::string path) {
                         .attributes = options_.attributes}));
   co_return PutResult{.bytes = committed_bytes_,
                       .blocks_below_full_width = below_full_width_,
+                      .deduplicated_bytes = deduplicated_bytes_,
                       .position = published.position};
 }
 

@@ -7,6 +7,9 @@
 // The bytes of blocks that are not committed are kept, at most ClientOptions::write_memory of them.
 // When a block cannot be written to enough servers, the writer goes back to it: this block and the
 // one behind it are placed anew and written again.
+//
+// Where blocks are known by their content, each is gathered whole, and sent only when the metadata
+// says that it is not there already. One that is too large to be kept is sent in any case.
 
 #include <deque>
 #include <memory>
@@ -14,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/sha256.h"
 #include "core/env/task.h"
 #include "nodes/client/block_writer.h"
 #include "nodes/client/client.h"
@@ -48,6 +52,7 @@ class FileWriter {
     std::shared_ptr<BlockWriter> writer;
     std::vector<Buffer> batches;  // what was written, to write it again
     uint64_t length = 0;
+    std::shared_ptr<Sha256> sum;  // of what was written, if its digest is wanted
     bool ended = false;
     bool kept = true;  // false: too large to be kept, so it cannot be written again
   };
@@ -62,6 +67,14 @@ class FileWriter {
   Task<Result<void>> start(std::string path);
   Task<> store(Nursery& children, Result<void>& stored);
   Task<Result<void>> store_all(Nursery& children);
+  bool asks_first() const;
+  Task<Result<void>> store_unknown(Nursery& children);
+  Task<Result<void>> gather(Nursery& children);
+  Task<Result<bool>> gather_block(Nursery& children);
+  Task<Result<void>> settle_all(Nursery& children);
+  Task<Result<void>> use_known();
+  Task<Result<void>> send_gathered(Nursery& children);
+  std::shared_ptr<Sha256> new_sum() const;
   Task<Result<PutResult>> publish(std::string path);
   Task<> abandon();
   Task<> renew_lease();
@@ -94,10 +107,13 @@ class FileWriter {
   uint32_t inline_bytes_ = 0;
   std::optional<Buffer> carried_;             // read, and more than the block before could take
   std::deque<Block> blocks_;                  // not committed, by offset
+  std::deque<Block> gathered_;                // behind those, without a writer: to be asked for
   std::deque<metadata::PlacedBlock> placed_;  // allocated ahead, behind blocks_
   size_t allocated_at_once_ = 0;              // grows with the file
+  size_t asked_at_once_ = 1;                  // grows while blocks are known
   size_t kept_bytes_ = 0;
   uint64_t committed_bytes_ = 0;
+  uint64_t deduplicated_bytes_ = 0;
   uint32_t below_full_width_ = 0;
   int attempts_ = 0;  // since the last commit
 };

@@ -27,7 +27,7 @@ Packer::Packer(const Parts& parts, const Session& session)
 
 Packer::~Packer() = default;
 
-void Packer::forget(const std::string& path) { policies_.erase(directory_of(path)); }
+void Packer::forget(const std::string& path) { layouts_.erase(directory_of(path)); }
 
 void Packer::avoid(const std::string& path) {
   if (avoided_until_.size() >= kDirectoriesMax) avoided_until_.clear();
@@ -40,11 +40,13 @@ Task<Result<PackedBytes>> Packer::store(Session& session, std::string path,
   const auto avoided = avoided_until_.find(directory);
   if (avoided != avoided_until_.end() && parts_.env.now() < avoided->second)
     co_return fail(Code::kUnavailable, "{} had no room a moment ago", directory);
-  if (!policy) {
-    CO_TRY(found, co_await policy_of(session, directory));
-    policy = found;
-  }
-  const std::string pack = metadata::pack_path(*policy, number_);
+  CO_TRY(layout, co_await layout_of(session, directory));
+  if (layout.dedup) co_return fail(Code::kUnavailable, "{} shares blocks, not packs", directory);
+  co_return co_await store_in(policy.value_or(layout.policy), std::move(bytes));
+}
+
+Task<Result<PackedBytes>> Packer::store_in(placement::Policy policy, Buffer bytes) {
+  const std::string pack = metadata::pack_path(policy, number_);
   const auto off = off_until_.find(pack);
   if (off != off_until_.end() && parts_.env.now() < off->second)
     co_return fail(Code::kUnavailable, "{} could not be appended to a moment ago", pack);
@@ -58,13 +60,15 @@ Task<Result<PackedBytes>> Packer::store(Session& session, std::string path,
 }
 
 // One that is out of date is refused by PutPacked, and then forgotten.
-Task<Result<placement::Policy>> Packer::policy_of(Session& session, std::string directory) {
-  const auto known = policies_.find(directory);
-  if (known != policies_.end()) co_return known->second;
+Task<Result<Packer::Layout>> Packer::layout_of(Session& session, std::string directory) {
+  const auto known = layouts_.find(directory);
+  if (known != layouts_.end()) co_return known->second;
   CO_TRY(found, co_await session.query_for<metadata::Attributes>(metadata::StatQuery{directory}));
-  if (policies_.size() >= kDirectoriesMax) policies_.clear();
-  policies_.insert_or_assign(directory, found.value.policy);
-  co_return found.value.policy;
+  if (layouts_.size() >= kDirectoriesMax) layouts_.clear();
+  const Layout layout{.policy = found.value.policy,
+                      .dedup = found.value.content_mode == metadata::ContentMode::kDedup};
+  layouts_.insert_or_assign(directory, layout);
+  co_return layout;
 }
 
 Task<Result<PackedBytes>> Packer::append(std::string pack, Buffer bytes) {

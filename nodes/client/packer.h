@@ -51,13 +51,20 @@ class Packer {
   // pack failed.
   Task<Result<PackedBytes>> store(Session& session, std::string path,
                                   std::optional<placement::Policy> policy, Buffer bytes);
+  // The same for a file of that policy, wherever it is.
+  Task<Result<PackedBytes>> store_in(placement::Policy policy, Buffer bytes);
   // The path's directory is not, or not any more, what it was taken for.
   void forget(const std::string& path);
   // It has no room: for a while nothing is packed for it, so that no bytes are stored in vain.
   void avoid(const std::string& path);
 
  private:
-  Task<Result<placement::Policy>> policy_of(Session& session, std::string directory);
+  // What the files of a directory get.
+  struct Layout {
+    placement::Policy policy;
+    bool dedup = false;  // they share blocks by their content, and no packs
+  };
+  Task<Result<Layout>> layout_of(Session& session, std::string directory);
   Task<Result<PackedBytes>> append(std::string pack, Buffer bytes);
   Task<Result<std::shared_ptr<Appender>>> find(std::string pack);
   Task<Result<std::shared_ptr<Appender>>> open(std::string pack);
@@ -68,7 +75,7 @@ class Packer {
   std::map<std::string, std::shared_ptr<Appender>> packs_;  // by path
   std::map<std::string, Instant> off_until_;                // likewise, of those that failed
   std::map<std::string, Instant> avoided_until_;            // by directory
-  std::map<std::string, placement::Policy> policies_;       // by directory; as they were
+  std::map<std::string, Layout> layouts_;                   // by directory; as they were
 };
 
 }  // namespace dogfs::nodes

@@ -25,6 +25,19 @@ CensusTaker::CensusTaker(const Cluster& cluster, const RaftWatch& watch, Violati
 
 CensusTaker::~CensusTaker() = default;
 
+// Blocks that files share because of their content, and those that were committed with digests.
+void CensusTaker::count_known(Tally& tally) const {
+  uint64_t& used = tally["blocks_deduplicated"];
+  uint64_t& digests = tally["block_digests"];
+  for (const auto& entry : shadow_.commands()) {
+    if (!entry.response) continue;
+    if (const auto* reply = std::get_if<metadata::BlocksUsed>(&*entry.response))
+      used += reply->blocks;
+    if (const auto* commit = std::get_if<metadata::CommitBlocks>(&entry.command.operation))
+      for (const auto& block : commit->blocks) digests += block.digest.has_value();
+  }
+}
+
 void CensusTaker::acknowledged(const Operation& operation) {
   follow();
   if (operation.act != Act::kPut) return;
@@ -55,9 +68,17 @@ void CensusTaker::look() {
 void CensusTaker::follow() {
   shadow_.follow();
   const auto& commands = shadow_.commands();
-  for (; seen_ < commands.size(); ++seen_)
-    if (const auto* fix = std::get_if<metadata::FixAppend>(&commands[seen_].command.operation))
+  for (; seen_ < commands.size(); ++seen_) {
+    const CommittedCommand& committed = commands[seen_];
+    if (const auto* fix = std::get_if<metadata::FixAppend>(&committed.command.operation))
       ShardCensus(shadow_.state(), disks_, counts_seals_, violations_).check_sealed(fix->block);
+    const auto* move = std::get_if<metadata::MovePacked>(&committed.command.operation);
+    if (move == nullptr || !committed.response) continue;
+    ++moves_;
+    compacted_.insert(move->from);
+    ShardCensus(shadow_.state(), disks_, counts_seals_, violations_)
+        .check_moved(move->block, move->block_offset + move->length);
+  }
 }
 
 void CensusTaker::check_invariants() {
@@ -83,6 +104,9 @@ void CensusTaker::count(Tally& tally) const {
   tally["invariants_checked"] = looks_;
   tally["inline_puts"] = inline_puts_;
   tally["packed_puts"] = packed_puts_;
+  tally["pack_moves"] = moves_;
+  tally["packs_compacted"] = compacted_.size();
+  count_known(tally);
   tally["census_shards"] = counts_.shards + counts_puts_.shards;
   tally["census_stripes"] = counts_.stripes + counts_puts_.stripes;
   tally["census_excused"] = counts_.excused + counts_puts_.excused;

@@ -7,6 +7,7 @@
 // and watch outlive it.
 
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "sim/check/floors.h"
@@ -26,7 +27,8 @@ class CensusTaker {
 
   // A client was told, just now, that this operation is done.
   void acknowledged(const Operation& operation);
-  // Applies what was committed since, and looks at append blocks that were sealed with it.
+  // Applies what was committed since, and looks at append blocks that were sealed with it, and at
+  // those that bytes of packs were moved to.
   void follow();
   // Checks the invariants of the state that the log leads to by now.
   void look();
@@ -35,6 +37,7 @@ class CensusTaker {
   void count(Tally& tally) const;
 
  private:
+  void count_known(Tally& tally) const;
   void check_invariants();
 
   Violations& violations_;
@@ -48,6 +51,8 @@ class CensusTaker {
   uint64_t puts_ = 0;  // that made shards
   uint64_t inline_puts_ = 0;
   uint64_t packed_puts_ = 0;
+  uint64_t moves_ = 0;           // of bytes in packs
+  std::set<BlockId> compacted_;  // blocks that some were moved from
   uint64_t looks_ = 0;
 };
 

@@ -113,6 +113,7 @@ Task<> Load::checker_loop(Env& env, nodes::Client& client, User& user) {
     make.parents = true;
     co_await insist(env, user, std::move(make), {});
   }
+  if (scenario_.cluster.known_content) co_await set_content_modes(env, client);
   if (scenario_.appending.clients > 0) {
     Operation make;
     make.client = kCheckerNumber;
@@ -131,6 +132,15 @@ Task<> Load::checker_loop(Env& env, nodes::Client& client, User& user) {
   if (all_confirm && scenario_.cluster.deletion_grace <= kGraceAwaitedMax)
     co_await await_no_garbage(env, client);
   verified_ = true;
+}
+
+// The first two are those of a workload with a depth.
+Task<> Load::set_content_modes(Env& env, nodes::Client& client) {
+  using metadata::ContentMode;
+  constexpr ContentMode kModes[] = {ContentMode::kDedup, ContentMode::kSha256, ContentMode::kDedup};
+  for (size_t i = 0; i < std::size(kModes); ++i)
+    while (!co_await client.set_layout(top_directory(i), {.content_mode = kModes[i]}, false))
+      co_await env.sleep(kRetryPause);
 }
 
 Task<> Load::operate(Env& env, GroupOperator& person) {

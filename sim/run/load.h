@@ -76,6 +76,7 @@ class Load {
   Task<> checker_main(Env& env);
   Task<> checker_loop(Env& env, nodes::Client& client, User& user);
   Task<> probe(Env& env, User& user);
+  Task<> set_content_modes(Env& env, nodes::Client& client);
   Task<> operate(Env& env, GroupOperator& person);
   Task<> try_everything(Env& env, User& user);
   Task<> try_quota(Env& env, User& user, std::string directory);

@@ -72,10 +72,19 @@ void OperationSource::draw_put(Drawn& drawn) {
   Operation& put = drawn.operation;
   put.path = draw_file();
   put.if_absent = random_.chance(1, 8) && !drawn.over_version;
+  drawn.bytes = draw_bytes(put);
+  put.content = content_of(drawn.bytes.text());
+}
+
+// What others put, too, is of the larger sizes: then it has blocks.
+Buffer OperationSource::draw_bytes(Operation& put) {
+  if (load_.contents > 0 && random_.chance(1, 2)) {
+    put.number = 1 + random_.below(load_.contents);
+    return make_bytes(load_.size_max - put.number * load_.size_max / 16, put.number);
+  }
   const uint64_t size = draw_size();
   put.number = random_.next();
-  drawn.bytes = make_bytes(size, put.number);
-  put.content = content_of(drawn.bytes.text());
+  return make_bytes(size, put.number);
 }
 
 // Often too little for what is there already, and for much of what comes.

@@ -43,6 +43,7 @@ class OperationSource {
   std::string draw_directory();
   std::string draw_file();
   uint64_t draw_size();
+  Buffer draw_bytes(Operation& put);
   void draw_put(Drawn& drawn);
   void draw_quota(Operation& set);
   void draw_attributes(Operation& set);

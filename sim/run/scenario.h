@@ -42,7 +42,10 @@ struct ClusterShape {
   int32_t drift_ppm_max = 0;
   std::optional<uint64_t> lease_drift_percent;  // absent: no leader lease
   bool pack = false;                            // clients put small files into packs
+  bool known_content = false;                   // two directories share blocks, one has digests
   Duration append_idle = 30s;                   // without a record an append block is sealed
+  uint64_t compaction_bytes_per_second = 8 << 20;
+  Duration compact_after = 600s;  // that files have had little of a block of a pack
   bool buggify = false;
 };
 
@@ -71,6 +74,7 @@ struct Workload {
   uint32_t depth = 0;
   uint32_t names = 3;
   Duration think = 100ms;  // between two operations of one client, at most twice this
+  uint32_t contents = 0;   // half of the puts have one of so many; 0: none is as another
 };
 
 // Clients that append records to files of their own (append_load.h).

@@ -345,6 +345,23 @@ void draw_lasting(Random random, Scenario& scenario) {
       random.chance(1, 2) ? "metadata:leader" : "metadata:follower");
 }
 
+// Half of those who pack go so fast from a sealed block to its end that some are compacted.
+void draw_compaction(Random random, ClusterShape& shape) {
+  if (!shape.pack || random.chance(1, 2)) return;
+  shape.append_idle = 2s;
+  shape.deletion_grace = draw_duration(random, 1s, 4s);
+  shape.compact_after = draw_duration(random, 500ms, 2s);
+  shape.compaction_bytes_per_second = random.between(128, 1024) << 10;
+}
+
+// In half of the runs some directories know their blocks by their content, and many puts bring
+// what another brought.
+void draw_content(Random random, Scenario& scenario) {
+  if (!random.chance(1, 2)) return;
+  scenario.cluster.known_content = true;
+  scenario.workload.front().contents = static_cast<uint32_t>(random.between(1, 6));
+}
+
 }  // namespace
 
 Scenario draw_scenario(uint64_t seed) {
@@ -364,6 +381,8 @@ Scenario draw_scenario(uint64_t seed) {
   scenario.appending = draw_appending(random.fork("appending"));
   scenario.cluster.pack = random.fork("pack").chance(1, 2);
   if (random.fork("append idle").chance(1, 2)) scenario.cluster.append_idle = 2s;
+  draw_compaction(random.fork("compaction"), scenario.cluster);
+  draw_content(random.fork("content"), scenario);
   draw_sequence(random.fork("sequence"), scenario);
   draw_crashes(random.fork("crashes"), scenario);
   draw_lasting(random.fork("lasting"), scenario);

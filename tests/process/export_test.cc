@@ -30,7 +30,10 @@ TEST_CASE("files survive the loss of every metadata disk by an export") {
   const std::string large = noise(3'000'000, 1);
   CHECK_EQ(cluster.put("/large", large).exit_code, 0);
   CHECK_EQ(cluster.dogfs({"mkdir", "-p", "/a/b"}).exit_code, 0);
-  CHECK_EQ(cluster.dogfs({"admin", "policy", "/a", "--block", "2MiB", "--cell", "64KiB"}).exit_code,
+  CHECK_EQ(cluster
+               .dogfs({"admin", "policy", "/a", "--block", "2MiB", "--cell", "64KiB", "--content",
+                       "dedup"})
+               .exit_code,
            0);
   CHECK_EQ(cluster.put("/a/b/own", large, {"--block", "1MiB", "--cell", "16KiB"}).exit_code, 0);
   const auto layouts = [&] {
@@ -64,6 +67,10 @@ TEST_CASE("files survive the loss of every metadata disk by an export") {
   CHECK((cluster.get("/large") == large));
   CHECK((cluster.get("/a/b/own") == large));
   CHECK_EQ(layouts(), before);
+  const Outcome again =
+      cluster.put("/a/b/again", large, {"--block", "1MiB", "--cell", "16KiB", "--json"});
+  REQUIRE_EQ(again.exit_code, 0);
+  CHECK_EQ(again.lines().at(0).at("deduplicated_bytes"), large.size());
   CHECK((cluster.get("/a/b/small") == std::string("bytes \xff\0 of any kind", 21)));
   CHECK_EQ(cluster.put("/after", noise(100'000, 2)).exit_code, 0);
   CHECK((cluster.get("/after") == noise(100'000, 2)));

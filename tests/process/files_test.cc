@@ -178,15 +178,16 @@ void check_ranges(const Cluster& cluster) {
 void check_json(const Cluster& cluster) {
   using Keys = std::vector<std::string>;
   const Outcome put = cluster.put("/json", noise(kMiB, 5), {"--json"});
-  CHECK((keys(put.lines().at(0)) == Keys{"blocks_below_full_width", "bytes", "put"}));
+  CHECK((keys(put.lines().at(0)) ==
+         Keys{"blocks_below_full_width", "bytes", "deduplicated_bytes", "put"}));
   const std::string copy = cluster.scratch() / "copy";
   const Outcome get = cluster.dogfs({"get", "/json", copy, "--json"});
   CHECK((keys(get.lines().at(0)) == Keys{"begun_at", "bytes", "got", "local", "rebuilt_bytes"}));
   const Outcome stat = cluster.dogfs({"stat", "/json", "--json"});
   const auto row = stat.lines().at(0);
   CHECK((keys(row) == Keys{"block_bytes", "block_from", "blocks", "bytes", "cell_bytes",
-                           "cell_from", "inline", "modified", "path", "policy", "policy_from",
-                           "type", "version"}));
+                           "cell_from", "content", "content_from", "inline", "modified", "path",
+                           "policy", "policy_from", "type", "version"}));
   CHECK_EQ(row.at("inline"), false);
   CHECK_EQ(row.at("bytes"), kMiB);
   CHECK_EQ(row.at("policy"), "rs-4-2");

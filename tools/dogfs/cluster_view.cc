@@ -43,9 +43,10 @@ void show_space(Output& output, const nodes::ClusterStatus& status) {
   const auto more = amplification(status);
   const auto garbage = pack_garbage(status.counters);
   if (!more) return;
-  output.line(fmt::format(
-      "space    {} bytes of files, space amplification {:.2f}{}", status.file_bytes, *more,
-      garbage ? fmt::format("; {:.0f}% of packs is garbage", 100 * *garbage) : ""));
+  output.line(
+      fmt::format("space    {} bytes of files, {} in blocks, space amplification {:.2f}{}",
+                  status.file_bytes, status.counters.block_bytes, *more,
+                  garbage ? fmt::format("; {:.0f}% of packs is garbage", 100 * *garbage) : ""));
 }
 
 void show_table(Output& output, const LocalCluster& cluster, const ClusterView& view) {
@@ -101,6 +102,8 @@ json cluster_line(const LocalCluster& cluster, const ClusterView& view) {
   count("placed_bytes", &metadata::Counters::placed_bytes);
   count("pack_bytes", &metadata::Counters::pack_bytes);
   count("packed_bytes", &metadata::Counters::packed_bytes);
+  count("block_bytes", &metadata::Counters::block_bytes);
+  count("known_blocks", &metadata::Counters::known_blocks);
   line["file_bytes"] = view.status ? json(view.status->file_bytes) : json();
   const auto more = view.status ? amplification(*view.status) : std::nullopt;
   line["space_amplification"] = more ? json(*more) : json();

@@ -4,9 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include <openssl/evp.h>
-
-#include "core/base/check.h"
+#include "core/base/sha256.h"
 #include "tools/dogfs/destination.h"
 #include "tools/dogfs/local_file.h"
 
@@ -18,12 +16,7 @@ constexpr size_t kListed = 1000;
 constexpr size_t kDigestBytes = 16;
 
 std::string digest_of(const std::string& text) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  size_t length = 0;
-  CHECK(EVP_Q_digest(nullptr, "SHA256", nullptr, text.data(), text.size(), digest, &length) == 1);
-  std::string digits;
-  for (size_t i = 0; i < kDigestBytes; ++i) digits += fmt::format("{:02x}", digest[i]);
-  return digits;
+  return Sha256::of(text).text().substr(0, 2 * kDigestBytes);
 }
 
 bool all_hexadecimal(std::string_view text) {
@@ -149,6 +142,7 @@ class Further {
     const bool theirs = !stored && stored.error().is(Code::kExists);
     if (!stored && !theirs) co_return fail(std::move(stored).error());
     if (stored) done_.blocks_below_full_width += stored->blocks_below_full_width;
+    if (stored) done_.deduplicated_bytes += stored->deduplicated_bytes;
     if (!source_.is_unchanged()) {
       co_await remove_all(name);
       co_return fail(Code::kUnavailable, "{} was changed while it was stored; put it again",

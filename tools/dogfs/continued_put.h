@@ -23,6 +23,7 @@ struct ContinuedPut {
   uint64_t bytes = 0;
   uint64_t begun_at = 0;  // what was there already
   uint32_t blocks_below_full_width = 0;
+  uint64_t deduplicated_bytes = 0;
 };
 
 // Of `options`, `overwrite` and `version` must be left as they are. kInvalid: no regular file, or

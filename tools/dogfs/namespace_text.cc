@@ -10,6 +10,7 @@
 #include "core/namespace/path.h"
 #include "core/namespace/schema.h"
 #include "core/placement/cluster_map.h"
+#include "tools/dogfs/policy_option.h"
 
 namespace dogfs::tool {
 namespace {
@@ -100,6 +101,12 @@ placement::Policy policy_of(const json& value) {
   return *policy;
 }
 
+Sha256Digest digest_of(const json& value) {
+  const auto digest = Sha256Digest::from_text(value.get<std::string>());
+  if (!digest) throw Malformed{value.get<std::string>() + " is no SHA-256"};
+  return *digest;
+}
+
 template <class T>
 std::optional<T> optional_at(const json& line, const char* key) {
   if (!line.contains(key)) return std::nullopt;
@@ -146,6 +153,7 @@ Result<json> directory_line(const key::Parsed& key, std::string_view value) {
   if (row.policy) line["policy"] = row.policy->text();
   if (row.block_bytes) line["block_bytes"] = *row.block_bytes;
   if (row.cell_bytes) line["cell_bytes"] = *row.cell_bytes;
+  if (row.content_mode) line["content"] = content_mode_name(*row.content_mode);
   if (row.packs) line["packs"] = true;
   if (row.quota.bytes) line["quota_bytes"] = *row.quota.bytes;
   if (row.quota.entries) line["quota_entries"] = *row.quota.entries;
@@ -240,7 +248,17 @@ Result<json> block_line(const key::Parsed& key, std::string_view value) {
   if (row.cell_bytes != 0) line["cell_bytes"] = row.cell_bytes;
   line["shards"] = shards_to_json(row.shards);
   if (row.append) line["append"] = append_to_json(*row.append);
+  if (row.digest) line["sha256"] = row.digest->text();
+  if (row.known_in) line["known_in"] = hex(row.known_in);
   return line;
+}
+
+Result<json> known_line(const key::Parsed& key, std::string_view value) {
+  TRY(row, decode<KnownRow>(value));
+  return json{{"kind", "known"},
+              {"in", hex(InodeId(key.id))},
+              {"sha256", key::digest_of(key.tail).text()},
+              {"block", hex(row.block)}};
 }
 
 Result<json> referrer_line(const key::Parsed& key, std::string_view value) {
@@ -290,6 +308,11 @@ ImportedRow directory_row(const json& line) {
                    .block_bytes = optional_at<uint64_t>(line, "block_bytes"),
                    .cell_bytes = optional_at<uint32_t>(line, "cell_bytes")};
   row.packs = line.value("packs", false);
+  if (line.contains("content")) {
+    const auto name = line.at("content").get<std::string>();
+    row.content_mode = content_mode_of(name);
+    if (!row.content_mode) throw Malformed{"there is no content \"" + name + "\""};
+  }
   if (line.contains("policy")) row.policy = policy_of(line.at("policy"));
   return {key::directory(id_at<InodeId>(line, "id")), encode(row)};
 }
@@ -392,6 +415,9 @@ ImportedRow block_row(const json& line) {
       .cell_bytes = optional_at<uint32_t>(line, "cell_bytes").value_or(0)};
   check_width(row.shards.size(), row.policy);
   if (line.contains("append")) row.append = append_of(line.at("append"));
+  if (line.contains("sha256")) row.digest = digest_of(line.at("sha256"));
+  if (line.contains("known_in")) row.known_in = id_at<InodeId>(line, "known_in");
+  if (row.known_in && !row.digest) throw Malformed{"a block is known without its SHA-256"};
   return {key::block(id_at<BlockId>(line, "id")), encode(row)};
 }
 
@@ -399,6 +425,11 @@ ImportedRow referrer_row(const json& line) {
   return {key::referrer(id_at<BlockId>(line, "block"), id_at<InodeId>(line, "file")),
           encode(ReferrerRow{.home = id_at<InodeId>(line, "home"),
                              .bytes = optional_at<uint64_t>(line, "bytes").value_or(0)})};
+}
+
+ImportedRow known_row(const json& line) {
+  return {key::known(id_at<InodeId>(line, "in"), digest_of(line.at("sha256"))),
+          encode(KnownRow{.block = id_at<BlockId>(line, "block")})};
 }
 
 ImportedRow pending_row(const json& line) {
@@ -432,6 +463,7 @@ ImportedRow row_of(const json& line) {
   if (kind == "file") return file_row(line);
   if (kind == "block") return block_row(line);
   if (kind == "referrer") return referrer_row(line);
+  if (kind == "known") return known_row(line);
   if (kind == "pending") return pending_row(line);
   if (kind == "server") return server_row(line);
   throw Malformed{"there is no kind \"" + kind + "\""};
@@ -488,6 +520,7 @@ Result<json> row_to_json(const ImportedRow& row) {
     case Tag::kFile: return file_line(*key, row.value);
     case Tag::kBlock: return block_line(*key, row.value);
     case Tag::kReferrer: return referrer_line(*key, row.value);
+    case Tag::kKnown: return known_line(*key, row.value);
     case Tag::kOutbox: return pending_line(*key, row.value);
     case Tag::kNode: return server_line(row.value);
     case Tag::kSession:

@@ -60,12 +60,15 @@ void add_layout(const std::string& path, const metadata::Attributes& attributes,
   row["block_from"] = layout_source(path, attributes.layout_from.block_bytes);
   row["cell_bytes"] = attributes.cell_bytes;
   row["cell_from"] = layout_source(path, attributes.layout_from.cell_bytes);
+  row["content"] = content_mode_name(attributes.content_mode);
+  row["content_from"] = layout_source(path, attributes.layout_from.content_mode);
 }
 
 void show_layout(Output& output, const json& row) {
   show_part(output, "policy", row.at("policy"), row.at("policy_from"));
   show_part(output, "block", size_text(row.at("block_bytes")), row.at("block_from"));
   show_part(output, "cell", size_text(row.at("cell_bytes")), row.at("cell_from"));
+  show_part(output, "content", row.at("content"), row.at("content_from"));
 }
 
 void add_policy_command(CLI::App& admin, Output& output) {
@@ -77,6 +80,7 @@ void add_policy_command(CLI::App& admin, Output& output) {
                    "A directory to set it for; / sets it for the cluster")
       ->required();
   add_layout_options(*command.app, command.request->layout, "What files get there");
+  add_content_option(*command.app, command.request->layout);
   command.app->add_flag("--inherit", command.request->inherit,
                         "Forget what the directory says so far: as above it");
 }

@@ -1,11 +1,15 @@
 #include "tools/dogfs/policy_option.h"
 
+#include <array>
+
 #include <CLI/CLI.hpp>
 
 #include "core/base/limits.h"
 
 namespace dogfs::tool {
 namespace {
+
+constexpr std::array<std::string_view, 3> kContentModes{"none", "sha256", "dedup"};
 
 Result<void> check_size(const char* what, const std::optional<uint64_t>& bytes, uint64_t least,
                         uint64_t most) {
@@ -33,12 +37,32 @@ void add_layout_options(CLI::App& command, LayoutText& text, const std::string& 
       ->transform(CLI::AsSizeValue(false));
 }
 
+void add_content_option(CLI::App& command, LayoutText& text) {
+  command.add_option("--content", text.content_mode,
+                     "What is known of the content of blocks: none; sha256: their digests, which "
+                     "readers check; dedup: and those that are there already are not stored again");
+}
+
+std::string_view content_mode_name(metadata::ContentMode mode) {
+  return kContentModes.at(static_cast<size_t>(mode));
+}
+
+std::optional<metadata::ContentMode> content_mode_of(std::string_view name) {
+  for (size_t i = 0; i < kContentModes.size(); ++i)
+    if (kContentModes[i] == name) return static_cast<metadata::ContentMode>(i);
+  return std::nullopt;
+}
+
 Result<metadata::Layout> parse_layout(const LayoutText& text) {
   TRY(policy, parse_policy(text.policy));
   TRY_VOID(check_size("blocks", text.block_bytes, limits::kBlockBytesMin, limits::kBlockBytesMax));
   TRY_VOID(check_size("cells", text.cell_bytes, 1, limits::kCellBytesMax));
   metadata::Layout layout{.policy = policy, .block_bytes = text.block_bytes, .cell_bytes = {}};
   if (text.cell_bytes) layout.cell_bytes = static_cast<uint32_t>(*text.cell_bytes);
+  if (text.content_mode.empty()) return layout;
+  layout.content_mode = content_mode_of(text.content_mode);
+  if (!layout.content_mode)
+    return fail(Code::kInvalid, "--content {}: none, sha256 or dedup", text.content_mode);
   return layout;
 }
 

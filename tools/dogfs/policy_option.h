@@ -1,7 +1,8 @@
 #pragma once
-// --policy, --block and --cell as put, mkdir and admin policy take them: text of a person, for a
-// directory or a single file. Nothing given means that the directory decides, and above all the
-// cluster. Whether the cluster is large enough for it, only the cluster can tell.
+// --policy, --block and --cell as put, mkdir and admin policy take them, and --content as the last
+// of them does: text of a person, for a directory or a single file. Nothing given means that the
+// directory decides, and above all the cluster. Whether the cluster is large enough for it, only
+// the cluster can tell.
 
 #include <cstdint>
 #include <optional>
@@ -25,9 +26,14 @@ struct LayoutText {
   std::string policy;
   std::optional<uint64_t> block_bytes;
   std::optional<uint64_t> cell_bytes;
+  std::string content_mode;
 };
 void add_layout_options(CLI::App& command, LayoutText& text, const std::string& what);
-// kInvalid for text that is no policy, or sizes that no layout can have.
+void add_content_option(CLI::App& command, LayoutText& text);
+// "sha256", for one.
+std::string_view content_mode_name(metadata::ContentMode mode);
+std::optional<metadata::ContentMode> content_mode_of(std::string_view name);
+// kInvalid for text that is no policy or mode, or sizes that no layout can have.
 Result<metadata::Layout> parse_layout(const LayoutText& text);
 
 }  // namespace dogfs::tool

@@ -5,9 +5,8 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
-#include <openssl/evp.h>
 
-#include "core/base/check.h"
+#include "core/base/sha256.h"
 #include "nodes/client/client.h"
 #include "tools/dogfs/client_session.h"
 #include "tools/dogfs/cluster_target.h"
@@ -26,31 +25,16 @@ struct Request {
   std::string local;
 };
 
-class Sha256 final : public nodes::ByteSink {
+class SumSink final : public nodes::ByteSink {
  public:
-  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
-    CHECK(EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1);
-  }
-
   Task<Result<void>> write(Buffer bytes) override {
-    add(bytes);
+    sum_.add(bytes.text());
     co_return Result<void>();
   }
-  void add(const Buffer& bytes) {
-    CHECK(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1);
-  }
-  // Hexadecimal; ends it.
-  std::string value() {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned int length = 0;
-    CHECK(EVP_DigestFinal_ex(context_.get(), digest, &length) == 1);
-    std::string text;
-    for (unsigned int i = 0; i < length; ++i) text += fmt::format("{:02x}", digest[i]);
-    return text;
-  }
+  std::string text() const { return sum_.digest().text(); }
 
  private:
-  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context_;
+  Sha256 sum_;
 };
 
 Task<Result<std::string>> sum_local(Env& env, std::string path) {
@@ -58,8 +42,8 @@ Task<Result<std::string>> sum_local(Env& env, std::string path) {
   Sha256 sum;
   for (;;) {
     CO_TRY(bytes, co_await source->read(kPieceBytes));
-    if (bytes.empty()) co_return sum.value();
-    sum.add(bytes);
+    if (bytes.empty()) co_return sum.digest().text();
+    sum.add(bytes.text());
   }
 }
 
@@ -67,13 +51,13 @@ Task<Result<void>> sum(Env& env, nodes::Client& client, Output& output, Request 
   CO_TRY(found, co_await client.stat(request.path));
   if (found.attributes.kind == metadata::EntryKind::kDirectory)
     co_return fail(Code::kPrecondition, "{} is a directory; give a file", request.path);
-  Sha256 digest;
+  SumSink digest;
   Progress progress(env, output, found.attributes.length);
   nodes::GetOptions options;
   options.progress = progress.callback();
   auto read = co_await client.get(request.path, digest, std::move(options));
   if (!read) co_return fail(read.error().in(request.path));
-  const std::string value = digest.value();
+  const std::string value = digest.text();
   nlohmann::json row{{"path", request.path}, {"bytes", read->bytes}, {"sha256", value}};
   if (request.local.empty()) {
     output.object(row);

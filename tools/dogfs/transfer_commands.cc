@@ -76,13 +76,15 @@ Task<Result<void>> put(Env& env, nodes::Client& client, Output& output, Transfer
     output.object({{"put", path},
                    {"bytes", done.bytes},
                    {"begun_at", done.begun_at},
-                   {"blocks_below_full_width", done.blocks_below_full_width}});
+                   {"blocks_below_full_width", done.blocks_below_full_width},
+                   {"deduplicated_bytes", done.deduplicated_bytes}});
     co_return Result<void>();
   }
   CO_TRY(stored, co_await client.put(path, *source, std::move(options)));
   output.object({{"put", path},
                  {"bytes", stored.bytes},
-                 {"blocks_below_full_width", stored.blocks_below_full_width}});
+                 {"blocks_below_full_width", stored.blocks_below_full_width},
+                 {"deduplicated_bytes", stored.deduplicated_bytes}});
   co_return Result<void>();
 }
 

@@ -89,6 +89,16 @@ class Hostility {
   }
   uint64_t offset() { return random_.chance(1, 8) ? odd_number(random_) : 10 * random_.below(4); }
 
+  Sha256Digest digest() { return Sha256::of(random_.chance(1, 2) ? "a" : "b"); }
+  UseBlocks use() {
+    UseBlocks out{.file = file(), .epoch = epoch(), .file_offset = offset(), .blocks = {}};
+    for (uint64_t n = random_.below(3); n > 0; --n) {
+      out.blocks.push_back(
+          {.length = random_.chance(1, 8) ? odd_number(random_) : 10, .digest = digest()});
+    }
+    return out;
+  }
+
   // A commit of one block that was allocated, or of something near it.
   CommitBlocks commit() {
     CommitBlocks out{.file = file(), .epoch = epoch(), .blocks = {}};
@@ -103,6 +113,7 @@ class Hostility {
     for (uint32_t n = static_cast<uint32_t>(random_.between(2, 4)); n > 0; --n) {
       one.shards.push_back({.index = random_.chance(1, 16) ? small() : n % 3, .checksum = 7});
     }
+    if (random_.chance(1, 2)) one.digest = digest();
     out.blocks.push_back(one);
     if (random_.chance(1, 8)) out.blocks.push_back(one);
     return out;
@@ -127,6 +138,28 @@ class Hostility {
             .condition = static_cast<PublishCondition>(random_.between(1, 2)),
             .version = {},
             .attributes = {}};
+  }
+
+  // Of a block that should be compacted to one that takes appends, or something near it.
+  MovePacked move() {
+    const PutPacked to = packed();
+    MovePacked out{.file = file(),
+                   .from = block(),
+                   .from_offset = to.block_offset,
+                   .length = to.length,
+                   .pack = to.pack,
+                   .block = to.block,
+                   .block_offset = random_.below(2)};
+    const auto sparse = fs_.machine.sparse_blocks(BlockId(0), 8);
+    if (sparse.empty() || random_.chance(1, 8)) return out;
+    out.from = sparse[random_.below(sparse.size())].block;
+    const auto known = fs_.machine.referrers(out.from, InodeId(0));
+    if (!known || known->files.empty() || random_.chance(1, 8)) return out;
+    const PackedFile& file = known->files[random_.below(known->files.size())];
+    out.file = file.file;
+    out.from_offset = file.ranges[0].offset;
+    if (random_.chance(7, 8)) out.length = file.ranges[0].length;
+    return out;
   }
 
   Operation client_operation() {
@@ -169,8 +202,12 @@ class Hostility {
         set.inherit = random_.chance(1, 2);
         if (random_.chance(1, 2)) set.layout.block_bytes = limits::kMiB * random_.below(600);
         if (random_.chance(1, 2)) set.layout.cell_bytes = small();
+        if (random_.chance(1, 2)) {
+          set.layout.content_mode = static_cast<ContentMode>(random_.between(1, 2));
+        }
         return set;
       }
+      case 23: return use();
       default:
         return OpenAppend{.path = random_.chance(1, 3) ? pack() : path(),
                           .create = random_.chance(3, 4),
@@ -186,7 +223,8 @@ class Hostility {
     AppendBlock about{.block = block(), .file = file(), .generation = Generation(1), .shards = {}};
     if (!known.empty() && random_.chance(15, 16)) about = known[random_.below(known.size())];
     const Epoch at(random_.chance(1, 8) ? odd_number(random_) : random_.between(1, 2));
-    switch (random_.below(5)) {
+    switch (random_.below(6)) {
+      case 5: return move();
       case 0:
         return ActivateAppend{.file = about.file,
                               .block = about.block,

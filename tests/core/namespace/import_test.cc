@@ -70,8 +70,29 @@ struct OldCluster : ClusterFixture {
   }
 };
 
+// A file with a block that its directory knows by its digest.
+void put_known(ClusterFixture& fs, const std::string& path) {
+  const auto started = fs.ask(StartUpload{.path = path, .policy = {}});
+  REQUIRE(started.has_value());
+  const auto upload = std::get<UploadStarted>(*started);
+  const auto placed = fs.ask(AllocateBlocks{
+      .file = upload.file, .epoch = upload.epoch, .file_offset = 0, .lengths = {10}});
+  REQUIRE(placed.has_value());
+  const auto& block = std::get<BlocksAllocated>(*placed).blocks.at(0);
+  CommittedBlock committed = ClusterFixture::committed(block, block.shards.size());
+  committed.digest = Sha256::of("content");
+  REQUIRE(fs.ask(CommitBlocks{.file = upload.file, .epoch = upload.epoch, .blocks = {committed}})
+              .has_value());
+  REQUIRE(fs.publish(upload, path, 10).has_value());
+}
+
 // Everything that a namespace can hold.
 void fill(ClusterFixture& fs) {
+  REQUIRE(fs.make_directory("/known").has_value());
+  REQUIRE(fs.ask(SetLayout{.path = "/known", .layout = {.content_mode = ContentMode::kDedup}})
+              .has_value());
+  put_known(fs, "/known/f");
+  REQUIRE_EQ(fs.machine.counters().known_blocks, 1u);
   REQUIRE(fs.make_directory("/a/b", true).has_value());
   REQUIRE(fs.put("/a/b/f", {100, 50}).has_value());
   REQUIRE(fs.put_inline("/small", "bytes").has_value());
@@ -115,7 +136,8 @@ TEST_CASE("an imported namespace is the exported one, places of blocks included"
   const Export all = export_all(old.machine);
   ClusterFixture fresh(0);
   import_all(fresh, all);
-  for (const char* path : {"/", "/a", "/a/b", "/a/b/f", "/small", "/copy"}) {
+  CHECK_EQ(fresh.machine.counters().known_blocks, 1u);
+  for (const char* path : {"/", "/a", "/a/b", "/a/b/f", "/small", "/copy", "/known/f"}) {
     CAPTURE(path);
     CHECK((fresh.machine.stat(path) == old.machine.stat(path)));
     CHECK((fresh.machine.use(path) == old.machine.use(path)));
@@ -131,7 +153,7 @@ TEST_CASE("an imported namespace is the exported one, places of blocks included"
     REQUIRE(fresh.lead(ExpireLease{.file = upload.file, .epoch = upload.epoch}).has_value());
   }
   CHECK(check_invariants(fresh.machine).has_value());
-  CHECK_EQ(fresh.machine.counters().files, 3u);
+  CHECK_EQ(fresh.machine.counters().files, 4u);
 }
 
 TEST_CASE("after an import no id is given that was ever given before") {
@@ -185,6 +207,9 @@ TEST_CASE("only a new cluster of the same id takes an import, and serves nothing
   CHECK_EQ(fresh.machine.answer(StatQuery{.path = "/"}).error().code, Code::kUnavailable);
   CHECK(fresh.machine.answer(StatusQuery{}).has_value());
   CHECK_EQ(outcome(fresh.lead(ClusterFixture::server(9))), "unavailable");
+  RegisterNode exported = ClusterFixture::server(1);
+  exported.node = NodeId(limits::kFirstAssignedNode);  // its row is still to come
+  CHECK_EQ(outcome(fresh.lead(exported)), "unavailable");
 }
 
 TEST_CASE("an import that was cut off is done again, and mixes with no other export") {

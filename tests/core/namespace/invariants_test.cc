@@ -59,6 +59,47 @@ TEST_CASE("a sound state passes") {
   CHECK_EQ(violation([](Forgery&) {}), "sound");
 }
 
+TEST_CASE("a directory that knows a block as what it is not is found") {
+  const auto digest = Sha256::of("content");
+  // The block of /f, known in /d.
+  const auto forge = [digest](auto change) {
+    return [digest, change](Forgery& f) {
+      auto block = *f.tables.block(f.block);
+      block.digest = digest;
+      block.known_in = f.directory;
+      block.shared = true;
+      f.tables.put(f.block, f.file.file, ReferrerRow{.home = f.file.home});
+      f.tables.put(f.directory, digest, KnownRow{.block = f.block});
+      change(f, block);
+      f.tables.put(f.block, block);
+    };
+  };
+  CHECK_EQ(violation(forge([](Forgery&, BlockRow&) {})), "sound");
+  names(violation(forge([](Forgery&, BlockRow& b) { b.digest = Sha256::of("other"); })),
+        "as what it is not");
+  names(violation(forge([](Forgery& f, BlockRow& b) { b.known_in = f.file.home; })),
+        "as what it is not");
+  names(violation(forge([](Forgery&, BlockRow& b) { b.known_in = InodeId(0); })),
+        "as what it is not");
+  names(violation(forge([&](Forgery& f, BlockRow&) { f.tables.erase_known(f.directory, digest); })),
+        "is not known in directory");
+  names(violation(forge([&](Forgery& f, BlockRow&) {
+          f.tables.put(f.directory, digest, KnownRow{.block = BlockId(77)});
+        })),
+        "known block");
+  names(violation([&](Forgery& f) {
+          for (auto at = f.tables.rows().seek(""); at.valid(); at.next()) {
+            const auto parsed = key::parse(at.key());
+            if (parsed->tag != Tag::kOutbox) continue;
+            const BlockId garbage(key::outbox_id_of(parsed->tail));
+            auto block = *f.tables.block(garbage);
+            block.digest = digest;
+            return f.tables.put(garbage, block);
+          }
+        }),
+        "has a digest");
+}
+
 TEST_CASE("a block of appends that is not the open end of its file, or half converted, is found") {
   // The first block of /f, forged into one of appends.
   const auto forge = [](auto change) {

@@ -142,6 +142,8 @@ BlockRow random_block(Random& random) {
                .shards = random_shards(random, 6)};
   if (random.chance(1, 2)) row.cell_bytes = 1 + static_cast<uint32_t>(random.below(1 << 20));
   if (random.chance(1, 2)) row.append = random_append(random);
+  if (random.chance(1, 2)) row.digest = Sha256::of("content");
+  if (row.digest && random.chance(1, 2)) row.known_in = InodeId(1 + random.next() / 2);
   return row;
 }
 
@@ -158,7 +160,8 @@ TEST_CASE("every row survives its encoding, and cut or later ones are refused") 
                   .entries = random.chance(1, 2) ? std::optional(number(random)) : std::nullopt},
         .attributes = random_attributes(random),
         .block_bytes = random.chance(1, 2) ? std::optional(random.below(1 << 29)) : std::nullopt,
-        .cell_bytes = random.chance(1, 2) ? std::optional<uint32_t>(1 << 20) : std::nullopt});
+        .cell_bytes = random.chance(1, 2) ? std::optional<uint32_t>(1 << 20) : std::nullopt,
+        .content_mode = random.chance(1, 2) ? std::optional(ContentMode::kDedup) : std::nullopt});
     check_dentry(
         {.kind = EntryKind::kFile, .id = InodeId(random.next()), .home = InodeId(random.next())},
         InodeId(random.next()));
@@ -170,6 +173,7 @@ TEST_CASE("every row survives its encoding, and cut or later ones are refused") 
     check_dentry({.kind = EntryKind::kFile, .id = near, .home = home}, InodeId(home.value + 1));
     check_dentry({.kind = EntryKind::kFile, .id = InodeId(random.next()), .home = home}, home);
     check_round_trip(ReferrerRow{.home = InodeId(random.next())});
+    check_round_trip(KnownRow{.block = BlockId(random.next())});
     check_round_trip(SessionRow{.epoch = Epoch(number(random)),
                                 .acknowledged_below = RequestId(number(random)),
                                 .results = static_cast<uint32_t>(random.next())});
@@ -204,6 +208,7 @@ TEST_CASE("bytes of garbage are never a row, and never read past their end") {
     const InodeId home(7);
     if (const auto row = decode_dentry(bytes, home)) RC_ASSERT(encode(*row, home) == bytes);
     if (const auto row = decode<DirectoryRow>(bytes)) RC_ASSERT(encode(*row) == bytes);
+    if (const auto row = decode<KnownRow>(bytes)) RC_ASSERT(encode(*row) == bytes);
     if (const auto row = decode<SlotRow>(bytes)) RC_ASSERT(encode(*row) == bytes);
     (void)decode_response(bytes);
     (void)key::parse(noise);
@@ -227,6 +232,13 @@ TEST_CASE("every response survives its encoding") {
                                   .length = 7,
                                   .shards = {{.index = 0, .node = NodeId(8), .address = {}},
                                              {.index = 5, .node = NodeId(9), .address = {}}}}}},
+      UploadStarted{.file = {InodeId(1), InodeId(2)},
+                    .epoch = Epoch(1),
+                    .policy = {},
+                    .block_bytes = 1 << 20,
+                    .cell_bytes = 4096,
+                    .content_mode = ContentMode::kDedup},
+      BlocksUsed{.blocks = 3},
       StepTaken{.entries = 4, .more = true},
       fail(Code::kNotFound, "there is no such thing")};
   for (const Response& response : responses) {

@@ -140,6 +140,9 @@ TEST_CASE("lists over their limits and enums that do not exist are refused") {
   metadata::CommitBlocks many;
   many.blocks.resize(limits::kBlocksPerAllocation + 1);
   CHECK_EQ(refusal(many), Code::kTooLarge);
+  metadata::UseBlocks known;
+  known.blocks.resize(limits::kBlocksPerAllocation + 1);
+  CHECK_EQ(refusal(known), Code::kTooLarge);
   metadata::CommitBlocks wide;
   wide.blocks.resize(1);
   wide.blocks[0].shards.resize(limits::kShardsMax + 1);

@@ -15,6 +15,15 @@ using metadata::Reply;
 
 namespace {
 
+Sha256Digest digest(Random& random) { return Sha256::of(text(random)); }
+std::optional<Sha256Digest> maybe_digest(Random& random) {
+  if (random.chance(1, 2)) return std::nullopt;
+  return digest(random);
+}
+metadata::ContentMode content_mode(Random& random) {
+  return static_cast<metadata::ContentMode>(random.below(3));
+}
+
 uint32_t small(Random& random) { return static_cast<uint32_t>(number(random)); }
 FileHandle file(Random& random) { return {InodeId(number(random)), InodeId(number(random))}; }
 
@@ -51,7 +60,8 @@ std::vector<metadata::CommittedBlock> commits(Random& random) {
                    .file_offset = number(random),
                    .length = number(random),
                    .shards = {{.index = small(random), .checksum = small(random)},
-                              {.index = 0, .checksum = 0}}});
+                              {.index = 0, .checksum = 0}},
+                   .digest = maybe_digest(random)});
   }
   return out;
 }
@@ -116,6 +126,7 @@ metadata::SetLayout set_layout(Random& random) {
                           .inherit = random.chance(1, 2)};
   if (random.chance(1, 2)) out.layout.block_bytes = number(random);
   if (random.chance(1, 2)) out.layout.cell_bytes = small(random);
+  if (random.chance(1, 2)) out.layout.content_mode = content_mode(random);
   return out;
 }
 
@@ -169,6 +180,20 @@ Operation append_operation(size_t kind, Random& random) {
           .condition = static_cast<metadata::PublishCondition>(random.between(1, 3)),
           .version = version(random),
           .attributes = inode(random)};
+    case 41:
+      return metadata::MovePacked{.file = file(random),
+                                  .from = BlockId(number(random)),
+                                  .from_offset = number(random),
+                                  .length = number(random),
+                                  .pack = file(random),
+                                  .block = BlockId(number(random)),
+                                  .block_offset = number(random)};
+    case 42:
+      return metadata::UseBlocks{.file = file(random),
+                                 .epoch = Epoch(number(random)),
+                                 .file_offset = number(random),
+                                 .blocks = {{.length = number(random), .digest = digest(random)},
+                                            {.length = 0, .digest = {}}}};
     default: return set_layout(random);
   }
 }
@@ -310,7 +335,8 @@ metadata::Attributes attributes(Random& random) {
           .appending = random.chance(1, 2),
           .block_bytes = number(random),
           .cell_bytes = small(random),
-          .layout_from = {small(random), small(random), small(random)}};
+          .content_mode = content_mode(random),
+          .layout_from = {small(random), small(random), small(random), small(random)}};
 }
 
 std::vector<metadata::PlacedShard> placed_shards(Random& random) {
@@ -357,6 +383,7 @@ Reply append_reply(size_t kind, Random& random) {
                                  .block = placed_block(random),
                                  .ordinal = small(random),
                                  .capacity = number(random)};
+    case 10: return metadata::BlocksUsed{.blocks = small(random)};
     default:
       return metadata::ConversionBegun{.log = append_log(random),
                                        .policy = policy(random),
@@ -423,7 +450,23 @@ metadata::LocatedBlock located(Random& random) {
           .log = random.chance(1, 2),
           .epoch = Epoch(number(random)),
           .ordinal = small(random),
-          .cell_bytes = 1 + small(random) / 2};
+          .cell_bytes = 1 + small(random) / 2,
+          .digest = maybe_digest(random)};
+}
+
+metadata::BlockReferrers referrers(Random& random) {
+  metadata::BlockReferrers out{.block = located(random),
+                               .files = {},
+                               .last = InodeId(number(random)),
+                               .more = random.chance(1, 2)};
+  for (uint64_t i = random.below(3); i > 0; --i) {
+    const uint64_t length = random.below(out.block.block_length + 1);
+    out.files.push_back(
+        {.file = file(random),
+         .ranges = {{.offset = random.below(out.block.block_length - length + 1), .length = length},
+                    {.offset = 0, .length = 0}}});
+  }
+  return out;
 }
 
 Answer answer(size_t kind, Random& random) {
@@ -452,6 +495,7 @@ Answer answer(size_t kind, Random& random) {
       return placement::MapChanges{.version = MapVersion(number(random)),
                                    .full = random.chance(1, 2),
                                    .nodes = {node(random)}};
+    case 6: return referrers(random);
     case 5:
       return metadata::DirectoryUse{.use = {.bytes = number(random), .entries = number(random)},
                                     .quota = quota(random)};
@@ -476,7 +520,9 @@ Answer answer(size_t kind, Random& random) {
                                                   .former_generations = number(random),
                                                   .placed_bytes = number(random),
                                                   .pack_bytes = number(random),
-                                                  .packed_bytes = number(random)},
+                                                  .packed_bytes = number(random),
+                                                  .block_bytes = number(random),
+                                                  .known_blocks = number(random)},
                                      .file_bytes = number(random),
                                      .map_version = MapVersion(number(random))};
   }
@@ -495,6 +541,9 @@ Query query(size_t kind, Random& random) {
                                    .length = number(random)};
     case 3: return metadata::MapQuery{.since = MapVersion(number(random))};
     case 4: return metadata::StatusQuery{};
+    case 6:
+      return metadata::ReferrersQuery{.block = BlockId(number(random)),
+                                      .after = InodeId(number(random))};
     default: return metadata::UseQuery{.path = text(random)};
   }
 }
@@ -514,7 +563,8 @@ Reply reply(size_t kind, Random& random) {
                                      .epoch = Epoch(number(random)),
                                      .policy = policy(random),
                                      .block_bytes = number(random),
-                                     .cell_bytes = small(random)};
+                                     .cell_bytes = small(random),
+                                     .content_mode = content_mode(random)};
     case 4:
       return metadata::BlocksAllocated{.policy = policy(random), .blocks = {placed_block(random)}};
     case 5: return metadata::StepTaken{.entries = small(random), .more = random.chance(1, 2)};
