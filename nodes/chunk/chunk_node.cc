@@ -53,9 +53,10 @@ struct ChunkNode::Parts {
                    .node = disks.identity().node,
                    .limits = options.append},
                   worker),
+          compactor({.env = env, .rpc = rpc, .metadata = metadata, .options = options.compaction}),
           verdicts(env, disks),
           scrub(env, disks, verdicts, options.scrub),
-          heartbeat(env, {metadata, disks, *logs, uploads, worker, verdicts, scrub},
+          heartbeat(env, {metadata, disks, *logs, uploads, worker, compactor, verdicts, scrub},
                     std::move(registration), options.heartbeat_interval),
           server(env,
                  {.cluster = disks.identity().cluster,
@@ -72,6 +73,7 @@ struct ChunkNode::Parts {
     ShardService service;
     AppendWorker worker;
     AppendService appends;
+    Compactor compactor;
     ShardVerdicts verdicts;
     Scrub scrub;
     Heartbeat heartbeat;
@@ -129,6 +131,7 @@ Task<> ChunkNode::serve(Nursery& children, std::optional<chunk::StoreIdentity> i
   }
   children.spawn(parts_->serving->logs->run());
   children.spawn(parts_->serving->worker.run());
+  children.spawn(parts_->serving->compactor.run());
   children.spawn(parts_->serving->appends.run());
   children.spawn(parts_->serving->uploads.run());
   children.spawn(parts_->serving->server.serve(std::move(listener)));

@@ -20,6 +20,7 @@
 #include "core/env/network.h"
 #include "core/env/task.h"
 #include "nodes/chunk/append_limits.h"
+#include "nodes/chunk/compactor.h"
 #include "nodes/chunk/heartbeat.h"
 #include "nodes/chunk/scrub.h"
 
@@ -44,6 +45,7 @@ struct ChunkNodeOptions {
   Duration upload_silence = 30s;  // then an upload is given up
   Duration shard_lag = 3s;        // of conversions, as of ClientOptions
   AppendLimits append;
+  CompactorOptions compaction;
 };
 
 class ChunkNode {

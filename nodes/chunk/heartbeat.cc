@@ -10,6 +10,7 @@
 #include "core/proto/cluster_codec.h"
 #include "core/rpc/message_codec.h"
 #include "nodes/chunk/append_worker.h"
+#include "nodes/chunk/compactor.h"
 #include "nodes/chunk/scrub.h"
 #include "nodes/chunk/shard_uploads.h"
 #include "nodes/chunk/shard_verdicts.h"
@@ -153,6 +154,7 @@ Result<void> Heartbeat::take(const proto::HeartbeatReply& reply) {
   }
   for (const auto& task : reply.append_tasks())
     if (auto decoded = proto::decode(task)) parts_.worker.add(*decoded);
+  for (const uint64_t block : reply.sparse_blocks()) parts_.compactor.add(BlockId(block));
   parts_.verdicts.recorded(reply.verdicts_recorded());
   if (reply.report_wanted()) report_wanted_.set();
   if (!reply.has_map()) return {};

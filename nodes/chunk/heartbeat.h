@@ -34,6 +34,7 @@ class HeartbeatRequest;
 namespace dogfs::nodes {
 
 class AppendWorker;
+class Compactor;
 class MetadataCalls;
 class Scrub;
 class ShardUploads;
@@ -61,6 +62,7 @@ class Heartbeat {
     chunk::AppendDisks& logs;
     ShardUploads& uploads;
     AppendWorker& worker;
+    Compactor& compactor;
     ShardVerdicts& verdicts;
     const Scrub& scrub;
   };

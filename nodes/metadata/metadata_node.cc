@@ -20,10 +20,11 @@ struct MetadataNode::Parts {
         expiry(env, options.expiry, group),
         deletion(env, options.deletion, group),
         append_tasks(env, options.append_tasks, group),
+        compaction(env, options.compaction, group),
         trash(env, options.trash, group),
         exports(env, group),
-        service(options.raft.cluster,
-                {group, raft->peers(), liveness, expiry, deletion, append_tasks, exports}),
+        service(options.raft.cluster, {group, raft->peers(), liveness, expiry, deletion,
+                                       append_tasks, compaction, exports}),
         group_service(env, group, raft->peers(), raft->client()),
         admission(env, *raft, state.machine(), std::move(self), std::move(seeds), std::move(known)),
         server(env, raft->identity()) {
@@ -43,6 +44,7 @@ struct MetadataNode::Parts {
   Expiry expiry;
   Deletion deletion;
   AppendTasks append_tasks;
+  Compaction compaction;
   Trash trash;
   Exports exports;
   MetadataService service;
@@ -77,6 +79,7 @@ Task<> MetadataNode::serve(Nursery& children, std::unique_ptr<Listener> listener
   children.spawn(parts_->expiry.run());
   children.spawn(parts_->deletion.run());
   children.spawn(parts_->append_tasks.run());
+  children.spawn(parts_->compaction.run());
   children.spawn(parts_->trash.run());
   children.spawn(parts_->exports.run());
   children.spawn(announce());

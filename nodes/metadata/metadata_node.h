@@ -11,6 +11,7 @@
 #include "core/placement/policy.h"
 #include "nodes/metadata/admission.h"
 #include "nodes/metadata/append_tasks.h"
+#include "nodes/metadata/compaction.h"
 #include "nodes/metadata/deletion.h"
 #include "nodes/metadata/expiry.h"
 #include "nodes/metadata/liveness.h"
@@ -38,6 +39,7 @@ struct MetadataNodeOptions {
   ExpiryOptions expiry;
   DeletionOptions deletion;
   AppendTaskOptions append_tasks;
+  CompactionOptions compaction;
   TrashOptions trash;
 };
 

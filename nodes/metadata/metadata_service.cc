@@ -211,6 +211,7 @@ Task<Result<rpc::Reply>> MetadataService::heartbeat(rpc::Call call) {
   }
   for (const auto& task : parts_.append_tasks.take(node))
     proto::encode(task, *reply.add_append_tasks());
+  for (const BlockId block : parts_.compaction.take(node)) reply.add_sparse_blocks(block.value);
   if (request.verdicts_size() > 0)
     reply.set_verdicts_recorded(
         static_cast<uint32_t>(co_await record_verdicts(node, proto::shard_verdicts(request))));

@@ -8,6 +8,7 @@
 #include "core/proto/cluster_codec.h"
 #include "core/rpc/server.h"
 #include "nodes/metadata/append_tasks.h"
+#include "nodes/metadata/compaction.h"
 #include "nodes/metadata/deletion.h"
 #include "nodes/metadata/expiry.h"
 #include "nodes/metadata/exports.h"
@@ -31,6 +32,7 @@ class MetadataService {
     Expiry& expiry;
     Deletion& deletion;
     AppendTasks& append_tasks;
+    Compaction& compaction;
     Exports& exports;
   };
   MetadataService(ClusterId cluster, const Parts& parts) : cluster_(cluster), parts_(parts) {}

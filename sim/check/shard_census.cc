@@ -179,6 +179,11 @@ void ShardCensus::check_acknowledged(metadata::FileHandle file) {
   }
 }
 
+void ShardCensus::check_moved(BlockId id, uint64_t end) {
+  const auto block = state_.tables().block(id);
+  if (block && !block->is_garbage() && block->has_log()) check_packed(id, *block, end);
+}
+
 std::optional<Result<ShardCensus::Log>> ShardCensus::look_at_log(const chunk::ShardName& name,
                                                                  NodeId node) const {
   const DurableDisk* disk = disk_of(node);

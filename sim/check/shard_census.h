@@ -58,6 +58,8 @@ class ShardCensus {
   // The blocks of one file, at the moment that its writer is told it is done: as check_blocks(),
   // and at least min_shards of each must have become durable (P2).
   void check_acknowledged(metadata::FileHandle file);
+  // The logs of a block that bytes of a file were moved to, which end there: as of a packed put.
+  void check_moved(BlockId block, uint64_t end);
   // An append block, at the moment that its length is fixed: its holders have its bytes and the
   // epoch of its seal durably (kDurability, kPersistence) and alike (kInvariants).
   void check_sealed(BlockId id);

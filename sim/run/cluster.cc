@@ -83,6 +83,9 @@ void Cluster::add_metadata(uint32_t number) {
   options.founding = founding_of(shape_);
   options.deletion.grace = shape_.deletion_grace;
   options.deletion.step_entries = shape_.removal_step;
+  options.compaction = {.sparse_for = shape_.compact_after,
+                        .again_after = 3 * shape_.compact_after,
+                        .look_every = std::min<Duration>(5s, shape_.compact_after / 4)};
   options.expiry.session_silence = shape_.session_silence;
   options.expiry.lease_silence = shape_.lease_silence;
   options.raft.node = NodeId(number);
@@ -121,6 +124,7 @@ void Cluster::add_chunk(uint32_t number) {
   options.metadata = metadata_addresses();
   options.scrub = {.bytes_per_second = shape_.scrub_bytes_per_second, .delay = 3s, .every = 12s};
   options.append.idle = shape_.append_idle;
+  options.compaction.bytes_per_second = shape_.compaction_bytes_per_second;
   options.directories.clear();
   for (const auto& directory : data_directories())
     options.directories.push_back({.path = directory});

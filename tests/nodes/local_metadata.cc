@@ -64,7 +64,9 @@ void LocalMetadata::watch() {
   metadata::OrderDeletion due;
   for (const auto& block : model_.machine.garbage({}, 100))
     if (!block.ordered) due.blocks.push_back(block.block);
-  if (!due.blocks.empty()) model_.apply(due);
+  for (const auto& former : model_.machine.formers({}, 100))
+    if (!former.ordered) due.former.push_back(former.name);
+  if (due != metadata::OrderDeletion()) model_.apply(due);
 }
 
 rpc::Reply LocalMetadata::answer(std::string body) const {
@@ -78,6 +80,7 @@ Task<Result<rpc::Reply>> LocalMetadata::execute(rpc::Call call) {
   CO_TRY(command, proto::decode_command(call.message.text()));
   ++model_.executed;
   const auto response = model_.machine.apply(LogIndex(++model_.index), command);
+  if (response && std::holds_alternative<metadata::MovePacked>(command.operation)) ++model_.moves;
   const auto reply = answer(proto::encode_response(response));
   if (model_.replies_to_lose > 0) {
     --model_.replies_to_lose;
@@ -123,19 +126,33 @@ Task<Result<rpc::Reply>> LocalMetadata::heartbeat(rpc::Call call) {
     model_.apply(metadata::AckDeleted{id, proto::deleted_shards(request)});
     *reply.mutable_confirmed() = request.deleted();
   }
-  for (const auto& block : model_.machine.garbage({}, 100))
-    for (const auto& shard : block.shards) {
-      if (!block.ordered || shard.node != id) continue;
-      auto& order = *reply.add_orders();
-      order.set_block(block.block.value);
-      order.set_shard(shard.index);
-      order.set_generation(shard.generation.value);
-      order.set_placement_version(block.placement_version.value);
+  const auto order = [&](BlockId block, PlacementVersion version, const auto& shards) {
+    for (const auto& shard : shards) {
+      if (shard.node != id) continue;
+      auto& row = *reply.add_orders();
+      row.set_block(block.value);
+      row.set_shard(shard.index);
+      row.set_generation(shard.generation.value);
+      row.set_placement_version(version.value);
     }
+  };
+  for (const auto& block : model_.machine.garbage({}, 100))
+    if (block.ordered) order(block.block, block.placement_version, block.shards);
+  for (const auto& former : model_.machine.formers({}, 100))
+    if (former.ordered) order(former.name.block, former.placement_version, former.shards);
+  if (model_.compacts)
+    for (const auto& block : model_.machine.sparse_blocks({}, 100))
+      if (first_live(block.nodes) == id) reply.add_sparse_blocks(block.block.value);
   const auto& map = model_.machine.cluster_map();
   if (map.version() != MapVersion(request.map_version()))
     proto::encode(map.changes_since(MapVersion(request.map_version())), *reply.mutable_map());
   co_return answer(reply.SerializeAsString());
+}
+
+NodeId LocalMetadata::first_live(const std::vector<NodeId>& nodes) const {
+  for (const NodeId node : nodes)
+    if (model_.machine.cluster_map().find(node)->state == placement::NodeState::kLive) return node;
+  return {};
 }
 
 Task<Result<rpc::Reply>> LocalMetadata::shard_report(rpc::Call call) {

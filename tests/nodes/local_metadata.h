@@ -1,7 +1,8 @@
 #pragma once
 // LocalMetadata: a metadata server for tests of clients and chunk servers: the real state machine,
-// applied at once, without a log or Raft. It judges liveness, orders deletion without grace, and
-// can lose replies. The state is the test's and outlives the process that serves it.
+// applied at once, without a log or Raft. It judges liveness, orders deletion without grace, hands
+// out blocks to be compacted, and can lose replies. The state is the test's and outlives the
+// process that serves it.
 
 #include <functional>
 #include <map>
@@ -25,6 +26,8 @@ struct MetadataModel {
   // What a test sees and turns.
   int executed = 0;         // commands that reached the machine, repeated ones included
   int replies_to_lose = 0;  // of the next commands
+  bool compacts = false;    // hands sparse blocks out, at every heartbeat
+  int moves = 0;            // of bytes in packs, that were done
   int reports = 0;          // shards that were reported
 };
 
@@ -40,6 +43,7 @@ class LocalMetadata {
   Task<Result<rpc::Reply>> heartbeat(rpc::Call call);
   Task<Result<rpc::Reply>> shard_report(rpc::Call call);
   rpc::Reply answer(std::string body) const;
+  NodeId first_live(const std::vector<NodeId>& nodes) const;
   Task<> serve(Nursery& children);
   void watch();
 

@@ -558,13 +558,37 @@ class Run {
   }
 
   void background() {
-    switch (random_.below(3)) {
+    switch (random_.below(4)) {
+      case 3: compact(); break;
       case 0: lead(RemoveStep{.limit = static_cast<uint32_t>(random_.between(1, 10))}); break;
       case 1: sweep(3); break;
       default:
         for (const auto& upload : first_.uploads({}, 1)) {
           lead(ExpireLease{.file = upload.file, .epoch = upload.epoch});
         }
+    }
+  }
+
+  // Moves some of what files have in a block that should be compacted; nobody sees anything of it.
+  void compact() {
+    if (!pack_) open_pack();
+    const auto sparse = first_.sparse_blocks(BlockId(0), 1);
+    if (!pack_ || sparse.empty()) return;
+    const auto known = first_.referrers(sparse[0].block, InodeId(0));
+    RC_ASSERT(known.has_value());
+    for (const PackedFile& file : known->files) {
+      for (const PackedRange& range : file.ranges) {
+        const MovePacked move{.file = file.file,
+                              .from = sparse[0].block,
+                              .from_offset = range.offset,
+                              .length = range.length,
+                              .pack = pack_->file,
+                              .block = pack_->block.block,
+                              .block_offset = random_.below(10)};
+        const std::string answer = outcome(lead(move));
+        RC_ASSERT((answer == "ok" || answer == "unavailable"));
+        if (answer == "ok") RC_ASSERT(outcome(lead(move)) != "ok");
+      }
     }
   }
 

@@ -2,84 +2,11 @@
 #include <string>
 #include <vector>
 
-#include "core/namespace/pack_path.h"
-
-#include "tests/core/namespace/cluster_fixture.h"
+#include "tests/core/namespace/packs_fixture.h"
 
 #include "tests/doctest.h"
 
 namespace dogfs::metadata {
-namespace {
-
-struct Packs : ClusterFixture {
-  explicit Packs(uint32_t version = kLatestClusterVersion) : ClusterFixture(6, "rs-4-2", version) {}
-
-  Response open(uint32_t number = 0, const char* policy = "rs-4-2") {
-    (void)ask(MakeDirectory{.path = std::string(kPacksDirectory), .parents = true, .policy = {}});
-    return ask(OpenAppend{.path = pack_path(*placement::Policy::parse(policy), number),
-                          .create = true,
-                          .policy = {},
-                          .attributes = {}});
-  }
-  // Open, and all replicas have begun their logs.
-  AppendOpened begun(uint32_t number = 0) {
-    const auto reply = open(number);
-    REQUIRE_EQ(outcome(reply), "ok");
-    const auto block = std::get<AppendOpened>(*reply);
-    REQUIRE_EQ(outcome(begin_append(block)), "ok");
-    return block;
-  }
-  static PutPacked small(const std::string& path, const AppendOpened& pack, uint64_t offset,
-                         uint64_t length) {
-    return {.path = path,
-            .policy = {},
-            .pack = pack.file,
-            .block = pack.block.block,
-            .block_offset = offset,
-            .length = length,
-            .condition = PublishCondition::kOverwrite,
-            .version = {},
-            .attributes = {}};
-  }
-  std::string pack(const std::string& path, const AppendOpened& pack, uint64_t offset,
-                   uint64_t length) {
-    const auto out = outcome(ask(small(path, pack, offset, length)));
-    check_sound();
-    return out;
-  }
-  Response seal(const AppendOpened& block) {
-    return lead(BeginSeal{.file = block.file, .block = block.block.block});
-  }
-  Response fix(const AppendOpened& block, uint64_t length) {
-    return lead(FixAppend{.file = block.file,
-                          .block = block.block.block,
-                          .epoch = Epoch(2),
-                          .length = length,
-                          .holders = {0, 1}});
-  }
-  void convert(BlockId block) {
-    const auto begun = lead(
-        BeginConversion{.block = block, .generation = Generation(1), .attempt = 1, .avoid = {}});
-    REQUIRE_EQ(outcome(begun), "ok");
-    const auto& next = std::get<ConversionBegun>(*begun).next;
-    CommitConversion commit{.block = block, .generation = next.generation, .shards = {}};
-    for (const auto& shard : next.shards) commit.shards.push_back({shard.index, 5});
-    REQUIRE_EQ(outcome(lead(commit)), "ok");
-  }
-  LocatedBlock block_of(const std::string& path) const {
-    const auto location = machine.locate(path, {});
-    REQUIRE(location.has_value());
-    REQUIRE_EQ(location->blocks.size(), 1u);
-    return location->blocks[0];
-  }
-  uint64_t garbage() const { return machine.counters().garbage_blocks; }
-  void check_sound() const {
-    const auto sound = check_invariants(machine);
-    REQUIRE_MESSAGE(sound.has_value(), (sound ? "" : sound.error().message));
-  }
-};
-
-}  // namespace
 
 TEST_CASE("a packed file has its bytes in the pack's block while that is open, sealed, converted") {
   Packs fs;

@@ -1,91 +1,13 @@
 // Small files in packs, by clients to chunk servers, on a simulated world with one metadata server.
 
-#include <map>
-#include <set>
-
 #include "core/env/nursery.h"
-#include "core/namespace/invariants.h"
 #include "nodes/client/appender.h"
-#include "nodes/client/client.h"
 
-#include "tests/nodes/local_cluster.h"
+#include "tests/nodes/small_files.h"
 
 #include "tests/doctest.h"
 
 namespace dogfs::nodes::testing {
-namespace {
-
-constexpr uint32_t kInline = 1000;
-
-struct Put {
-  std::set<std::string> done;
-  std::set<std::string> refused;
-  std::set<std::string> unknown;
-};
-
-std::string path_of(int writer, int number) { return fmt::format("/f-{}-{}", writer, number); }
-
-// Of many sizes, all of them packed.
-std::string bytes_of(int writer, int number, size_t most) {
-  const uint64_t seed = static_cast<uint64_t>(writer) * 1000 + static_cast<uint64_t>(number);
-  return pattern(kInline + 1 + seed * 7919 % most, seed);
-}
-
-Task<> put_some(Env& env, Client& client, int writer, int count, size_t most, Duration pause,
-                Put& put) {
-  for (int i = 0; i < count; ++i) {
-    const std::string path = path_of(writer, i);
-    MemorySource source(bytes_of(writer, i, most));
-    const auto stored = co_await client.put(path, source, {});
-    if (stored)
-      put.done.insert(path);
-    else
-      (stored.error().is(Code::kUnknown) ? put.unknown : put.refused).insert(path);
-    if (pause > Duration(0)) co_await env.sleep(pause);
-  }
-}
-
-Task<> put_at_once(Env& env, Client& client, Nursery& children, int writers, int count, size_t most,
-                   Duration pause, Put& put) {
-  for (int writer = 0; writer < writers; ++writer)
-    children.spawn(put_some(env, client, writer, count, most, pause, put));
-  co_await children.join();
-}
-
-std::string read(LocalCluster& cluster, const std::string& path, GetOptions options = {}) {
-  MemorySink sink;
-  REQUIRE(cluster.run([&](Env&, Client& client) -> Task<> {
-    const auto got = co_await client.get(path, sink, options);
-    CHECK_MESSAGE(got.has_value(), path, ": ", got.error().message);
-  }));
-  return sink.bytes;
-}
-
-void check_files(LocalCluster& cluster, const Put& put, int writers, int count, size_t most) {
-  for (int writer = 0; writer < writers; ++writer)
-    for (int i = 0; i < count; ++i) {
-      const std::string path = path_of(writer, i);
-      if (!put.done.contains(path)) continue;
-      CAPTURE(path);
-      CHECK((read(cluster, path) == bytes_of(writer, i, most)));
-    }
-}
-
-size_t blocks(LocalCluster& cluster) { return cluster.metadata.machine.counters().blocks; }
-
-void check_sound(LocalCluster& cluster) {
-  const auto sound = metadata::check_invariants(cluster.metadata.machine);
-  CHECK_MESSAGE(sound.has_value(), sound.error().message);
-}
-
-Result<Changed> remove(LocalCluster& cluster, const std::string& path) {
-  std::optional<Result<Changed>> removed;
-  REQUIRE(cluster.run(
-      [&](Env&, Client& client) -> Task<> { removed = co_await client.remove(path, false); }));
-  return *removed;
-}
-
-}  // namespace
 
 TEST_CASE(
     "small files of many writers share a block, are read from it, and are converted with it") {

@@ -1,11 +1,14 @@
-// Liveness, Expiry and Deletion on a metadata group of one server, in the simulated world, with
-// heartbeats and clients that are faked by a script.
+// Liveness, Expiry, Deletion and others on a metadata group of one server, in the simulated world,
+// with heartbeats and clients that are faked by a script.
+#include <map>
 #include <optional>
+#include <set>
 
 #include "core/env/nursery.h"
 #include "core/namespace/tables.h"
 #include "core/proto/namespace_codec.h"
 #include "nodes/metadata/append_tasks.h"
+#include "nodes/metadata/compaction.h"
 #include "nodes/metadata/deletion.h"
 #include "nodes/metadata/expiry.h"
 #include "nodes/metadata/liveness.h"
@@ -47,6 +50,7 @@ class Leader {
     expiry.emplace(env, ExpiryOptions{.session_silence = 20s, .lease_silence = 5s}, *group);
     deletion.emplace(env, DeletionOptions{.grace = 10s}, *group);
     append_tasks.emplace(env, AppendTaskOptions(), *group);
+    compaction.emplace(env, CompactionOptions{.sparse_for = 10s, .again_after = 40s}, *group);
     co_await nursery(env, [&](Nursery& children) { return drive(children, script); });
   }
 
@@ -104,6 +108,7 @@ class Leader {
   std::optional<Expiry> expiry;
   std::optional<Deletion> deletion;
   std::optional<AppendTasks> append_tasks;
+  std::optional<Compaction> compaction;
   bool finished = false;
 
  private:
@@ -113,6 +118,7 @@ class Leader {
     children.spawn(expiry->run());
     children.spawn(deletion->run());
     children.spawn(append_tasks->run());
+    children.spawn(compaction->run());
     co_await group->leadership();
     placement::Policy policy = *placement::Policy::parse("rep-1");
     co_await must(CreateCluster{kCluster, policy, limits::kBlockBytesMin, 64 * limits::kKiB});
@@ -350,6 +356,73 @@ Task<> former_generations(Leader& leader) {
 
 TEST_CASE("the logs of a converted block are ordered away after their grace, and only they") {
   play(former_generations);
+}
+
+// A settled block of a pack, on all three servers, of which a file has a tenth.
+Task<BlockId> sparse_block(Leader& leader, ClientId client, int number) {
+  const auto pack = co_await leader.begin_append(client, fmt::format("/.packs/rep-3.{}", number));
+  const BlockId id = pack.block.block;
+  PutPacked put{.path = fmt::format("/f-{}", number),
+                .policy = placement::Policy::parse("rep-3").value(),
+                .pack = pack.file,
+                .block = id,
+                .length = 10};
+  co_await leader.must(std::move(put), client);
+  co_await leader.must(BeginSeal{pack.file, id});
+  co_await leader.must(FixAppend{pack.file, id, Epoch(2), 100, {0, 1, 2}});
+  const auto begun =
+      std::get<ConversionBegun>(*co_await leader.must(BeginConversion{id, Generation(1), 5, {}}));
+  CommitConversion commit{id, begun.next.generation, {}};
+  for (const auto& shard : begun.next.shards) commit.shards.push_back({shard.index, 1});
+  co_await leader.must(std::move(commit));
+  OrderDeletion order{.blocks = {}, .former = {{id, Generation(1)}}};
+  co_await leader.must(std::move(order));
+  for (const auto& shard : pack.block.shards) {
+    AckDeleted deleted{shard.node, {{id, shard.index, Generation(1)}}};
+    co_await leader.must(std::move(deleted));
+  }
+  co_return id;
+}
+
+Task<> compactions(Leader& leader) {
+  const ClientId client = co_await with_servers(leader, 3);
+  const std::vector<NodeId> all{NodeId(11), NodeId(12), NodeId(13)};
+  const auto taken = [&] {
+    std::map<BlockId, std::set<NodeId>> out;
+    for (const NodeId node : all)
+      for (const BlockId block : leader.compaction->take(node)) out[block].insert(node);
+    return out;
+  };
+  co_await leader.must(MakeDirectory{"/.packs", true, {}}, client);
+  std::vector<BlockId> blocks;
+  for (int i = 0; i < 4; ++i) blocks.push_back(co_await sparse_block(leader, client, i));
+  CHECK_EQ(leader.group->state().sparse_blocks({}, 10).size(), 4u);
+  co_await leader.hear_all_for(all, 9s);
+  CHECK(taken().empty());  // too young
+  co_await leader.hear_all_for(all, 7s);
+  const auto begun = taken();
+  REQUIRE_EQ(begun.size(), 3u);
+  CHECK_FALSE(begun.contains(blocks[3]));
+  std::set<NodeId> busy;
+  for (const auto& [block, nodes] : begun) busy.insert(nodes.begin(), nodes.end());
+  CHECK_EQ(busy.size(), 3u);  // one for each server
+  co_await leader.hear_all_for(all, 10s);
+  CHECK(taken().empty());  // each is told once
+
+  // One of them is done: its server takes the fourth.
+  const auto later = std::get<ClientRegistered>(*co_await leader.must(RegisterClient{})).client;
+  co_await leader.must(Remove{.path = "/f-0"}, later);
+  co_await leader.hear_all_for(all, 6s);
+  const auto next = taken();
+  REQUIRE_EQ(next.size(), 1u);
+  CHECK((next.at(blocks[3]) == begun.at(blocks[0])));
+  // Another was not done in time: it is handed out again.
+  co_await leader.hear_all_for(all, 26s);
+  CHECK(taken().contains(blocks[1]));
+}
+
+TEST_CASE("blocks of packs with little in use are handed out to be compacted, one to a server") {
+  play(compactions);
 }
 
 }  // namespace
