@@ -8,15 +8,16 @@ namespace {
 
 // A disk that works says where its logs are after a passing error or two. It is waited for, since
 // whoever asks for a log of it meanwhile must not hear that there is none.
-constexpr int kOpenAttempts = 20;
+constexpr int kOpenAttempts = 5;
 constexpr Duration kOpenPause = 500ms;
 
-Task<Result<std::unique_ptr<AppendLogs>>> open_logs(Env& env, Disks& disks, size_t disk) {
+Task<Result<std::unique_ptr<AppendLogs>>> open_logs(Env& env, Disks& disks, size_t disk,
+                                                    int attempts = kOpenAttempts) {
   for (int attempt = 1;; ++attempt) {
     auto logs =
         co_await AppendLogs::open(disks.env(disk), disks.path(disk), disks.identity().cluster);
     const bool passing = !logs && logs.error().is(Code::kIo) && !disks.failed(disk);
-    if (!passing || attempt == kOpenAttempts) co_return logs;
+    if (!passing || attempt == attempts) co_return logs;
     co_await env.sleep(kOpenPause);
   }
 }
@@ -35,7 +36,7 @@ Task<Result<std::unique_ptr<AppendDisks>>> AppendDisks::open(Env& env, Disks& di
       all->logs_.back() = std::move(*logs);
       any = true;
     } else {
-      env.log().warning("{} takes no append logs: {}", disks.name(i), logs.error());
+      env.log().warning("{} takes no append logs yet: {}", disks.name(i), logs.error());
       last = std::move(logs).error();
     }
   }
@@ -48,10 +49,22 @@ Task<> AppendDisks::run() {
 }
 
 Task<> AppendDisks::keep(Nursery& children) {
-  for (const auto& logs : logs_)
-    if (logs) children.spawn(logs->run());
+  for (size_t i = 0; i < logs_.size(); ++i)
+    children.spawn(logs_[i] ? logs_[i]->run() : open_late(children, i));
   Event never(env_);
   co_await never.wait();
+}
+
+Task<> AppendDisks::open_late(Nursery& children, size_t disk) {
+  while (!disks_.failed(disk)) {
+    auto logs = co_await open_logs(env_, disks_, disk, 1);
+    if (logs) {
+      logs_[disk] = std::move(*logs);
+      children.spawn(logs_[disk]->run());
+      co_return;
+    }
+    co_await env_.sleep(kOpenPause);
+  }
 }
 
 AppendLogs* AppendDisks::holder(const ShardName& name) const {
@@ -60,9 +73,17 @@ AppendLogs* AppendDisks::holder(const ShardName& name) const {
   return nullptr;
 }
 
+Error AppendDisks::not_here(const ShardName& name) const {
+  for (size_t i = 0; i < logs_.size(); ++i)
+    if (!logs_[i] && !disks_.failed(i))
+      return {Code::kIo, fmt::format("{} did not say yet whether it has the log of {}",
+                                     disks_.name(i), describe(name))};
+  return {Code::kNotFound, fmt::format("the log of {} is not here", describe(name))};
+}
+
 Task<Result<std::shared_ptr<AppendLog>>> AppendDisks::find(ShardName name) {
   AppendLogs* logs = holder(name);
-  if (logs == nullptr) co_return fail(Code::kNotFound, "the log of {} is not here", describe(name));
+  if (logs == nullptr) co_return fail(not_here(name));
   co_return co_await logs->find(name);
 }
 
@@ -70,8 +91,10 @@ Task<Result<std::shared_ptr<AppendLog>>> AppendDisks::find_or_create(AppendOrigi
                                                                      uint64_t bytes) {
   AppendLogs* logs = holder(origin.identity.name);
   if (logs == nullptr) {
+    // One that is made now would stand for the one that is there.
+    if (Error missing = not_here(origin.identity.name); missing.is(Code::kIo))
+      co_return fail(std::move(missing));
     CO_TRY(index, disks_.choose(bytes));
-    if (!logs_[index]) co_return fail(Code::kIo, "{} takes no append logs", disks_.name(index));
     logs = logs_[index].get();
   }
   co_return co_await logs->find_or_create(origin);
@@ -79,7 +102,7 @@ Task<Result<std::shared_ptr<AppendLog>>> AppendDisks::find_or_create(AppendOrigi
 
 Task<Result<void>> AppendDisks::remove(ShardName name) {
   AppendLogs* logs = holder(name);
-  if (logs == nullptr) co_return fail(Code::kNotFound, "the log of {} is not here", describe(name));
+  if (logs == nullptr) co_return fail(not_here(name));
   co_return co_await logs->remove(name);
 }
 

@@ -18,12 +18,13 @@ class Disks;
 
 class AppendDisks {
  public:
-  // When the disks are open; tries for ten seconds where a disk errs. An error of the last disk that
-  // cannot be used, when none can.
+  // When the disks are open; tries for two seconds where a disk errs, and goes on trying in run().
+  // An error of the last disk that cannot be used, when none can.
   static Task<Result<std::unique_ptr<AppendDisks>>> open(Env& env, Disks& disks);
 
   // As AppendLogs.
   Task<> run();
+  // kIo: it may be on a disk that works, but did not yet say which logs it has.
   Task<Result<std::shared_ptr<AppendLog>>> find(ShardName name);
   // On a disk that Disks::choose gives for a log of `bytes`.
   Task<Result<std::shared_ptr<AppendLog>>> find_or_create(AppendOrigin origin, uint64_t bytes);
@@ -35,10 +36,13 @@ class AppendDisks {
   // Null: none of the disks that work.
   AppendLogs* holder(const ShardName& name) const;
   Task<> keep(Nursery& children);
+  Task<> open_late(Nursery& children, size_t disk);
+  // The error of a log that no disk has.
+  Error not_here(const ShardName& name) const;
 
   Env& env_;
   Disks& disks_;
-  std::vector<std::unique_ptr<AppendLogs>> logs_;  // by disk; null: it could not be used
+  std::vector<std::unique_ptr<AppendLogs>> logs_;  // by disk; null: it could not be used so far
 };
 
 }  // namespace dogfs::chunk

@@ -281,7 +281,7 @@ void leave_file(Tables& tables, const EntryContext& entry, FileHandle file, File
   const Extent last = row.extents.back();
   row.extents.pop_back();
   tables.resize(directory, file, row);
-  release_extents(tables, entry, file.file, {last}, {});
+  release_extents(tables, entry, file.file, {last}, ReferredBlocks({}));
 }
 
 // --- Conversion ---

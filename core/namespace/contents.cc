@@ -183,7 +183,8 @@ Response apply(Tables& tables, const EntryContext& entry, const Truncate& operat
   found.row.content.resize(std::min<size_t>(found.row.content.size(), operation.length));
   put_resized(tables, entry, found);
   release_extents(tables, entry, found.file.file,
-                  {old.begin() + static_cast<ptrdiff_t>(kept.size()), old.end()}, kept);
+                  {old.begin() + static_cast<ptrdiff_t>(kept.size()), old.end()},
+                  ReferredBlocks(kept));
   for (size_t i = std::max<size_t>(1, kept.size()) - 1; i < old.size(); ++i) {
     note_packed(tables, found.file, found.row, old[i].block);
   }

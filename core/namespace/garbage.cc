@@ -30,10 +30,12 @@ class Budget {
 void shrink_file(Tables& tables, const EntryContext& entry, Slot slot, FileHandle file,
                  Budget& budget) {
   FileRow row = *tables.file(file);
+  ReferredBlocks kept(row.extents);
   while (!row.extents.empty() && budget.left()) {
     const Extent last = row.extents.back();
     row.extents.pop_back();
-    release_extents(tables, entry, file.file, {last}, row.extents);
+    kept.take_away(last.block);
+    release_extents(tables, entry, file.file, {last}, kept);
     note_packed(tables, file, row, last.block);
     budget.spend(1);
   }
@@ -184,7 +186,7 @@ void drop_file(Tables& tables, const EntryContext& entry, Slot slot, FileHandle 
                        return slot_of(e.block) == slot;
                      });
   if (local && row->extents.size() <= limits::kDirectBlocksMax) {
-    release_extents(tables, entry, file.file, row->extents, {});
+    release_extents(tables, entry, file.file, row->extents, ReferredBlocks({}));
     tables.erase_file(file);
     return;
   }
@@ -216,14 +218,14 @@ void share_block(Tables& tables, BlockId id, FileHandle first, FileHandle file) 
 }
 
 void release_extents(Tables& tables, const EntryContext& entry, InodeId file,
-                     const std::vector<Extent>& dropped, const std::vector<Extent>& kept) {
+                     const std::vector<Extent>& dropped, const ReferredBlocks& kept) {
   std::set<BlockId> released;
   for (const Extent& extent : dropped) {
     const BlockId id = extent.block;
     auto block = tables.block(id);
     CHECK(block.has_value(), "block {} is referred to and gone", id);
-    // Only a file that was joined with a copy of its own has a block twice.
-    if (block->shared && std::ranges::find(kept, id, &Extent::block) != kept.end()) continue;
+    // A file may have a block twice: repeated content, or what was joined with a copy of its own.
+    if (block->shared && kept.contains(id)) continue;
     if (block->shared && !released.insert(id).second) continue;
     release(tables, entry, id, *std::move(block), file);
   }

@@ -156,6 +156,10 @@ Response apply(Tables& tables, const EntryContext& entry, const PutPacked& opera
 }
 
 Response apply(Tables& tables, const EntryContext& entry, const MovePacked& operation) {
+  if (entry.asker != nullptr) {
+    return fail(Code::kDenied, "{} may not move what others have in a pack",
+                shown(entry.asker->user));
+  }
   if (operation.length == 0) return fail(Code::kInvalid, "0 bytes cannot be moved");
   const auto from = tables.block(operation.from);
   if (!from || from->is_garbage()) {
@@ -177,7 +181,7 @@ Response apply(Tables& tables, const EntryContext& entry, const MovePacked& oper
   }
   tables.put(operation.file, *row);
   claim(tables, operation, std::move(block), operation.file, *row);
-  release_extents(tables, entry, operation.file.file, before, row->extents);
+  release_extents(tables, entry, operation.file.file, before, ReferredBlocks(row->extents));
   note_packed(tables, operation.file, *row, operation.from);
   return Done{};
 }

@@ -38,6 +38,7 @@ Result<uint32_t> pack_replicas(const placement::Policy& policy);
 void note_packed(Tables& tables, FileHandle file, const FileRow& row, BlockId block);
 
 Response apply(Tables& tables, const EntryContext& entry, const PutPacked& operation);
+// kDenied, too, for who names an asker: nobody moves what others have.
 Response apply(Tables& tables, const EntryContext& entry, const MovePacked& operation);
 
 }  // namespace dogfs::metadata

@@ -271,7 +271,7 @@ Result<BlockReferrers> StateMachine::referrers(BlockId id, InodeId after,
   for (auto at = tables_->rows().seek(begin); at.valid(); at.next(), ++seen) {
     const auto parsed = key::parse(at.key());
     if (parsed->id != id.value || parsed->tag != Tag::kReferrer) break;
-    out.more = seen == limits::kReferrersPerAnswer;
+    out.more = seen >= limits::kReferrersPerAnswer;
     if (out.more) break;
     out.last = key::file_of(parsed->tail);
     const FileHandle file{decode<ReferrerRow>(at.value())->home, out.last};

@@ -51,7 +51,7 @@ void give_back(Tables& tables, const EntryContext& entry, FileHandle file, FileR
   const auto first = row.extents.begin() + static_cast<ptrdiff_t>(kept);
   const std::vector<Extent> dropped(first, row.extents.end());
   row.extents.resize(kept);
-  release_extents(tables, entry, file.file, dropped, row.extents);
+  release_extents(tables, entry, file.file, dropped, ReferredBlocks(row.extents));
 }
 
 // --- Allocation ---

@@ -22,7 +22,7 @@ constexpr size_t kCrcBytes = 4;
 constexpr size_t kTrailerBytes = 20;
 constexpr size_t kChunkBytes = limits::kSnapshotChunkBytes;
 // A long file is made durable bit by bit: one great sync at its end would hold up those of the log.
-constexpr uint64_t kSyncEveryBytes = 4 * limits::kMiB;
+constexpr uint64_t kSyncEveryBytes = 1 * limits::kMiB;
 constexpr std::string_view kUnfinished = "part";  // in place of the index
 
 Crc32c identity_crc(const SnapshotPlace& place, LogIndex index) {

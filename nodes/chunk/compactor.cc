@@ -89,7 +89,7 @@ Task<Result<void>> Compactor::compact(BlockId block) {
   for (bool more = true; more;) {
     auto page = co_await work.session.query_for<metadata::BlockReferrers>(
         metadata::ReferrersQuery{.block = block, .after = after});
-    if (!page && is_over(page.error())) break;
+    if (!page && is_over(page.error())) co_return Result<void>();
     if (!page) co_return fail(std::move(page).error());
     metadata::BlockReferrers& referrers = page->value;
     if (referrers.block.block != block || (referrers.more && referrers.last <= after))

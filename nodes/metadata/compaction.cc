@@ -1,5 +1,7 @@
 #include "nodes/metadata/compaction.h"
 
+#include <algorithm>
+
 #include "core/namespace/cluster_version.h"
 
 namespace dogfs::nodes {
@@ -43,6 +45,11 @@ void Compaction::look() {
     }
   }
   watched_ = std::move(seen);
+  // Those that were never given first: one that cannot be compacted must not keep the others
+  // waiting.
+  std::ranges::sort(idle, {}, [&](const metadata::SparseBlock& block) {
+    return std::pair(watched_[block.block].given_at, block.block);
+  });
   for (const auto& block : idle) give(block, watched_[block.block]);
 }
 

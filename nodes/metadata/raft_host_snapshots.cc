@@ -27,7 +27,7 @@ constexpr Duration kBetweenForgotten = std::chrono::milliseconds(1);
 constexpr Duration kUntilWrittenAnew = std::chrono::milliseconds(500);
 
 // How many times as long as it worked on a piece the writer of a snapshot rests.
-constexpr int kPausesPerPiece = 2;
+constexpr int kPausesPerPiece = 5;
 
 // The next piece of a state with its length in front; nothing behind the last.
 std::optional<Buffer> framed_piece(ReplicatedState::Frozen& frozen) {

@@ -304,6 +304,45 @@ TEST_CASE("who has bytes of a block is told in pages, and to nobody who names hi
   CHECK(fs.machine.answer(ReferrersQuery{.block = id, .after = {}}).has_value());
 }
 
+TEST_CASE(
+    "a page of those who have bytes of a block ends, too, behind a file with several stretches") {
+  Compacting fs;
+  const auto block = fs.begun();
+  const size_t files = limits::kReferrersPerAnswer + 10;
+  for (size_t i = 0; i < files; ++i) {
+    REQUIRE_EQ(outcome(fs.ask(Packs::small(fmt::format("/{}", i), block, i, 1))), "ok");
+  }
+  fs.settle(block, files);
+  // The file that the page would end with gets the stretch of another.
+  const auto last = fmt::format("/{}", limits::kReferrersPerAnswer - 1);
+  REQUIRE_EQ(outcome(fs.ask(
+                 Concatenate{.path = last, .sources = {fmt::format("/{}", files - 1)}, .at = {}})),
+             "ok");
+  const auto first = fs.machine.referrers(block.block.block, {});
+  REQUIRE(first.has_value());
+  CHECK(first->more);
+  CHECK_LE(first->files.size(), limits::kReferrersPerAnswer);
+  CHECK_EQ(first->files.back().ranges.size(), 2u);
+  const auto second = fs.machine.referrers(block.block.block, first->last);
+  REQUIRE(second.has_value());
+  CHECK_FALSE(second->more);
+  CHECK_EQ(first->files.size() + second->files.size(), files - 1);
+}
+
+TEST_CASE("bytes are not moved for who names himself") {
+  Compacting fs;
+  const auto [from, to] = fs.two();
+  const auto move = fs.move_of("/a", to, 50);
+  const auto refused = fs.apply({.client = {},
+                                 .request = {},
+                                 .acknowledged_below = {},
+                                 .wall = {},
+                                 .operation = move,
+                                 .asker = Asker{.user = "ada", .groups = {}}});
+  CHECK_EQ(outcome(refused), "denied");
+  CHECK_EQ(fs.block_of("/a").block, from.block.block);
+}
+
 TEST_CASE("nothing is moved before the cluster's version allows it") {
   Compacting fs(3);
   const auto [from, to] = fs.two();
