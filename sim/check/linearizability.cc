@@ -73,6 +73,12 @@ struct Bounds {
   LogIndex high{UINT64_MAX};
 };
 
+// What a pack refuses is uploaded, and that may be refused without an answer that has a position.
+bool went_another_way(const Operation& operation, const CommittedCommand& committed) {
+  return operation.outcome == Outcome::kRefused && operation.code == Code::kUnavailable &&
+         !committed.response && std::holds_alternative<PutPacked>(committed.command.operation);
+}
+
 class Checker {
  public:
   Checker(const History& history, const std::vector<CommittedCommand>& commands,
@@ -196,8 +202,9 @@ void Checker::place_operations() {
     if (!changes(operation.act)) continue;
     if (operation.outcome != Outcome::kDone && operation.outcome != Outcome::kRefused) continue;
     const auto found = at_position_.find(operation.position);
-    const bool names_it =
-        found != at_position_.end() && came_of(operation, commands_[found->second].command);
+    const bool names_it = found != at_position_.end() &&
+                          came_of(operation, commands_[found->second].command) &&
+                          !went_another_way(operation, commands_[found->second]);
     if (!names_it) {
       // A refused put was perhaps refused at an earlier step than its publication.
       if (operation.outcome == Outcome::kDone ||

@@ -421,6 +421,21 @@ TEST_CASE("a packed put that the log refused may be done in another way, and onl
   CHECK_FALSE(judge_by_log(history_of(Code::kExists)).empty());
 }
 
+TEST_CASE("a put that the log refused for a pack may be refused in another way without an answer") {
+  const auto history_of = [](Code told) {
+    Forged forged;
+    const size_t number =
+        forged.begin({.act = Act::kPut, .path = "/no/f", .content = content_of("bytes")});
+    forged.history.at(number).requests = {{ClientId(1), RequestId(7)}};
+    forged.commit(1, packed("/no/f", 5), fail(Code::kNotFound, "no"), 7);
+    forged.refused(number, told, 1);
+    return forged;
+  };
+  CHECK(judge_by_log(history_of(Code::kNotFound)).empty());
+  CHECK(judge_by_log(history_of(Code::kUnavailable)).empty());
+  CHECK_FALSE(judge_by_log(history_of(Code::kExists)).empty());
+}
+
 TEST_CASE("the directory of packs is in no tree") {
   Forged forged;
   forged.commit(1, metadata::MakeDirectory{.path = "/.packs", .parents = true, .policy = {}}, {},
