@@ -64,6 +64,20 @@ Result<> check_room(const Tables& tables, const Resolved& target, std::string_vi
               shown(path));
 }
 
+FileRow published_row(const Tables& tables, const EntryContext& entry, const LayoutInForce& layout,
+                      const InodeAttributes& attributes) {
+  FileRow row{.state = FileState::kPublished,
+              .policy = {},
+              .modified = entry.wall,
+              .client = {},
+              .epoch = {},
+              .extents = {},
+              .content = {},
+              .attributes = made_by(entry.asker, attributes)};
+  set_layout(tables, row, layout);
+  return row;
+}
+
 void link_file(Tables& tables, const EntryContext& entry, const Resolved& target, FileHandle file) {
   tables.put(target.parent(), target.name,
              DentryRow{.kind = EntryKind::kFile, .id = file.file, .home = file.home});
@@ -88,15 +102,8 @@ Response apply(Tables& tables, const EntryContext& entry, const PutInline& opera
                                             .block_bytes = operation.block_bytes,
                                             .cell_bytes = operation.cell_bytes}));
   const FileHandle file{target.parent(), tables.new_inode(slot_of(target.parent()))};
-  FileRow row{.state = FileState::kPublished,
-              .policy = {},
-              .modified = entry.wall,
-              .client = {},
-              .epoch = {},
-              .extents = {},
-              .content = operation.content,
-              .attributes = made_by(entry.asker, operation.attributes)};
-  set_layout(tables, row, layout);
+  FileRow row = published_row(tables, entry, layout, operation.attributes);
+  row.content = operation.content;
   tables.put(file, row);
   link_file(tables, entry, target, file);
   return Done{};

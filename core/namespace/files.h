@@ -6,6 +6,7 @@
 
 #include "core/namespace/commands.h"
 #include "core/namespace/entry_context.h"
+#include "core/namespace/layouts.h"
 #include "core/namespace/resolve.h"
 #include "core/namespace/tables.h"
 
@@ -26,6 +27,10 @@ Result<> check_growth(const Tables& tables, const Resolved& target, uint64_t len
 
 // kTooLarge when the directory's slot has no ids left.
 Result<> check_room(const Tables& tables, const Resolved& target, std::string_view path);
+
+// The row of a file that one entry makes and publishes; it has no bytes yet.
+FileRow published_row(const Tables& tables, const EntryContext& entry, const LayoutInForce& layout,
+                      const InodeAttributes& attributes);
 
 // Gives the file, whose row is written, its name, and drops the one that had it.
 void link_file(Tables& tables, const EntryContext& entry, const Resolved& target, FileHandle file);

@@ -136,19 +136,11 @@ Response apply(Tables& tables, const EntryContext& entry, const PutPacked& opera
   }
   TRY(block, claimable(tables, operation, layout.policy));
   const FileHandle file{target.parent(), tables.new_inode(slot_of(target.parent()))};
-  FileRow row{.state = FileState::kPublished,
-              .policy = {},
-              .modified = entry.wall,
-              .client = {},
-              .epoch = {},
-              .extents = {},
-              .content = {},
-              .attributes = made_by(entry.asker, operation.attributes)};
+  FileRow row = published_row(tables, entry, layout, operation.attributes);
   row.extents.push_back({.file_offset = 0,
                          .length = operation.length,
                          .block = operation.block,
                          .block_offset = operation.block_offset});
-  set_layout(tables, row, layout);
   tables.put(file, row);
   claim(tables, operation, std::move(block), file, row);
   link_file(tables, entry, target, file);

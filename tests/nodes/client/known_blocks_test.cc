@@ -6,6 +6,7 @@
 #include "nodes/client/block_check.h"
 #include "nodes/client/client.h"
 
+#include "tests/nodes/gated_source.h"
 #include "tests/nodes/local_cluster.h"
 
 #include "tests/doctest.h"
@@ -22,30 +23,6 @@ std::string code_of(const auto& result) {
   if (!result) return "not ended";
   return std::string(*result ? "ok" : code_name(result->error().code));
 }
-
-// Gives its bytes in two parts: what lies behind `gate` waits until that is open. Fails at its end
-// when it is told to.
-class StoppedSource final : public ByteSource {
- public:
-  StoppedSource(Env& env, const std::string& bytes, size_t gate, const bool& open, bool fails)
-      : env_(env), bytes_(Buffer::copy(bytes)), gate_(gate), open_(open), fails_(fails) {}
-  Task<Result<Buffer>> read(size_t max) override {
-    while (at_ == gate_ && !open_) co_await env_.sleep(10ms);
-    if (at_ == bytes_.size() && fails_) co_return fail(Code::kIo, "the source broke");
-    const size_t end = at_ < gate_ ? gate_ : bytes_.size();
-    const Buffer piece = bytes_.slice(at_, std::min(max, end - at_));
-    at_ += piece.size();
-    co_return piece;
-  }
-
- private:
-  Env& env_;
-  const Buffer bytes_;
-  const size_t gate_;
-  const bool& open_;
-  const bool fails_;
-  size_t at_ = 0;
-};
 
 struct Volume {
   explicit Volume(ContentMode mode = ContentMode::kDedup, LocalClusterOptions options = {})
@@ -71,7 +48,7 @@ struct Volume {
   static Task<> put_stopped(Env& env, Client& client, std::string path, const std::string& bytes,
                             size_t gate, const bool& open, bool fails,
                             std::optional<Result<PutResult>>& done) {
-    StoppedSource source(env, bytes, gate, open, fails);
+    GatedSource source(env, bytes, gate, open, fails);
     done = co_await client.put(path, source, {});
   }
   uint64_t shared(const std::string& path, const std::string& bytes) {

@@ -4,6 +4,7 @@
 #include "core/env/nursery.h"
 #include "nodes/client/client.h"
 
+#include "tests/nodes/gated_source.h"
 #include "tests/nodes/local_cluster.h"
 
 #include "tests/doctest.h"
@@ -46,27 +47,6 @@ Outcome run_get(LocalCluster& cluster, std::string path) {
   REQUIRE(cluster.run([&](Env&, Client& client) { return get(client, path, outcome); }));
   return outcome;
 }
-
-// Gives `bytes`, but goes on behind `gate` only when that is open.
-class GatedSource final : public ByteSource {
- public:
-  GatedSource(Env& env, const std::string& bytes, size_t gate, const bool& open)
-      : env_(env), bytes_(Buffer::copy(bytes)), gate_(gate), open_(open) {}
-  Task<Result<Buffer>> read(size_t max) override {
-    while (at_ == gate_ && !open_) co_await env_.sleep(10ms);
-    const size_t end = at_ < gate_ ? gate_ : bytes_.size();
-    const Buffer piece = bytes_.slice(at_, std::min(max, end - at_));
-    at_ += piece.size();
-    co_return piece;
-  }
-
- private:
-  Env& env_;
-  const Buffer bytes_;
-  const size_t gate_;
-  const bool& open_;
-  size_t at_ = 0;
-};
 
 Task<> put_gated(Env& env, Client& client, const std::string& bytes, size_t gate, const bool& open,
                  Outcome& outcome) {
