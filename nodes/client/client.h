@@ -45,7 +45,7 @@ struct ClientOptions {
   size_t write_memory = 72 * limits::kMiB;
   Duration shard_lag = 3s;  // a server this far behind the others is given up for the block
   // A get: bytes asked for ahead of the sink.
-  size_t read_ahead = 16 * limits::kMiB;
+  size_t read_ahead = 4 * limits::kMiB;
   // A shard that has not come after this, or as soon as reads usually do, is asked for elsewhere.
   Duration read_hedge = 1s;
   Duration read_limit = 6s;     // for any part of a block; once more when it was moved meanwhile

@@ -8,7 +8,7 @@
 namespace dogfs::nodes {
 namespace {
 
-constexpr uint64_t kPieceBytes = 4 * limits::kMiB;
+constexpr uint64_t kPieceBytes = 2 * limits::kMiB;
 static_assert(kPieceBytes <= limits::kShardReadBytesMax, "a replica is read in such pieces");
 constexpr int kRelocationsMax = 2;
 
@@ -119,7 +119,7 @@ Task<Result<void>> FileReader::copy_all(Nursery& children) {
 }
 
 Task<Result<void>> FileReader::fetch_ahead(Nursery& children) {
-  while (next_offset_ < end_ && (pieces_.empty() || bytes_ahead_ < parts_.options.read_ahead)) {
+  while (next_offset_ < end_ && (pieces_.size() < 2 || bytes_ahead_ < parts_.options.read_ahead)) {
     CO_TRY(found, next_piece());
     if (found) {
       children.spawn(fetch(pieces_.back()));

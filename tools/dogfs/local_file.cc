@@ -30,11 +30,24 @@ class Descriptor {
   ~Descriptor() {
     if (owned_) ::close(fd_);
   }
+  // For writing to what may make the writer wait. Where it can be opened anew without blocking,
+  // that is used, and owned: how the descriptor itself blocks is shared with other programs.
+  static std::shared_ptr<const Descriptor> for_stream(int fd, bool owned) {
+    auto given = std::make_shared<const Descriptor>(fd, owned);
+    if (given->regular() || ::isatty(fd) != 0) return given;
+    const auto path = fmt::format("/proc/self/fd/{}", fd);
+    const int anew = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    if (anew < 0) return given;
+    auto file = std::make_shared<Descriptor>(anew, true);
+    file->never_blocks_ = true;
+    return file;
+  }
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
 
   int fd() const { return fd_; }
   bool regular() const { return regular_; }
+  bool never_blocks() const { return never_blocks_; }
   uint64_t size() const { return size_; }
   std::string state() const {
     struct stat status{};
@@ -48,6 +61,7 @@ class Descriptor {
   int fd_;
   bool owned_;
   bool regular_ = false;
+  bool never_blocks_ = false;
   uint64_t size_ = 0;
 };
 
@@ -98,9 +112,10 @@ Written write_piece(const Descriptor& file, const Buffer& bytes) {
   Written written;
   while (written.size < bytes.size() && (file.regular() || ready(file.fd(), POLLOUT))) {
     size_t size = bytes.size() - written.size;
-    if (!file.regular()) size = std::min<size_t>(size, PIPE_BUF);  // fits, so does not block
+    if (!file.regular() && !file.never_blocks())
+      size = std::min<size_t>(size, PIPE_BUF);  // fits, so does not block
     const ssize_t count = ::write(file.fd(), bytes.data() + written.size, size);
-    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (count < 0) written.error = errno;
     if (count < 0) break;
     written.size += static_cast<size_t>(count);
@@ -148,7 +163,7 @@ Result<std::unique_ptr<LocalSink>> LocalSink::open(Env& env, const std::string& 
                                                    const std::string& name) {
   if (path == "-") {
     auto sink = std::unique_ptr<LocalSink>(new LocalSink(env, "standard output"));
-    sink->file_ = std::make_shared<const Descriptor>(STDOUT_FILENO, false);
+    sink->file_ = Descriptor::for_stream(STDOUT_FILENO, false);
     return sink;
   }
   TRY(target, find_target(path, name));
@@ -157,7 +172,7 @@ Result<std::unique_ptr<LocalSink>> LocalSink::open(Env& env, const std::string& 
   if (fs::exists(target, error) && !fs::is_regular_file(target, error)) {
     const int fd = ::open(target.c_str(), O_WRONLY | O_CLOEXEC);
     if (fd < 0) return fail_errno(errno, target.string());
-    sink->file_ = std::make_shared<const Descriptor>(fd, true);
+    sink->file_ = Descriptor::for_stream(fd, true);
     return sink;
   }
   TRY_VOID(sink->open_temporary());
