@@ -20,6 +20,19 @@ Buffer Buffer::take(std::string text) {
   return Buffer(std::move(owner), data, size);
 }
 
+Buffer Buffer::join(std::span<const Buffer> pieces) {
+  if (pieces.size() == 1) return pieces.front();
+  size_t size = 0;
+  for (const Buffer& piece : pieces) size += piece.size();
+  MutableBuffer joined(size);
+  size_t at = 0;
+  for (const Buffer& piece : pieces) {
+    if (!piece.empty()) std::memcpy(joined.data() + at, piece.data(), piece.size());
+    at += piece.size();
+  }
+  return std::move(joined).freeze();
+}
+
 Buffer Buffer::slice(size_t offset, size_t length) const {
   CHECK(offset <= size_ && length <= size_ - offset, "slice {}+{} of {}", offset, length, size_);
   return Buffer(owner_, data_ + offset, length);

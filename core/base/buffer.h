@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,6 +24,8 @@ class Buffer {
   static Buffer copy(std::string_view text) { return copy(as_bytes(text)); }
   // Takes over a string's storage without copying.
   static Buffer take(std::string text);
+  // One behind the other; a single one is shared, more are copied.
+  static Buffer join(std::span<const Buffer> pieces);
 
   const uint8_t* data() const { return data_; }
   size_t size() const { return size_; }

@@ -127,13 +127,6 @@ Result<AppendEntry> decode_entry(const AppendBlock& block, ByteView bytes) {
   return entry;
 }
 
-Buffer join_entries(const std::vector<Buffer>& entries) {
-  if (entries.size() == 1) return entries.front();
-  std::string bytes;
-  for (const Buffer& entry : entries) bytes += entry.text();
-  return Buffer::take(std::move(bytes));
-}
-
 Result<std::vector<Buffer>> split_entries(const Buffer& bytes) {
   std::vector<Buffer> entries;
   for (size_t at = 0; at < bytes.size();) {

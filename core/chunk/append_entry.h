@@ -73,9 +73,8 @@ std::optional<AppendEntryHeader> peek_entry(ByteView bytes);
 // without a byte.
 Result<AppendEntry> decode_entry(const AppendBlock& block, ByteView bytes);
 
-// Entries that travel one behind the other. Split, they share the bytes and are unverified;
-// kInvalid when the sizes in their headers do not fit.
-Buffer join_entries(const std::vector<Buffer>& entries);
+// Of entries that travel one behind the other (Buffer::join). They share the bytes and are
+// unverified; kInvalid when the sizes in their headers do not fit.
 Result<std::vector<Buffer>> split_entries(const Buffer& bytes);
 
 }  // namespace dogfs::chunk

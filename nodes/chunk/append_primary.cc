@@ -330,9 +330,8 @@ Task<Result<void>> AppendPrimary::store_there(Replica& replica, std::vector<Buff
   request.set_activation(activation_);
   request.set_ordinal(active_.ordinal);
   request.set_file_offset(active_.block.file_offset);
-  CO_TRY_VOID(co_await parts_.rpc.call<proto::AppendStoreReply>(*address, rpc::Method::kAppendStore,
-                                                                std::move(request), kStoreLimit,
-                                                                chunk::join_entries(entries)));
+  CO_TRY_VOID(co_await parts_.rpc.call<proto::AppendStoreReply>(
+      *address, rpc::Method::kAppendStore, std::move(request), kStoreLimit, Buffer::join(entries)));
   co_return Result<void>();
 }
 

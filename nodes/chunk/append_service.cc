@@ -211,7 +211,7 @@ AppendService::Answered<proto::AppendEntriesReply> AppendService::entries(
   CO_TRY(log, co_await parts_.logs.find(name));
   CO_TRY(entries, co_await log->entries_from(request.offset()));
   rpc::Answer<proto::AppendEntriesReply> answer;
-  answer.bulk = chunk::join_entries(entries);
+  answer.bulk = Buffer::join(entries);
   co_return answer;
 }
 

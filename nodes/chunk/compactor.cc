@@ -14,17 +14,6 @@ namespace {
 constexpr Duration kMoveLimit = 5s;
 constexpr Duration kQuestionLimit = 10s;
 
-Buffer joined(const BlockBytes& bytes, size_t size) {
-  if (bytes.pieces.size() == 1) return bytes.pieces.front();
-  MutableBuffer out(size);
-  size_t at = 0;
-  for (const Buffer& piece : bytes.pieces) {
-    std::ranges::copy(piece.view(), out.data() + at);
-    at += piece.size();
-  }
-  return std::move(out).freeze();
-}
-
 bool is_over(const Error& error) {
   return error.is(Code::kNotFound) || error.is(Code::kPrecondition);
 }
@@ -146,8 +135,7 @@ Task<Result<PackedBytes>> Compactor::place(Work& work, metadata::PackedRange ran
   if (known != work.moved.end()) co_return known->second;
   const auto reader = work.reader;
   CO_TRY(bytes, co_await reader->read({range.offset, range.length}));
-  CO_TRY(stored,
-         co_await work.packer.store_in(reader->block().policy, joined(bytes, range.length)));
+  CO_TRY(stored, co_await work.packer.store_in(reader->block().policy, Buffer::join(bytes.pieces)));
   work.bytes += range.length;
   if (work.moved.size() < limits::kMovedRangesMax) work.moved.emplace(range, stored);
   co_return stored;

@@ -1,7 +1,6 @@
 #include "nodes/client/file_writer.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/env/deadline.h"
 #include "core/env/nursery.h"
@@ -35,15 +34,8 @@ FileWriter::FileWriter(const Parts& parts, ByteSource& source, PutOptions option
 FileWriter::~FileWriter() = default;
 
 Buffer FileWriter::join(const std::vector<Buffer>& pieces, size_t bytes) const {
-  if (pieces.size() == 1) return pieces.front();
-  parts_.copied_bytes += bytes;
-  MutableBuffer joined(bytes);
-  size_t at = 0;
-  for (const Buffer& piece : pieces) {
-    if (!piece.empty()) std::memcpy(joined.data() + at, piece.data(), piece.size());
-    at += piece.size();
-  }
-  return std::move(joined).freeze();
+  if (pieces.size() > 1) parts_.copied_bytes += bytes;
+  return Buffer::join(pieces);
 }
 
 std::shared_ptr<BlockWriter> FileWriter::make_writer(metadata::PlacedBlock placed) const {

@@ -1,3 +1,4 @@
+#include <array>
 #include <set>
 #include <string>
 #include <vector>
@@ -108,6 +109,14 @@ TEST_CASE("random streams repeat, differ by domain and node, and below() stays b
   std::array<int, 7> seen{};
   for (int i = 0; i < 7000; ++i) seen[a.below(7)]++;
   for (const int n : seen) CHECK((n > 800 && n < 1200));
+}
+
+TEST_CASE("joined buffers stand one behind the other; a single one is shared") {
+  const Buffer whole = Buffer::copy("hello world");
+  CHECK_EQ(Buffer::join(std::array{whole}).data(), whole.data());
+  CHECK_EQ(Buffer::join({}).size(), 0);
+  const Buffer joined = Buffer::join(std::array{whole.slice(6, 5), Buffer(), whole.slice(0, 5)});
+  CHECK_EQ(joined.text(), "worldhello");
 }
 
 TEST_CASE("a slice shares bytes and outlives the buffer it came from") {
