@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/mutation.h"
 #include "core/env/env.h"
 #include "core/env/nursery.h"
 #include "nodes/client/block_reader.h"
@@ -79,7 +80,8 @@ std::vector<Compactor::Stretch> Compactor::stretches_of(const metadata::BlockRef
     }
   }
   std::vector<Stretch> out;
-  for (auto& [range, stretch] : by_range) out.push_back(std::move(stretch));
+  for (auto& [range, stretch] : by_range)
+    if (stretch.files.size() == 1 || !MUTANT("M103")) out.push_back(std::move(stretch));
   return out;
 }
 
@@ -101,6 +103,7 @@ Task<Result<void>> Compactor::compact(BlockId block) {
     after = referrers.last;
     more = referrers.more;
   }
+  ++compacted_.blocks;
   parts_.env.log().info("block {} is compacted: {} bytes of {} files lie elsewhere now", block,
                         work.bytes, work.files);
   co_return Result<void>();
@@ -149,6 +152,7 @@ Task<Result<PackedBytes>> Compactor::place(Work& work, metadata::PackedRange ran
   CO_TRY(stored,
          co_await work.packer.store_in(reader->block().policy, joined(bytes, range.length)));
   work.bytes += range.length;
+  compacted_.bytes += range.length;
   if (work.moved.size() < limits::kMovedRangesMax) work.moved.emplace(range, stored);
   co_return stored;
 }
