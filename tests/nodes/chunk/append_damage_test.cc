@@ -1,5 +1,6 @@
 // Bits of append logs flip on the disks of chunk servers, and nobody reads them: the scrub finds it
 // as long as others have the bytes, and these become shards.
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,9 @@ class LogWorld {
                            .every = 10s,
                            .logs_every = 2s}}) {
     cluster.metadata.hands_out_appends = true;
+    cluster.metadata.falsify = [this](metadata::Operation& operation) {
+      if (const auto* fix = std::get_if<metadata::FixAppend>(&operation)) holders = fix->holders;
+    };
     for (uint64_t i = 0; i < kRecords; ++i) bytes_ += pattern(kRecordBytes, i);
     REQUIRE(cluster.run([&](Env&, Client& client) -> Task<> {
       auto appender = co_await client.open_append("/log", {});
@@ -46,6 +50,10 @@ class LogWorld {
   void rot(size_t replica, uint64_t byte) {
     const auto& [number, path] = replicas.at(replica);
     REQUIRE(cluster.chunk(number).disk_image().rot(path, byte, 3));
+  }
+  uint32_t index(size_t replica) const {
+    const std::string& path = replicas.at(replica).second;
+    return chunk::parse_append_file_name(path.substr(path.rfind('/') + 1))->shard;
   }
   bool damaged() const {
     const auto blocks = cluster.metadata.machine.append_blocks({}, 1);
@@ -76,6 +84,7 @@ class LogWorld {
 
   LocalCluster cluster;
   std::vector<std::pair<int, std::string>> replicas;  // chunk server and file
+  std::vector<uint32_t> holders;                      // as the block was sealed
 
  private:
   std::string bytes_;
@@ -97,6 +106,8 @@ TEST_CASE("a damaged replica of an open block is found with nobody reading, and 
       CHECK(world.run_until(&LogWorld::found, 6s));
       // Much earlier than it would be for want of records.
       CHECK(world.run_until(&LogWorld::converted, 15s));
+      CHECK_EQ(world.holders.size(), 2u);
+      CHECK_EQ(std::ranges::count(world.holders, world.index(replica)), 0);
       world.check_settled();
     }
 }
