@@ -60,6 +60,7 @@ Task<> AppendDisks::open_late(Nursery& children, size_t disk) {
     auto logs = co_await open_logs(env_, disks_, disk, 1);
     if (logs) {
       logs_[disk] = std::move(*logs);
+      logs_[disk]->when_in_doubt(doubt_);
       children.spawn(logs_[disk]->run());
       co_return;
     }
@@ -98,6 +99,27 @@ Task<Result<std::shared_ptr<AppendLog>>> AppendDisks::find_or_create(AppendOrigi
     logs = logs_[index].get();
   }
   co_return co_await logs->find_or_create(origin);
+}
+
+Task<Result<void>> AppendDisks::verify(ShardName name, AppendLog::Pause pause) {
+  AppendLogs* logs = holder(name);
+  if (logs == nullptr) co_return fail(not_here(name));
+  co_return co_await logs->verify(name, std::move(pause));
+}
+
+void AppendDisks::condemn(const ShardName& name, Error damage) {
+  if (AppendLogs* logs = holder(name)) logs->condemn(name, std::move(damage));
+}
+
+void AppendDisks::when_in_doubt(std::function<void(const ShardName&)> doubt) {
+  doubt_ = std::move(doubt);
+  for (const auto& logs : logs_)
+    if (logs) logs->when_in_doubt(doubt_);
+}
+
+std::vector<ShardName> AppendDisks::names(size_t disk) const {
+  if (!logs_[disk] || disks_.failed(disk)) return {};
+  return logs_[disk]->names();
 }
 
 Task<Result<void>> AppendDisks::remove(ShardName name) {

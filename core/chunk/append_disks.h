@@ -3,6 +3,7 @@
 // as one. Owned by the chunk node beside its Disks, which outlive it; one thread. The logs of a
 // disk that has failed are not here.
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -29,6 +30,11 @@ class AppendDisks {
   // On a disk that Disks::choose gives for a log of `bytes`.
   Task<Result<std::shared_ptr<AppendLog>>> find_or_create(AppendOrigin origin, uint64_t bytes);
   Task<Result<void>> remove(ShardName name);
+  Task<Result<void>> verify(ShardName name, AppendLog::Pause pause = {});
+  void condemn(const ShardName& name, Error damage);
+  void when_in_doubt(std::function<void(const ShardName&)> doubt);
+  // Those on that disk, as far as it said which it has.
+  std::vector<ShardName> names(size_t disk) const;
   bool contains(const ShardName& name) const { return holder(name) != nullptr; }
 
  private:
@@ -42,6 +48,7 @@ class AppendDisks {
 
   Env& env_;
   Disks& disks_;
+  std::function<void(const ShardName&)> doubt_;
   std::vector<std::unique_ptr<AppendLogs>> logs_;  // by disk; null: it could not be used so far
 };
 

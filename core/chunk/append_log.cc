@@ -12,6 +12,8 @@ namespace {
 
 constexpr Duration kWitnessAfter = 2ms;
 constexpr std::string_view kNewSuffix = ".new";
+// A batch at least.
+constexpr size_t kVerifiedAtOnce = limits::kAppendBatchBytesMax + kAppendBatchHeaderBytes;
 
 std::string log_path(const std::string& directory, const std::string& name) {
   return directory.empty() ? name : directory + '/' + name;
@@ -202,6 +204,7 @@ Task<Result<void>> AppendLog::catch_up(std::vector<Buffer> entries) {
 }
 
 Task<Result<void>> AppendLog::take_all(std::vector<Buffer> entries) {
+  if (damage_) co_return fail(*damage_);
   if (entries.empty()) co_return Result<void>();
   size_t last = 0;
   for (Buffer& entry : entries) {
@@ -287,20 +290,24 @@ size_t AppendLog::last_together(size_t first) const {
   return last;
 }
 
+Error AppendLog::found_damage(uint64_t position) const {
+  if (doubt_) doubt_();
+  return {Code::kCorrupt, fmt::format("{} is damaged at {}", path_, position)};
+}
+
 // These entries, verified; there may be headers of batches between them.
 Task<Result<std::vector<Buffer>>> AppendLog::read_entries(size_t first, size_t last) {
   const uint64_t begin = places_[first].position;
   const uint64_t end = places_[last].position + places_[last].header.entry_bytes();
   CO_TRY(bytes, co_await file_->read(begin, end - begin));
-  if (bytes.size() != end - begin)
-    co_return fail(Code::kCorrupt, "{} is shorter than it was", path_);
+  if (bytes.size() != end - begin) co_return fail(found_damage(begin));
   std::vector<Buffer> entries;
   for (size_t i = first; i <= last; ++i) {
     const AppendPlace& place = places_[i];
     entries.push_back(bytes.slice(place.position - begin, place.header.entry_bytes()));
     const auto decoded = decode_entry(origin_.block(), entries.back().view());
     if (!decoded || decoded->header.checksum != place.header.checksum)
-      co_return fail(Code::kCorrupt, "{} is damaged at {}", path_, place.position);
+      co_return fail(found_damage(place.position));
   }
   co_return entries;
 }
@@ -367,6 +374,75 @@ Task<Result<AppendRequests>> AppendLog::requests(uint64_t length) {
   if (scan.length < length || scan.places.size() < present)
     co_return fail(Code::kCorrupt, "{} is damaged at {}", path_, scan.end);
   co_return requests;
+}
+
+// --- Scrubbing ---
+
+// The seal may be being written: then it is one that was there, or one of every epoch.
+Task<Result<void>> AppendLog::verify_header() {
+  const Epoch sealed = sealed_;
+  CO_TRY(header, co_await file_->read(0, kAppendHeaderBytes));
+  CO_TRY(origin, decode_append_header(header.view(), origin_.identity));
+  const bool whole = header.size() == kAppendHeaderBytes && origin == origin_;
+  if (whole && decode_append_seal(
+                   origin_, header.view().subspan(kAppendSealOffset, kAppendSealBytes)) >= sealed)
+    co_return Result<void>();
+  co_return fail(Code::kCorrupt, "{} is damaged in its header", path_);
+}
+
+// Whether these bytes at that place are those entries, as they were when they became durable.
+bool AppendLog::match_entries(uint64_t at, ByteView entries, size_t first, size_t last) const {
+  for (size_t i = first; i < last; ++i) {
+    const size_t bytes = places_[i].header.entry_bytes();
+    if (places_[i].position != at || bytes > entries.size()) return false;
+    const auto decoded = decode_entry(origin_.block(), entries.first(bytes));
+    if (!decoded || decoded->header.checksum != places_[i].header.checksum) return false;
+    at += bytes;
+    entries = entries.subspan(bytes);
+  }
+  return entries.empty();
+}
+
+// How many bytes at that place are good batches, whole ones; `next` is the entry they begin with,
+// and then the one behind them.
+size_t AppendLog::match_batches(uint64_t at, ByteView bytes, size_t& next) const {
+  size_t taken = 0;
+  while (bytes.size() - taken > kAppendBatchHeaderBytes) {
+    const ByteView rest = bytes.subspan(taken);
+    const auto payload =
+        decode_batch_header(origin_, at + taken, rest.first(kAppendBatchHeaderBytes));
+    if (!payload || *payload == 0 || *payload > rest.size() - kAppendBatchHeaderBytes) break;
+    const uint64_t begin = at + taken + kAppendBatchHeaderBytes;
+    const auto behind =
+        std::ranges::lower_bound(places_, begin + *payload, {}, &AppendPlace::position);
+    const auto last = static_cast<size_t>(std::distance(places_.begin(), behind));
+    if (!match_entries(begin, rest.subspan(kAppendBatchHeaderBytes, *payload), next, last)) break;
+    next = last;
+    taken += kAppendBatchHeaderBytes + *payload;
+  }
+  return taken;
+}
+
+// The next batch goes behind what was durable at the beginning, so nothing is read that is being
+// written.
+Task<Result<void>> AppendLog::verify(Pause pause) {
+  const size_t count = places_.size();
+  const uint64_t end = end_;
+  CO_TRY_VOID(co_await verify_header());
+  uint64_t at = kAppendHeaderBytes;
+  for (size_t next = 0; next < count;) {
+    const size_t length = std::min<uint64_t>(kVerifiedAtOnce, end - at);
+    CO_TRY(bytes, co_await file_->read(at, length));
+    const size_t good = match_batches(at, bytes.view(), next);
+    if (good == 0) co_return fail(Code::kCorrupt, "{} is damaged at {}", path_, at);
+    at += good;
+    if (pause) co_await pause(good);
+  }
+  co_return Result<void>();
+}
+
+void AppendLog::condemn(Error damage) {
+  if (!damage_) damage_ = std::move(damage);
 }
 
 }  // namespace dogfs::chunk

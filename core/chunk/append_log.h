@@ -11,6 +11,7 @@
 // asked for may happen.
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -74,6 +75,17 @@ class AppendLog {
   // Of the entries within the first `length` bytes. kInvalid: there are fewer; kCorrupt, kIo.
   Task<Result<AppendRequests>> requests(uint64_t length);
 
+  // Reads from the disk all that was durable when it was called; for scrubbing. `pause` is told of
+  // the bytes after each read and may take its time. kCorrupt, kIo.
+  using Pause = std::function<Task<>(uint64_t bytes)>;
+  Task<Result<void>> verify(Pause pause = {});
+  // verify() found damage: it takes no more entries (the error). What is good is still read, and it
+  // can be sealed, but others should say how long the block is.
+  void condemn(Error damage);
+  bool damaged() const { return damage_.has_value(); }
+  // Called when somebody reads what is damaged.
+  void when_in_doubt(std::function<void()> doubt) { doubt_ = std::move(doubt); }
+
  private:
   struct Waiting {
     Buffer entry;
@@ -95,6 +107,10 @@ class AppendLog {
   std::optional<size_t> index_at(uint64_t offset) const;
   size_t last_together(size_t first) const;
   Task<Result<std::vector<Buffer>>> read_entries(size_t first, size_t last);
+  Error found_damage(uint64_t position) const;
+  Task<Result<void>> verify_header();
+  bool match_entries(uint64_t at, ByteView entries, size_t first, size_t last) const;
+  size_t match_batches(uint64_t at, ByteView bytes, size_t& next) const;
 
   Env& env_;
   const std::string path_;
@@ -111,6 +127,8 @@ class AppendLog {
   std::deque<Waiting> waiting_;  // being written included
   size_t waiting_bytes_ = 0;
   std::optional<Error> failure_;
+  std::optional<Error> damage_;
+  std::function<void()> doubt_;
   Error refusal_{Code::kNoSpace, ""};  // of what was refused last
   uint64_t refusals_ = 0;
   Event changed_;

@@ -133,6 +133,9 @@ Task<> AppendLogs::do_work(Work work, AppendOrigin origin, std::unique_ptr<Turn>
 // Begins a log's life in memory.
 AppendLogs::Log AppendLogs::begin(ShardName name, std::shared_ptr<AppendLog> log) {
   if (children_ == nullptr) return fail(Code::kUnavailable, "this server is stopping");
+  log->when_in_doubt([this, name] {
+    if (doubt_) doubt_(name);
+  });
   children_->spawn(AppendLog::run(log));
   logs_[name] = {log, ++uses_};
   return log;
@@ -142,8 +145,10 @@ AppendLogs::Log AppendLogs::begin(ShardName name, std::shared_ptr<AppendLog> log
 Task<AppendLogs::Log> AppendLogs::open_one(AppendOrigin origin) {
   const ShardName name = origin.identity.name;
   if (const auto failed = std::exchange(logs_[name].log, nullptr)) co_await failed->ended();
-  CO_TRY(log, co_await AppendLog::open(env_, directory_, origin.identity));
-  co_return begin(name, std::move(log));
+  auto log = co_await AppendLog::open(env_, directory_, origin.identity);
+  if (log) co_return begin(name, *std::move(log));
+  if (log.error().is(Code::kCorrupt) && doubt_) doubt_(name);
+  co_return log;
 }
 
 Task<AppendLogs::Log> AppendLogs::open_or_create(AppendOrigin origin) {
@@ -196,6 +201,19 @@ Task<Result<std::shared_ptr<AppendLog>>> AppendLogs::find_or_create(AppendOrigin
   if (auto open = find_open(name)) co_return open;
   CO_TRY_VOID(make_room());
   co_return co_await in_turn(&AppendLogs::open_or_create, origin);
+}
+
+Task<Result<void>> AppendLogs::verify(ShardName name, AppendLog::Pause pause) {
+  while (busy_.contains(name)) co_await idle_.wait();
+  const bool open = find_open(name) != nullptr;
+  CO_TRY(log, co_await find(name));
+  if (open) co_return co_await log->verify(std::move(pause));
+  if (pause) co_await pause(log->length());
+  co_return Result<void>();
+}
+
+void AppendLogs::condemn(const ShardName& name, Error damage) {
+  if (const auto log = find_open(name)) log->condemn(std::move(damage));
 }
 
 Task<Result<void>> AppendLogs::remove(ShardName name) {

@@ -6,6 +6,7 @@
 // Logs are opened, made and removed by tasks of its own, one at a time for each log: whoever gives
 // up (is cancelled) leaves nothing half done that would meet what another begins.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -39,6 +40,13 @@ class AppendLogs {
   // Makes it, if it is not there; one that is may have another origin. Errors as find and
   // AppendLog::create.
   Task<Result<std::shared_ptr<AppendLog>>> find_or_create(AppendOrigin origin);
+  // Reads all of it that is durable, verified, as AppendLog::verify; of one that is not open,
+  // opening it does. Errors as find, kCorrupt and kIo of what is found.
+  Task<Result<void>> verify(ShardName name, AppendLog::Pause pause = {});
+  // Called when somebody stumbles over damage in a log.
+  void when_in_doubt(std::function<void(const ShardName&)> doubt) { doubt_ = std::move(doubt); }
+  // That was the error of verify(). One that is not open says so when it is opened.
+  void condemn(const ShardName& name, Error damage);
   // Removes it, durably, and closes it. kNotFound; kIo: it may be there or gone, try again.
   Task<Result<void>> remove(ShardName name);
 
@@ -76,6 +84,7 @@ class AppendLogs {
   std::map<ShardName, Entry> logs_;
   std::set<ShardName> busy_;  // being opened, made or removed
   uint64_t uses_ = 0;
+  std::function<void(const ShardName&)> doubt_;
   Event idle_;
 };
 

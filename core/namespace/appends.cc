@@ -433,6 +433,7 @@ Response apply(Tables& tables, const EntryContext& entry, const FixAppend& opera
   }
   found.block.state = BlockState::kSealed;
   found.block.length = operation.length;
+  for (ShardRow& shard : found.block.shards) shard.lost = false;  // holders have all of it
   for (const uint32_t index : operation.holders) found.block.shards[index].durable = true;
   tables.put(operation.block, found.block);
   row.last_append = operation.block;

@@ -37,10 +37,14 @@ std::optional<AppendLog> append_log(BlockId id, const BlockRow& block) {
                 .length = block.length,
                 .ordinal = block.append->ordinal,
                 .holders = {}};
-  for (uint32_t i = 0; i < logs->size(); ++i) {
-    const ShardRow& shard = (*logs)[i];
-    if (shard.durable) out.holders.push_back({.index = i, .node = shard.node, .address = {}});
-  }
+  const auto add = [&](bool ShardRow::* which) {
+    for (uint32_t i = 0; i < logs->size(); ++i) {
+      const ShardRow& shard = (*logs)[i];
+      if (shard.*which) out.holders.push_back({.index = i, .node = shard.node, .address = {}});
+    }
+  };
+  add(&ShardRow::durable);
+  add(&ShardRow::lost);
   if (out.holders.empty()) return std::nullopt;
   return out;
 }

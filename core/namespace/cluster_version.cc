@@ -9,6 +9,7 @@ constexpr uint32_t kFirst = 1;
 constexpr uint32_t kSecond = 2;
 constexpr uint32_t kThird = 3;
 constexpr uint32_t kFourth = 4;
+constexpr uint32_t kFifth = 5;
 
 // What an old kind of operation may say since.
 struct FieldVersion {
@@ -56,6 +57,7 @@ struct FieldVersion {
   uint32_t operator()(const BeginConversion&) const { return kThird; }
   uint32_t operator()(const CommitConversion&) const { return kThird; }
   uint32_t operator()(const JudgeShards&) const { return kThird; }
+  uint32_t operator()(const DisownBlock&) const { return kFifth; }
   uint32_t operator()(const auto&) const { return kFirst; }
 };
 

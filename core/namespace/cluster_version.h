@@ -13,6 +13,7 @@
 //   3  appends: append blocks, their sealing and conversion, former generations; layouts: block and
 //      cell sizes of directories and files; packs
 //   4  compaction of packs; digests of blocks, and blocks shared by them
+//   5  disowned blocks; verdicts on append logs; cuts of files
 
 #include <cstdint>
 
@@ -26,6 +27,12 @@ inline constexpr uint32_t kGenerationsDeletedVersion = 3;
 
 // From this one on the bytes of packs are moved to others.
 inline constexpr uint32_t kCompactionVersion = 4;
+
+// From this one on verdicts on replicas of append logs count.
+inline constexpr uint32_t kLogVerdictsVersion = 5;
+
+// From this one on files count how often they were cut.
+inline constexpr uint32_t kCutsVersion = 5;
 
 // The newest that this build understands.
 uint32_t newest_cluster_version();

@@ -56,7 +56,8 @@ std::string_view operation_name(const Operation& operation) {
       "set_layout",
       "put_packed",
       "move_packed",
-      "use_blocks"};
+      "use_blocks",
+      "disown_block"};
   return kNames[operation.index()];
 }
 
@@ -105,13 +106,14 @@ bool leader_operation(const Operation& operation) {
     bool operator()(const BeginConversion&) { return true; }
     bool operator()(const JudgeShards&) { return true; }
     bool operator()(const CommitConversion&) { return true; }
+    bool operator()(const DisownBlock&) { return true; }
   };
   return std::visit(Visitor(), operation);
 }
 
 bool open_operation(const Operation& operation) {
   return is_any<RegisterClient, ActivateAppend, BeginSeal, FixAppend, BeginConversion,
-                CommitConversion, MovePacked>(operation);
+                CommitConversion, MovePacked, DisownBlock>(operation);
 }
 
 bool needs_room(const Operation& operation) {
@@ -159,6 +161,7 @@ bool needs_room(const Operation& operation) {
     bool operator()(const BeginConversion&) { return true; }
     bool operator()(const JudgeShards&) { return false; }
     bool operator()(const CommitConversion&) { return false; }
+    bool operator()(const DisownBlock&) { return false; }
   };
   return std::visit(Visitor(), operation);
 }

@@ -25,7 +25,7 @@ namespace dogfs::metadata {
 // --- Cluster ---------------------------------------------------------------------------------
 
 // The highest version of commands in this file (cluster_version.h).
-inline constexpr uint32_t kLatestClusterVersion = 4;
+inline constexpr uint32_t kLatestClusterVersion = 5;
 
 // The first entry of a new cluster. kExists when it is one already with another id.
 struct CreateCluster {
@@ -526,11 +526,22 @@ struct ShardVerdict {
 
 // Of shards that their rows place on that node. One that is not sound, or has another checksum than
 // its row, is lost: it does not count as durable, and readers do not ask for it while there are
-// others. One that is sound after all is durable again. Verdicts that fit no row do nothing.
+// others. One that is sound after all is durable again. A replica of append logs is lost for good,
+// also while the block is not sealed. Verdicts that fit no row do nothing.
 struct JudgeShards {
   NodeId node;
   std::vector<ShardVerdict> shards;  // at most limits::kVerdictsPerEntry
   bool operator==(const JudgeShards&) const = default;
+};
+
+// The bytes of the block were read, all of them, and have another SHA-256 than the one that its row
+// says: no directory knows the block from here on, nor will any again. Its files keep it, and
+// readers are told as before. Nobody proves anything: a liar only makes later puts send their
+// bytes. Does nothing when the row says another digest, or is gone.
+struct DisownBlock {
+  BlockId block;
+  Sha256Digest digest;  // that the row says
+  bool operator==(const DisownBlock&) const = default;
 };
 
 using Operation =
@@ -541,14 +552,14 @@ using Operation =
                  SetQuota, SetTrash, AdvanceTrash, BeginImport, ImportRows, FinishImport,
                  RaiseIncarnation, SetClusterVersion, OpenAppend, ActivateAppend, BeginSeal,
                  FixAppend, BeginConversion, CommitConversion, JudgeShards, SetLayout, PutPacked,
-                 MovePacked, UseBlocks>;
+                 MovePacked, UseBlocks, DisownBlock>;
 
 // "make_directory", for errors, traces and metrics.
 std::string_view operation_name(const Operation& operation);
 // True for operations without a session, most of which only the leader itself proposes.
 bool leader_operation(const Operation& operation);
-// True for those of them that anybody may send: RegisterClient, and what becomes of append blocks
-// and of what lies in packs.
+// True for those of them that anybody may send: RegisterClient, what becomes of append blocks and
+// of what lies in packs, and that a block is not what its digest says.
 bool open_operation(const Operation& operation);
 
 // True for operations that store something: not possible while the disks of the metadata are full.

@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/namespace/cluster_version.h"
 #include "core/namespace/files.h"
 #include "core/namespace/garbage.h"
 #include "core/namespace/packs.h"
@@ -150,6 +151,7 @@ Response apply(Tables& tables, const EntryContext& entry, const Copy& operation)
   const FileHandle file{target.parent(), tables.new_inode(slot_of(target.parent()))};
   FileRow row = source.row;
   row.changes = 0;
+  row.cuts = 0;
   row.appends = 0;
   row.last_append = BlockId(0);
   row.modified = entry.wall;
@@ -179,6 +181,7 @@ Response apply(Tables& tables, const EntryContext& entry, const Truncate& operat
                 found.row.extents.size() - kept.size(), limits::kRemoveStepMax);
   }
   if (operation.length == length) return Done{};
+  if (tables.settings().settings.cluster_version >= kCutsVersion) ++found.row.cuts;
   const auto old = std::exchange(found.row.extents, kept);
   found.row.content.resize(std::min<size_t>(found.row.content.size(), operation.length));
   put_resized(tables, entry, found);

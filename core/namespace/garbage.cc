@@ -149,6 +149,7 @@ void forget_shard(Tables& tables, NodeId node, const DeletedShard& deleted) {
     tables.put(deleted.block, *block);
     return;
   }
+  if (MUTANT("M105")) forget_block(tables, *block);
   tables.erase_block(deleted.block);
   tables.erase_outbox(slot_of(deleted.block), OutboxKind::kGarbage, deleted.block.value);
 }
@@ -163,7 +164,7 @@ void release(Tables& tables, const EntryContext& entry, BlockId id, BlockRow blo
   }
   CHECK(!block.is_garbage(), "block {} is referred to and garbage", id);
   block.state = BlockState::kGarbage;
-  forget_block(tables, block);
+  if (!MUTANT("M105")) forget_block(tables, block);
   if (block.append) give_up_next(*block.append);
   tables.put(id, block);
   tables.put(slot_of(id), OutboxKind::kGarbage, id.value, {.since = entry.index, .home = {}});

@@ -360,6 +360,9 @@ Result<> check_known(const Contents& all) {
     if (block.digest && block.state != BlockState::kSealed) {
       return broken("block {} in state {} has a digest", id, static_cast<int>(block.state));
     }
+    if (block.disowned && (!block.digest || block.known_in)) {
+      return broken("block {} is disowned and known, or has no digest", id);
+    }
     if (!block.known_in) continue;
     const auto known = all.known.find({block.known_in, *block.digest});
     if (known == all.known.end() || known->second != id) {

@@ -4,6 +4,7 @@
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/base/mutation.h"
 #include "core/namespace/layouts.h"
 #include "core/namespace/uploads.h"
 
@@ -12,7 +13,7 @@ namespace {
 
 // Whoever is told that a put is done may rely on its full width, so none of it may be in doubt.
 bool is_whole(const Tables& tables, const BlockRow& block) {
-  return block.state == BlockState::kSealed &&
+  return (block.state == BlockState::kSealed || MUTANT("M105")) &&
          std::ranges::all_of(block.shards, [&](const ShardRow& shard) {
            const auto* node = tables.map().find(shard.node);
            return shard.durable && node != nullptr && node->state == placement::NodeState::kLive;
@@ -46,13 +47,20 @@ Result<> check_asked(const Tables& tables, const FileRow& row, const UseBlocks& 
               limits::kFileBlocksMax);
 }
 
+// The caller writes the row.
+void take_from_volume(Tables& tables, BlockRow& block) {
+  if (block.known_in) tables.erase_known(block.known_in, *block.digest);
+  block.known_in = InodeId(0);
+}
+
 // The block that the upload may have; 0: none.
 BlockId find_known(const Tables& tables, InodeId volume, const FileRow& row,
                    const KnownBlock& asked) {
   const auto known = tables.known(volume, asked.digest);
   if (!known) return BlockId(0);
   const auto block = tables.block(known->block);
-  CHECK(block.has_value() && !block->is_garbage(), "block {} is known and gone", known->block);
+  const bool in_use = block.has_value() && (!block->is_garbage() || MUTANT("M105"));
+  CHECK(in_use, "block {} is known and gone", known->block);
   const bool same = block->length == asked.length;
   return same && serves(tables, *block, row.policy, row.cell_bytes) ? known->block : BlockId(0);
 }
@@ -74,7 +82,8 @@ InodeId volume_of(const Tables& tables, InodeId directory) {
 void know_block(Tables& tables, FileHandle file, BlockId id) {
   auto block = tables.block(id);
   CHECK(block.has_value(), "block {} of an upload is gone", id);
-  if (!block->digest || block->known_in || !is_whole(tables, *block)) return;
+  if (!block->digest || block->known_in || block->disowned) return;
+  if (!is_whole(tables, *block)) return;
   const InodeId volume = volume_of(tables, file.home);
   if (!volume) return;
   const auto known = tables.known(volume, *block->digest);
@@ -93,9 +102,9 @@ void know_block(Tables& tables, FileHandle file, BlockId id) {
 }
 
 void forget_block(Tables& tables, BlockRow& block) {
-  if (block.known_in) tables.erase_known(block.known_in, *block.digest);
-  block.known_in = InodeId(0);
+  take_from_volume(tables, block);
   block.digest.reset();
+  block.disowned = false;
 }
 
 Response apply(Tables& tables, const EntryContext& entry, const UseBlocks& operation) {
@@ -113,6 +122,15 @@ Response apply(Tables& tables, const EntryContext& entry, const UseBlocks& opera
   }
   if (used.blocks > 0) tables.put(operation.file, row);
   return used;
+}
+
+Response apply(Tables& tables, const EntryContext&, const DisownBlock& operation) {
+  auto block = tables.block(operation.block);
+  if (!block || block->digest != operation.digest || block->disowned) return Done{};
+  take_from_volume(tables, *block);
+  block->disowned = true;
+  tables.put(operation.block, *block);
+  return Done{};
 }
 
 }  // namespace dogfs::metadata

@@ -23,5 +23,6 @@ void know_block(Tables& tables, FileHandle file, BlockId id);
 void forget_block(Tables& tables, BlockRow& block);
 
 Response apply(Tables& tables, const EntryContext& entry, const UseBlocks& operation);
+Response apply(Tables& tables, const EntryContext& entry, const DisownBlock& operation);
 
 }  // namespace dogfs::metadata

@@ -4,6 +4,7 @@
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/base/mutation.h"
 #include "core/namespace/files.h"
 #include "core/namespace/garbage.h"
 #include "core/namespace/layouts.h"
@@ -53,6 +54,7 @@ void claim(Tables& tables, const Claim& operation, BlockRow block, FileHandle fi
 }
 
 bool is_stretch(const Extent& extent, const MovePacked& operation) {
+  if (MUTANT("M104")) return extent.block == operation.from;
   return extent.block == operation.from && extent.block_offset == operation.from_offset &&
          extent.length == operation.length;
 }

@@ -7,6 +7,7 @@
 #include "core/base/check.h"
 #include "core/base/digest.h"
 #include "core/base/limits.h"
+#include "core/namespace/cluster_version.h"
 #include "core/namespace/layouts.h"
 #include "core/namespace/path.h"
 #include "core/namespace/permissions.h"
@@ -117,9 +118,14 @@ auto first_behind(const std::vector<Extent>& extents, uint64_t offset) {
       extents, offset, {}, [](const Extent& extent) { return extent.file_offset + extent.length; });
 }
 
-// Of the bytes before `end`, by where they are: what is behind may come and go.
-uint64_t name_of_contents(const FileRow& row, uint64_t end) {
+// A published file is given bytes behind its others, or is cut. While cuts were not counted, the
+// bytes before `end` are named by where they are.
+uint64_t name_of_contents(const Tables& tables, InodeId file, const FileRow& row, uint64_t end) {
   Digest digest;
+  if (tables.settings().settings.cluster_version >= kCutsVersion) {
+    digest.add(file.value).add(row.cuts);
+    return std::max<uint64_t>(1, digest.value());
+  }
   if (!row.content.empty()) digest.add(std::string_view(row.content));
   for (const Extent& extent : row.extents) {
     if (extent.file_offset >= end || extent.length == 0) break;
@@ -235,7 +241,7 @@ Result<FileLocation> StateMachine::locate(FileHandle file, Range range, const As
     if (out.more) break;
     out.blocks.push_back(located(*tables_, *extent));
   }
-  if (!row->is_inline()) out.contents = name_of_contents(*row, end);
+  if (!row->is_inline()) out.contents = name_of_contents(*tables_, file.file, *row, end);
   return out;
 }
 
@@ -390,7 +396,8 @@ std::vector<AppendBlock> StateMachine::append_blocks(BlockId after, size_t limit
     one.activation = row->append->activation;
     for (uint32_t i = 0; i < row->shards.size(); ++i) {
       const ShardRow& shard = row->shards[i];
-      if (row->unsealed() || shard.durable)
+      one.damaged = one.damaged || shard.lost;
+      if (row->unsealed() || shard.durable || shard.lost)
         one.shards.push_back({.index = i, .node = shard.node, .generation = row->generation});
     }
   }

@@ -139,8 +139,9 @@ struct FileLocation {
   // of the file, and the first block begins behind them.
   std::string content;
   bool more = false;  // the range goes on after the last block returned
-  // Names the bytes up to the end of the range, if it was asked by somebody who may know them from
-  // an earlier answer: equal, they are still the same. 0: an inline file, or it was not said.
+  // Names the bytes of the file, wherever they lie: as long as it is the same, what is appended
+  // comes behind those that there were, and no other change is made. 0: an inline file, or not
+  // said.
   uint64_t contents = 0;
   bool operator==(const FileLocation&) const = default;
 };
@@ -317,6 +318,7 @@ struct AppendBlock {
   Generation generation;
   LocatedState state = LocatedState::kAppending;
   uint64_t activation = 0;           // 0: its primary has not asked yet
+  bool damaged = false;              // a replica is
   std::vector<GarbageShard> shards;  // the replicas; of a sealed one the holders
   bool operator==(const AppendBlock&) const = default;
 };

@@ -37,7 +37,8 @@ constexpr uint8_t kFileHeadBit = 2;  // extents follow the bytes
 constexpr uint8_t kFileBlockBytesBit = 4;
 constexpr uint8_t kFileCellBytesBit = 8;
 constexpr uint8_t kFilePackBit = 16;
-constexpr uint8_t kFileMoreBits = 31;
+constexpr uint8_t kFileCutsBit = 32;
+constexpr uint8_t kFileMoreBits = 63;
 // Of a referrer: the bytes that it has in the block follow.
 constexpr uint8_t kPackedBytes = 1;
 
@@ -237,7 +238,8 @@ std::string encode(const FileRow& file) {
   const auto more = static_cast<uint8_t>(
       (file.appends == 0 ? 0 : kFileAppendsBit) | (file.block_bytes == 0 ? 0 : kFileBlockBytesBit) |
       (file.cell_bytes == 0 ? 0 : kFileCellBytesBit) | (file.pack ? kFilePackBit : 0) |
-      (file.content.empty() || file.extents.empty() ? 0 : kFileHeadBit));
+      (file.content.empty() || file.extents.empty() ? 0 : kFileHeadBit) |
+      (file.cuts == 0 ? 0 : kFileCutsBit));
   const bool leased = file.client.value != 0 || file.epoch.value != 0;
   Encoder out = begin_row();
   out.u8(static_cast<uint8_t>(
@@ -257,6 +259,7 @@ std::string encode(const FileRow& file) {
   }
   if (file.block_bytes > 0) put_number(out, file.block_bytes);
   if (file.cell_bytes > 0) put_number(out, file.cell_bytes);
+  if (file.cuts > 0) put_number(out, file.cuts);
   if (labelled) put_attributes(out, file.attributes);
   if (!file.content.empty()) {
     put_text(out, file.content);
@@ -322,6 +325,8 @@ Result<FileRow> decode(std::string_view bytes) {
   if (more & kFileCellBytesBit) row.cell_bytes = read_cell_bytes(in);
   if ((more & kFileCellBytesBit) != 0 && row.cell_bytes == 0) in.refuse();
   row.pack = (more & kFilePackBit) != 0;
+  if (more & kFileCutsBit) row.cuts = in.number();
+  if ((more & kFileCutsBit) != 0 && row.cuts == 0) in.refuse();
   if (head & kFileAttributesBit) row.attributes = in.attributes_present();
   const bool content = (head & kFileContentBit) != 0;
   const bool both = (more & kFileHeadBit) != 0;

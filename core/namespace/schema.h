@@ -135,6 +135,7 @@ struct FileRow {
   uint64_t block_bytes = 0;  // most of a block; 0: the cluster's
   uint32_t cell_bytes = 0;   // of blocks to be made; 0: the cluster's
   bool pack = false;         // packs.h
+  uint64_t cuts = 0;         // of its end, since it was published: what was put behind differs
   uint64_t length() const;   // of an upload: as allocated; without a block that is not sealed
   bool is_inline() const { return extents.empty() && !content.empty(); }
   // Its last block takes appends, or its length is being found out: that extent has length 0.
@@ -154,7 +155,9 @@ enum class BlockState : uint8_t {
 struct ShardRow {
   NodeId node;  // 0: unplaced, or (garbage) known to be deleted
   bool durable = false;
-  bool lost = false;      // was durable, and its server has found it damaged or missing
+  // Was durable, and its server has found it damaged or missing; of a block that is not sealed: a
+  // replica that was found damaged.
+  bool lost = false;
   uint32_t checksum = 0;  // of a durable or lost shard: what it must be
   bool operator==(const ShardRow&) const = default;
 };
@@ -208,6 +211,7 @@ struct BlockRow {
   std::optional<AppendRow> append;
   std::optional<Sha256Digest> digest = std::nullopt;  // of its bytes; of garbage, forgotten
   InodeId known_in = {};  // the directory that knows it by its digest (KnownRow); 0: none
+  bool disowned = false;  // somebody read bytes that have another digest: none knows it any more
 
   bool is_garbage() const { return state == BlockState::kGarbage || state == BlockState::kOrdered; }
   bool unsealed() const { return state == BlockState::kAppending || state == BlockState::kSealing; }

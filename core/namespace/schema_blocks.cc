@@ -19,7 +19,8 @@ constexpr uint8_t kBlockStateBits = 7;
 // Instead of a state, which then follows in a byte of its own, with what is said of the content.
 constexpr uint8_t kContentState = 7;
 constexpr uint8_t kKnownBit = 8;
-constexpr uint8_t kContentBits = 15;
+constexpr uint8_t kDisownedBit = 16;
+constexpr uint8_t kContentBits = 31;
 
 void put_shard(Encoder& out, const ShardRow& shard) {
   put_number(out, uint64_t{shard.node.value} << 1 | (shard.durable ? kDurableBit : 0));
@@ -163,14 +164,17 @@ uint64_t BlockRow::former_bytes() const {
 
 std::string encode(const BlockRow& block) {
   CHECK(block.shards.size() == block.policy.width());
-  CHECK(block.digest || !block.known_in);
+  CHECK(block.digest || !(block.known_in || block.disowned));
   Encoder out = begin_row();
   const auto state = static_cast<uint8_t>(block.state);
   out.u8(static_cast<uint8_t>(
       (block.digest ? kContentState : state) | (block.shared ? kSharedBit : 0) |
       (block.append ? kAppendBit : 0) | (block.pack ? kPackBit : 0) |
       (block.lost_shards() > 0 ? kLostBit : 0) | (block.cell_bytes == 0 ? 0 : kCellBit)));
-  if (block.digest) out.u8(static_cast<uint8_t>(state | (block.known_in ? kKnownBit : 0)));
+  if (block.digest) {
+    out.u8(static_cast<uint8_t>(state | (block.known_in ? kKnownBit : 0) |
+                                (block.disowned ? kDisownedBit : 0)));
+  }
   out.u16(block.policy.code());
   put_number(out, block.generation.value);
   put_number(out, block.placement_version.value);
@@ -215,6 +219,7 @@ Result<BlockRow> decode(std::string_view bytes) {
   if (content) row.digest = Sha256Digest::from_bytes(in.plain().raw(Sha256Digest::kBytes));
   if ((second & kKnownBit) != 0) row.known_in = in.id<InodeId>();
   if ((second & kKnownBit) != 0 && !row.known_in) in.refuse();
+  row.disowned = content && (second & kDisownedBit) != 0;
   return in.finish(std::move(row), "block");
 }
 

@@ -28,7 +28,8 @@ DiskReport to_report(const DiskStatus& disk) {
                     .shards = disk.shards(),
                     .scrub_passes = disk.scrub_passes(),
                     .scrubbed = disk.scrubbed(),
-                    .doubted = disk.doubted()};
+                    .doubted = disk.doubted(),
+                    .logs_scrubbed = disk.logs_scrubbed()};
   if (disk.failed() && report.failure.empty()) report.failure = "it failed";
   return report;
 }
@@ -87,16 +88,25 @@ void encode(const DiskReport& report, DiskStatus& out) {
   out.set_scrub_passes(report.scrub_passes);
   out.set_scrubbed(report.scrubbed);
   out.set_doubted(report.doubted);
+  out.set_logs_scrubbed(report.logs_scrubbed);
 }
+
+void encode(const CompactionReport& report, Compacted& out) {
+  out.set_blocks(report.blocks);
+  out.set_bytes(report.bytes);
+}
+
+CompactionReport decode(const Compacted& message) { return {message.blocks(), message.bytes()}; }
 
 void encode(const DiskReports& reports, ServerDisks& out) {
   out.set_node(reports.node.value);
   out.set_name(reports.name);
   for (const auto& disk : reports.disks) encode(disk, *out.add_disks());
+  encode(reports.compacted, *out.mutable_compacted());
 }
 
 DiskReports decode(const ServerDisks& message) {
-  DiskReports reports{NodeId(message.node()), message.name(), {}};
+  DiskReports reports{NodeId(message.node()), message.name(), {}, decode(message.compacted())};
   for (const auto& disk : message.disks()) reports.disks.push_back(to_report(disk));
   return reports;
 }

@@ -12,6 +12,7 @@
 namespace dogfs::proto {
 
 class AppendTask;
+class Compacted;
 class DiskStatus;
 class HeartbeatRequest;
 class MapChanges;
@@ -28,15 +29,24 @@ struct DiskReport {
   uint64_t shards = 0;
   uint64_t scrub_passes = 0;  // since the server started
   uint64_t scrubbed = 0;      // shards, in the pass that is under way
-  uint64_t doubted = 0;       // shards that the scrub stumbled over, since the server started
+  uint64_t doubted = 0;  // shards and logs that the scrub stumbled over, since the server started
+  uint64_t logs_scrubbed = 0;  // append logs, likewise, each as often as it was read
   bool operator==(const DiskReport&) const = default;
 };
 
-// All disks of a chunk server.
+// What a chunk server moved out of blocks of packs, since it started.
+struct CompactionReport {
+  uint64_t blocks = 0;
+  uint64_t bytes = 0;
+  bool operator==(const CompactionReport&) const = default;
+};
+
+// All disks of a chunk server, and what it did beside.
 struct DiskReports {
   NodeId node;
   std::string name;
   std::vector<DiskReport> disks;
+  CompactionReport compacted;
   bool operator==(const DiskReports&) const = default;
 };
 
@@ -45,6 +55,8 @@ metadata::ShardVerdict decode(const ShardVerdict& message);
 // At most as many as one entry records.
 std::vector<metadata::ShardVerdict> shard_verdicts(const HeartbeatRequest& request);
 
+void encode(const CompactionReport& report, Compacted& out);
+CompactionReport decode(const Compacted& message);
 void encode(const DiskReport& report, DiskStatus& out);
 void encode(const DiskReports& reports, ServerDisks& out);
 DiskReports decode(const ServerDisks& message);

@@ -106,6 +106,10 @@ class OperationWriter {
       row.set_digest(std::string(block.digest.view()));
     }
   }
+  void operator()(const metadata::DisownBlock& op) {
+    out_.mutable_disown_block()->set_block(op.block.value);
+    out_.mutable_disown_block()->set_digest(std::string(op.digest.view()));
+  }
   void operator()(const metadata::Publish& op) {
     auto& to = *out_.mutable_publish();
     put(op.file, *to.mutable_file());
@@ -369,6 +373,12 @@ Operation read(const UseBlocks& from) {
   return use;
 }
 
+Operation read(const DisownBlock& from) {
+  TRY(digest, optional_digest(from.digest()));
+  if (!digest) return fail(Code::kInvalid, "a block is disowned without its digest");
+  return metadata::DisownBlock{.block = BlockId(from.block()), .digest = *digest};
+}
+
 Result<metadata::PublishCondition> checked_condition(uint32_t condition) {
   using metadata::PublishCondition;
   return checked_enum(condition, PublishCondition::kOverwrite, PublishCondition::kIfVersion,
@@ -537,6 +547,7 @@ Operation read_operation(const Command& from) {
     case Command::kAllocateBlocks: return read(from.allocate_blocks());
     case Command::kCommitBlocks: return read(from.commit_blocks());
     case Command::kUseBlocks: return read(from.use_blocks());
+    case Command::kDisownBlock: return read(from.disown_block());
     case Command::kPublish: return read(from.publish());
     case Command::kAbandonUpload: return read_lease<metadata::AbandonUpload>(from.abandon_upload());
     case Command::kRenewLease: return read_lease<metadata::RenewLease>(from.renew_lease());

@@ -173,6 +173,7 @@ AppendService::Answered<proto::AppendSealReply> AppendService::seal(
   CO_TRY(length, co_await log->seal(Epoch(request.epoch())));
   answer.message.set_length(length);
   answer.message.set_begun(log->origin().activation != 0 || log->entries() > 0);
+  answer.message.set_damaged(log->damaged());
   co_return answer;
 }
 

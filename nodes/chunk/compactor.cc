@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/mutation.h"
 #include "core/env/env.h"
 #include "core/env/nursery.h"
 #include "nodes/client/block_reader.h"
@@ -68,7 +69,8 @@ std::vector<Compactor::Stretch> Compactor::stretches_of(const metadata::BlockRef
     }
   }
   std::vector<Stretch> out;
-  for (auto& [range, stretch] : by_range) out.push_back(std::move(stretch));
+  for (auto& [range, stretch] : by_range)
+    if (stretch.files.size() == 1 || !MUTANT("M103")) out.push_back(std::move(stretch));
   return out;
 }
 
@@ -90,6 +92,7 @@ Task<Result<void>> Compactor::compact(BlockId block) {
     after = referrers.last;
     more = referrers.more;
   }
+  ++compacted_.blocks;
   parts_.env.log().info("block {} is compacted: {} bytes of {} files lie elsewhere now", block,
                         work.bytes, work.files);
   co_return Result<void>();
@@ -137,6 +140,7 @@ Task<Result<PackedBytes>> Compactor::place(Work& work, metadata::PackedRange ran
   CO_TRY(bytes, co_await reader->read({range.offset, range.length}));
   CO_TRY(stored, co_await work.packer.store_in(reader->block().policy, Buffer::join(bytes.pieces)));
   work.bytes += range.length;
+  compacted_.bytes += range.length;
   if (work.moved.size() < limits::kMovedRangesMax) work.moved.emplace(range, stored);
   co_return stored;
 }

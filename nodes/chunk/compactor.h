@@ -19,6 +19,7 @@
 #include "core/env/event.h"
 #include "core/env/task.h"
 #include "core/namespace/queries.h"
+#include "core/proto/cluster_codec.h"
 #include "nodes/client/client.h"
 #include "nodes/client/packer.h"
 #include "nodes/client/server_health.h"
@@ -44,6 +45,8 @@ class Compactor {
   Task<> run();
   // Dropped when it waits already, or too many do.
   void add(BlockId block);
+  // What was done so far.
+  proto::CompactionReport compacted() const { return compacted_; }
 
  private:
   // A compaction of one block.
@@ -66,6 +69,7 @@ class Compactor {
   ServerHealth health_;
   std::deque<BlockId> blocks_;  // the first is being compacted
   Event changed_;
+  proto::CompactionReport compacted_;
 };
 
 }  // namespace dogfs::nodes

@@ -1,6 +1,7 @@
 #include "nodes/chunk/heartbeat.h"
 
 #include "core/base/limits.h"
+#include "core/base/mutation.h"
 #include "core/chunk/append_disks.h"
 #include "core/chunk/disks.h"
 #include "core/env/disk.h"
@@ -47,6 +48,7 @@ Task<> describe_disks(chunk::Disks& disks, const Scrub* scrub, Request& request)
       report.scrub_passes = progress.passes;
       report.scrubbed = progress.checked;
       report.doubted = progress.doubted;
+      report.logs_scrubbed = progress.logs;
     }
     proto::encode(report, *request.add_disks());
   }
@@ -125,6 +127,7 @@ Task<Result<void>> Heartbeat::beat() {
     row.set_generation(name.generation.value);
   }
   co_await describe_disks(parts_.disks, &parts_.scrub, request);
+  proto::encode(parts_.compactor.compacted(), *request.mutable_compacted());
   for (const auto& verdict : parts_.verdicts.pending())
     proto::encode(verdict, *request.add_verdicts());
   if (parts_.disks.failures() > std::exchange(failed_disks_, parts_.disks.failures()))
@@ -181,6 +184,11 @@ Task<> Heartbeat::delete_ordered() {
 // What could not be deleted is ordered again by a later reply.
 Task<> Heartbeat::delete_shard(chunk::ShardName name) {
   parts_.uploads.abort(name);
+  if (MUTANT("M102") && parts_.logs.contains(name)) {
+    ordered_.erase(name);
+    deleted_.insert(name);
+    co_return;
+  }
   const auto removed = parts_.logs.contains(name) ? co_await parts_.logs.remove(name)
                                                   : co_await parts_.disks.remove(name);
   ordered_.erase(name);

@@ -1,30 +1,34 @@
 #pragma once
 // ShardVerdicts: what is true of shards that somebody doubts: a read failed, the scrub stumbled,
 // the leader misses one or takes it for lost. Each is read, all of it; what was found is told to
-// the leader in heartbeats until it is recorded, so that readers ask others and repair knows. Owned
-// by the chunk node, which runs run(); one thread.
+// the leader in heartbeats until it is recorded, so that readers ask others and repair knows. So it
+// is with replicas of append blocks, whose logs take nothing more when they are damaged; the leader
+// has the block sealed and converted. Owned by the chunk node, which runs run(); one thread.
 //
 // Bounded: what does not fit is forgotten, and doubted again by whoever stumbles over it next.
 
 #include <deque>
+#include <optional>
 #include <set>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/chunk/shard_file.h"
 #include "core/env/event.h"
 #include "core/env/task.h"
 #include "core/namespace/commands.h"
 
 namespace dogfs::chunk {
+class AppendDisks;
 class Disks;
-}
+}  // namespace dogfs::chunk
 
 namespace dogfs::nodes {
 
 class ShardVerdicts {
  public:
-  // Hears of the doubts of `disks` from then on.
-  ShardVerdicts(Env& env, chunk::Disks& disks);
+  // Hears of the doubts of `disks` and `logs` from then on.
+  ShardVerdicts(Env& env, chunk::Disks& disks, chunk::AppendDisks& logs);
   ~ShardVerdicts();
   ShardVerdicts(const ShardVerdicts&) = delete;
   ShardVerdicts& operator=(const ShardVerdicts&) = delete;
@@ -41,10 +45,12 @@ class ShardVerdicts {
   uint64_t lost() const { return lost_; }
 
  private:
-  Task<metadata::ShardVerdict> judge(chunk::ShardName name);
+  Task<std::optional<metadata::ShardVerdict>> judge(chunk::ShardName name);
+  Task<Result<uint32_t>> verify(chunk::ShardName name);
 
   Env& env_;
   chunk::Disks& disks_;
+  chunk::AppendDisks& logs_;
   std::set<chunk::ShardName> doubted_;
   std::deque<metadata::ShardVerdict> verdicts_;
   Event changed_;

@@ -39,6 +39,7 @@ struct AppendSealer::Round {
 
   const metadata::SealBegun begun;
   std::map<uint32_t, uint64_t> lengths;  // of those that answered, by index
+  std::map<uint32_t, uint64_t> damaged;  // likewise, of logs that may not be read to their end
   size_t answers = 0;                    // errors included
   uint64_t length = 0;                   // that was chosen
   Event changed;
@@ -69,6 +70,7 @@ Task<Result<bool>> AppendSealer::try_once(metadata::FileHandle file, BlockId blo
     co_return fail(Code::kCorrupt, "the metadata server answered another question");
   auto round = std::make_shared<Round>(parts_.env, std::move(*begun));
   co_await nursery(parts_.env, [&](Nursery& children) { return ask_all(children, round); });
+  if (round->lengths.size() < round->quorum()) round->lengths.merge(round->damaged);
   if (round->lengths.size() < round->quorum()) co_return false;
   round->length = round->lengths.at(round->longest().index);
   if (MUTANT("M37"))
@@ -110,7 +112,8 @@ Task<> AppendSealer::ask(std::shared_ptr<Round> round, metadata::PlacedShard rep
   }
   if (answer && !answer->message.begun()) answer = fail(Code::kCorrupt, "it has lost the log");
   if (answer) {
-    round->lengths[replica.index] = answer->message.length();
+    auto& lengths = answer->message.damaged() ? round->damaged : round->lengths;
+    lengths[replica.index] = answer->message.length();
   } else {
     parts_.env.log().info("append block {}, sealing: replica {} at node {}: {}",
                           round->begun.block.block, replica.index, replica.node, answer.error());

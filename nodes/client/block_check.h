@@ -36,7 +36,7 @@ class BlockCheck {
   explicit BlockCheck(Env& env) : env_(env) {}
 
   // Those of one block come in order. kCorrupt: with these the block is whole, and is not what was
-  // written.
+  // written. It fails in no other way.
   Task<Result<void>> add(Part part);
 
  private:

@@ -41,10 +41,13 @@ Result<MetadataServerStatus> read_status(const Buffer& message) {
                               .snapshot = LogIndex(reply.snapshot()),
                               .cluster = ClusterId(reply.cluster()),
                               .voter = votes(reply)};
-  for (const auto& server : reply.disks())
+  for (const auto& server : reply.disks()) {
+    status.compacted_blocks += server.compacted().blocks();
+    status.compacted_bytes += server.compacted().bytes();
     for (const auto& disk : server.disks())
       if (disk.failed())
         status.failed_disks.push_back({NodeId(server.node()), disk.name(), disk.failure()});
+  }
   return status;
 }
 

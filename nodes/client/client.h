@@ -140,7 +140,10 @@ struct MetadataServerStatus {
   LogIndex snapshot;
   ClusterId cluster;
   bool voter = false;  // as far as it knows; one that lost its data directory has no vote
-  std::vector<FailedDisk> failed_disks;  // only the leader knows
+  std::vector<FailedDisk> failed_disks;  // only the leader knows these and what follows
+  // What the chunk servers moved out of blocks of packs, each since it started.
+  uint64_t compacted_blocks = 0;
+  uint64_t compacted_bytes = 0;
 };
 struct MetadataServer {
   Address address;

@@ -4,6 +4,7 @@
 
 #include "core/env/nursery.h"
 #include "nodes/client/append_tail.h"
+#include "nodes/client/open_commands.h"
 
 namespace dogfs::nodes {
 namespace {
@@ -11,6 +12,7 @@ namespace {
 constexpr uint64_t kPieceBytes = 2 * limits::kMiB;
 static_assert(kPieceBytes <= limits::kShardReadBytesMax, "a replica is read in such pieces");
 constexpr int kRelocationsMax = 2;
+constexpr Duration kDisownLimit = 5s;
 
 // Where the piece that begins at `offset` of the block ends: at a boundary of stripes.
 uint64_t piece_end(uint64_t offset, uint64_t stripe_bytes) {
@@ -24,6 +26,13 @@ bool same_places(const metadata::LocatedBlock& a, const metadata::LocatedBlock& 
     return x.index == y.index && x.node == y.node && x.address == y.address;
   };
   return a.generation == b.generation && std::ranges::equal(a.shards, b.shards, same);
+}
+
+// So that nobody is given for their own bytes what was read as others. Whether that is heard or
+// not, the read has failed.
+Task<> disown(MetadataCalls& calls, metadata::LocatedBlock block) {
+  (void)co_await execute_openly(
+      calls, metadata::DisownBlock{.block = block.block, .digest = *block.digest}, kDisownLimit);
 }
 
 Error changed_meanwhile(std::string_view how) {
@@ -176,34 +185,60 @@ Task<> FileReader::fetch(std::shared_ptr<Piece> piece) {
   piece->done.set();
 }
 
-// Asks again where the block is.
+// Asks again where the bytes are.
 Task<FileReader::Relocated> FileReader::relocate(Piece& piece) {
   const metadata::LocatedBlock known = piece.reader->block();
-  const auto located =
-      co_await parts_.session.query_for<metadata::FileLocation>(metadata::LocateQuery{
-          .path = {}, .file = location_.file, .offset = known.file_offset, .length = known.length});
+  const auto located = co_await parts_.session.query_for<metadata::FileLocation>(
+      metadata::LocateQuery{.path = {},
+                            .file = location_.file,
+                            .offset = piece.file_offset(),
+                            .length = piece.range.length});
   if (!located)
     co_return located.error().is(Code::kNotFound) ? Relocated::kFileChanged
                                                   : Relocated::kWhereItWas;
-  const auto& blocks = located->value.blocks;
-  const auto block = std::ranges::find(blocks, known.block, &metadata::LocatedBlock::block);
-  if (block == blocks.end()) co_return Relocated::kFileChanged;
-  if (same_places(*block, known)) co_return Relocated::kWhereItWas;
+  const metadata::LocatedBlock* block = place_of(piece, located->value);
+  if (block == nullptr) co_return Relocated::kFileChanged;
+  const bool same_block = block->block == known.block;
+  if (same_block && same_places(*block, known)) co_return Relocated::kWhereItWas;
   auto reader = BlockReader::create({parts_.env, parts_.rpc, parts_.health, parts_.options}, *block,
                                     block->cell_bytes);
   if (!reader) co_return Relocated::kWhereItWas;
+  if (!same_block)
+    piece.range.offset = block->block_offset + (piece.file_offset() - block->file_offset);
   piece.reader = *std::move(reader);
   co_return Relocated::kMoved;
+}
+
+// The bytes of a block never change, so the same one will do, whatever became of the file. Those of
+// a pack go to another one with little else: that has them, when the file's are still the same.
+const metadata::LocatedBlock* FileReader::place_of(const Piece& piece,
+                                                   const metadata::FileLocation& location) const {
+  const auto& blocks = location.blocks;
+  const auto same =
+      std::ranges::find(blocks, piece.reader->block().block, &metadata::LocatedBlock::block);
+  if (same != blocks.end()) return &*same;
+  if (contents_ == 0 || location.contents != contents_) return nullptr;
+  const uint64_t begin = piece.file_offset();
+  const auto holds = [&](const metadata::LocatedBlock& block) {
+    return block.file_offset <= begin &&
+           block.file_offset + block.length >= begin + piece.range.length;
+  };
+  const auto moved = std::ranges::find_if(blocks, holds);
+  return moved == blocks.end() ? nullptr : &*moved;
 }
 
 Task<Result<void>> FileReader::deliver(Piece& piece) {
   if (!*piece.bytes) co_return fail(std::move(*piece.bytes).error());
   const metadata::LocatedBlock& block = piece.reader->block();
-  CO_TRY_VOID(co_await check_.add({.block = block.block,
-                                   .block_length = block.block_length,
-                                   .digest = block.digest,
-                                   .offset = piece.range.offset,
-                                   .pieces = (*piece.bytes)->pieces}));
+  auto sound = co_await check_.add({.block = block.block,
+                                    .block_length = block.block_length,
+                                    .digest = block.digest,
+                                    .offset = piece.range.offset,
+                                    .pieces = (*piece.bytes)->pieces});
+  // A client that is wrong about it costs others nothing but what they might have shared.
+  const bool wrong = block.digest.has_value() && parts_.env.buggify("a sound block is disowned");
+  if (!sound || wrong) co_await disown(parts_.calls, block);
+  if (!sound) co_return sound;
   for (Buffer& bytes : (*piece.bytes)->pieces) {
     result_.bytes += bytes.size();
     CO_TRY_VOID(co_await sink_.write(std::move(bytes)));

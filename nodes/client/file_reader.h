@@ -42,8 +42,11 @@ class FileReader {
   struct Piece {
     Piece(Env& env, std::shared_ptr<BlockReader> r, ec::ByteRange range_in_block)
         : reader(std::move(r)), range(range_in_block), done(env) {}
+    uint64_t file_offset() const {
+      return reader->block().file_offset + (range.offset - reader->block().block_offset);
+    }
     std::shared_ptr<BlockReader> reader;
-    const ec::ByteRange range;
+    ec::ByteRange range;
     std::optional<Result<BlockBytes>> bytes;
     Event done;
   };
@@ -57,6 +60,8 @@ class FileReader {
   Task<> fetch(std::shared_ptr<Piece> piece);
   enum class Relocated { kMoved, kWhereItWas, kFileChanged };
   Task<Relocated> relocate(Piece& piece);
+  const metadata::LocatedBlock* place_of(const Piece& piece,
+                                         const metadata::FileLocation& location) const;
   Task<Result<void>> deliver(Piece& piece);
   Task<Result<void>> deliver_content();
   Result<bool> next_piece();

@@ -71,6 +71,7 @@ bool AppendTasks::needs_work(const AppendBlock& block, Watched& watched) {
 
 // An open block that lost a replica could lose what is acknowledged with the next one.
 bool AppendTasks::needs_sealing(const AppendBlock& block, Watched& watched) {
+  if (block.damaged) return true;
   NodeState worst = NodeState::kLive;
   for (const auto& shard : block.shards) worst = std::max(worst, state_of(shard.node));
   if (worst > NodeState::kSuspect) return true;

@@ -138,7 +138,7 @@ void MetadataService::describe_disks(proto::MetadataStatusReply& reply) const {
   for (const auto& [id, disks] : disks_) {
     const auto* node = parts_.group.state().cluster_map().find(id);
     if (node != nullptr && node->state != placement::NodeState::kGone)
-      proto::encode({id, node->name, disks}, *reply.add_disks());
+      proto::encode(disks, *reply.add_disks());
   }
 }
 
@@ -196,7 +196,8 @@ Task<Result<rpc::Reply>> MetadataService::heartbeat(rpc::Call call) {
   if (known == nullptr || known->store.value != request.store())
     co_return fail(Code::kPrecondition, "node {} with this store is not registered", node);
   parts_.liveness.heard(node);
-  disks_[node] = proto::disk_reports(request);
+  disks_[node] = {node, known->name, proto::disk_reports(request),
+                  proto::decode(request.compacted())};
   if (const auto space = space_news(*known, proto::disk_totals(request)))
     co_await parts_.group.propose(*space);  // refused or not: the next heartbeat says it again
   proto::HeartbeatReply reply;

@@ -57,7 +57,7 @@ class MetadataService {
 
   const ClusterId cluster_;
   const Parts parts_;
-  std::map<NodeId, std::vector<proto::DiskReport>> disks_;  // as each server said last
+  std::map<NodeId, proto::DiskReports> disks_;  // as each server said last
 };
 
 }  // namespace dogfs::nodes

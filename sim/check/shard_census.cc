@@ -4,10 +4,9 @@
 #include <cstring>
 
 #include "core/base/check.h"
-#include "core/chunk/append_file.h"
-#include "core/chunk/store_identity.h"
 #include "core/ec/codec.h"
 #include "core/namespace/tables.h"
+#include "sim/check/shard_place.h"
 
 namespace dogfs::sim {
 namespace {
@@ -15,9 +14,6 @@ namespace {
 using chunk::ShardIdentity;
 using metadata::BlockRow;
 using metadata::BlockState;
-
-constexpr std::string_view kShardsFolder = "shards/";
-constexpr std::string_view kLogsFolder = "appends/";
 
 std::string path_of(const chunk::ShardName& name) {
   return std::string(kShardsFolder) + chunk::file_name(name);
@@ -61,40 +57,6 @@ Result<ByteView> read_shard(const Demand& demand, ByteView file) {
   return shard;
 }
 
-Result<ShardCensus::Log> read_log(const ShardIdentity& identity, ByteView file) {
-  if (file.size() < chunk::kAppendHeaderBytes) return fail(Code::kCorrupt, "no whole header");
-  TRY(origin, chunk::decode_append_header(file.first(chunk::kAppendHeaderBytes), identity));
-  const ByteView seal = file.subspan(chunk::kAppendSealOffset, chunk::kAppendSealBytes);
-  ShardCensus::Log log{.sealed = chunk::decode_append_seal(origin, seal), .bytes = {}};
-  std::string& bytes = log.bytes;
-  for (size_t at = chunk::kAppendHeaderBytes; at + chunk::kAppendBatchHeaderBytes <= file.size();) {
-    const auto batch =
-        chunk::decode_batch_header(origin, at, file.subspan(at, chunk::kAppendBatchHeaderBytes));
-    at += chunk::kAppendBatchHeaderBytes;
-    if (!batch || *batch == 0 || *batch > file.size() - at) break;
-    for (ByteView entries = file.subspan(at, *batch); !entries.empty();) {
-      const auto header = chunk::peek_entry(entries);
-      if (!header || header->entry_bytes() > entries.size()) return log;
-      const auto entry = chunk::decode_entry(origin.block(), entries.first(header->entry_bytes()));
-      if (!entry || header->offset != bytes.size()) return log;
-      bytes += as_text(entry->data);
-      entries = entries.subspan(header->entry_bytes());
-    }
-    at += *batch;
-  }
-  return log;
-}
-
-// The node that a disk belongs to, as written on it; 0 on a blank one.
-NodeId node_on(const DurableDisk& disk) {
-  for (const char* path : {"identity", "identity.copy"}) {
-    const auto file = disk.find(path);
-    if (!file) continue;
-    if (const auto identity = chunk::decode_identity(as_bytes(file->bytes))) return identity->node;
-  }
-  return NodeId(0);
-}
-
 std::set<chunk::ShardName> committed_shards(const std::vector<CommittedCommand>& commands) {
   std::set<chunk::ShardName> shards;
   const auto add = [&](const auto& block) {
@@ -109,26 +71,6 @@ std::set<chunk::ShardName> committed_shards(const std::vector<CommittedCommand>&
     if (const auto* commit = std::get_if<metadata::CommitConversion>(&operation)) add(*commit);
   }
   return shards;
-}
-
-// The server that the row names for a shard of that generation: of the one in use, of one that is
-// being made, or of one that is still to be deleted.
-NodeId placed_on(const BlockRow& row, const chunk::ShardName& name) {
-  const auto at = [&](const auto& all) -> NodeId {
-    if (name.shard >= all.size()) return NodeId(0);
-    if constexpr (requires { all[0].node; }) {
-      return all[name.shard].node;
-    } else {
-      return all[name.shard];
-    }
-  };
-  if (name.generation == row.generation) return at(row.shards);
-  if (!row.append) return NodeId(0);
-  if (row.append->next && row.append->next->generation == name.generation)
-    return at(row.append->next->nodes);
-  for (const auto& former : row.append->former)
-    if (former.generation == name.generation) return at(former.shards);
-  return NodeId(0);
 }
 
 }  // namespace
@@ -184,8 +126,8 @@ void ShardCensus::check_moved(BlockId id, uint64_t end) {
   if (block && !block->is_garbage() && block->has_log()) check_packed(id, *block, end);
 }
 
-std::optional<Result<ShardCensus::Log>> ShardCensus::look_at_log(const chunk::ShardName& name,
-                                                                 NodeId node) const {
+std::optional<Result<DurableLog>> ShardCensus::look_at_log(const chunk::ShardName& name,
+                                                           NodeId node) const {
   const DurableDisk* disk = disk_of(node);
   if (disk == nullptr) return fail(Code::kNotFound, "its server has no disk");
   if (disk->was_lost() && node_on(*disk) != node) return std::nullopt;
@@ -227,7 +169,7 @@ uint32_t ShardCensus::check_logs(BlockId id, const BlockRow& row) {
       ++excused;
       continue;
     }
-    const Result<Log>& log = *found;
+    const Result<DurableLog>& log = *found;
     if (log && log->bytes.size() >= row.length)
       contents.push_back(log->bytes.substr(0, row.length));
     else

@@ -26,6 +26,7 @@
 #include "core/namespace/schema.h"
 #include "core/namespace/state_machine.h"
 #include "sim/check/durable_disk.h"
+#include "sim/check/durable_log.h"
 #include "sim/check/linearizability.h"
 #include "sim/check/violation.h"
 
@@ -42,11 +43,6 @@ struct CensusCounts {
 class ShardCensus {
  public:
   using Disks = std::vector<const DurableDisk*>;
-  // What an append log has durably.
-  struct Log {
-    Epoch sealed;
-    std::string bytes;  // of the block, that its good batches hold
-  };
 
   // All outlive it.
   ShardCensus(const metadata::StateMachine& state, const Disks& disks, CensusCounts& counts,
@@ -75,7 +71,7 @@ class ShardCensus {
   // Shards that are sound or excused.
   uint32_t check_block(BlockId id, const metadata::BlockRow& row);
   // Nothing when there is an excuse for whatever is there.
-  std::optional<Result<Log>> look_at_log(const chunk::ShardName& name, NodeId node) const;
+  std::optional<Result<DurableLog>> look_at_log(const chunk::ShardName& name, NodeId node) const;
   // Holders of an append log that are sound or excused, and hold the same bytes.
   uint32_t check_logs(BlockId id, const metadata::BlockRow& row);
   void check_packed(BlockId id, const metadata::BlockRow& row, uint64_t end);

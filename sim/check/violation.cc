@@ -19,6 +19,7 @@ std::string_view oracle_name(Oracle oracle) {
     case Oracle::kInvariants: return "invariants";
     case Oracle::kPersistence: return "persistence";
     case Oracle::kQuorumIntersection: return "quorum_intersection";
+    case Oracle::kSpace: return "space";
     case Oracle::kExpiry: return "expiry";
     case Oracle::kLiveness: return "liveness";
     case Oracle::kDeterminism: return "determinism";

@@ -27,6 +27,7 @@ enum class Oracle : uint8_t {
   kInvariants,           // placement and references
   kPersistence,          // a member keeps what it promised, over restarts, too
   kQuorumIntersection,   // members change so that quorums meet
+  kSpace,                // what is stored is counted, and of use, or on its way out
   kExpiry,               // what is silent is ended in time, nothing else
   kLiveness,             // progress once the faults stop
   kDeterminism,          // the same capsule, the same trace hash

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/namespace/invariants.h"
+#include "core/namespace/tables.h"
 #include "core/proto/namespace_codec.h"
 #include "sim/run/cluster.h"
 #include "sim/run/image_disk.h"
@@ -29,10 +30,12 @@ CensusTaker::~CensusTaker() = default;
 void CensusTaker::count_known(Tally& tally) const {
   uint64_t& used = tally["blocks_deduplicated"];
   uint64_t& digests = tally["block_digests"];
+  uint64_t& disowned = tally["blocks_disowned"];
   for (const auto& entry : shadow_.commands()) {
     if (!entry.response) continue;
     if (const auto* reply = std::get_if<metadata::BlocksUsed>(&*entry.response))
       used += reply->blocks;
+    disowned += std::holds_alternative<metadata::DisownBlock>(entry.command.operation);
     if (const auto* commit = std::get_if<metadata::CommitBlocks>(&entry.command.operation))
       for (const auto& block : commit->blocks) digests += block.digest.has_value();
   }
@@ -60,9 +63,15 @@ void CensusTaker::acknowledged(const Operation& operation) {
   ShardCensus(shadow_.state(), disks_, counts_puts_, violations_).check_acknowledged(publish->file);
 }
 
-void CensusTaker::look() {
+void CensusTaker::look(Instant now) {
   follow();
   check_invariants();
+  compaction_.look(check_space(), now);
+}
+
+bool CensusTaker::compacted() {
+  follow();
+  return shadow_.state().tables().sparse().empty();
 }
 
 void CensusTaker::follow() {
@@ -72,12 +81,22 @@ void CensusTaker::follow() {
     const CommittedCommand& committed = commands[seen_];
     if (const auto* fix = std::get_if<metadata::FixAppend>(&committed.command.operation))
       ShardCensus(shadow_.state(), disks_, counts_seals_, violations_).check_sealed(fix->block);
+    if (const auto* judge = std::get_if<metadata::JudgeShards>(&committed.command.operation))
+      count_lost_logs(*judge);
     const auto* move = std::get_if<metadata::MovePacked>(&committed.command.operation);
     if (move == nullptr || !committed.response) continue;
     ++moves_;
     compacted_.insert(move->from);
     ShardCensus(shadow_.state(), disks_, counts_seals_, violations_)
         .check_moved(move->block, move->block_offset + move->length);
+  }
+}
+
+// What became of a block since is not asked: the shadow is ahead by little.
+void CensusTaker::count_lost_logs(const metadata::JudgeShards& judge) {
+  for (const metadata::ShardVerdict& verdict : judge.shards) {
+    const auto row = shadow_.state().tables().block(verdict.block);
+    logs_lost_ += row && row->append && verdict.generation == metadata::kLogGeneration;
   }
 }
 
@@ -88,18 +107,46 @@ void CensusTaker::check_invariants() {
                     sound.error());
 }
 
+void CensusTaker::judge_compaction(Instant now, Duration within) {
+  compaction_.look(recount_space(shadow_.state().tables()), now);
+  compaction_.judge(now - within, violations_);
+}
+
+SpaceRecount CensusTaker::check_space() {
+  const auto& tables = shadow_.state().tables();
+  const SpaceRecount recount = recount_space(tables);
+  check_recount(recount, tables.counters(), tables.use(metadata::kRootDirectory).bytes,
+                violations_);
+  return recount;
+}
+
 const ShadowReplica& CensusTaker::finish() {
   shadow_.finish();
   check_invariants();
+  (void)check_space();
   // A state of the past would demand shards that have been deleted since.
   if (!shadow_.is_whole()) return shadow_;
   ShardCensus census(shadow_.state(), disks_, counts_, violations_);
   census.check_blocks();
   census.check_files(shadow_.commands());
+  SpaceCensus(shadow_.state(), shadow_.commands(), disks_, space_, violations_).check_files();
   return shadow_;
 }
 
+void CensusTaker::count_space(Tally& tally) const {
+  const auto add = [&](const char* what, const SpaceCounts::Share& share) {
+    tally[fmt::format("space_{}", what)] = share.files;
+    tally[fmt::format("space_{}_bytes", what)] = share.bytes;
+  };
+  add("used", space_.used);
+  add("garbage", space_.garbage);
+  add("uncommitted", space_.uncommitted);
+  add("seals", space_.seals);
+  add("unfinished", space_.unfinished);
+}
+
 void CensusTaker::count(Tally& tally) const {
+  count_space(tally);
   tally["census_puts"] = puts_;
   tally["invariants_checked"] = looks_;
   tally["inline_puts"] = inline_puts_;
@@ -112,6 +159,7 @@ void CensusTaker::count(Tally& tally) const {
   tally["census_excused"] = counts_.excused + counts_puts_.excused;
   tally["census_orphans"] = counts_.orphans;
   tally["census_logs"] = counts_.logs + counts_seals_.logs;
+  tally["logs_lost"] = logs_lost_;
   uint64_t& lost = tally["shards_lost"];
   uint64_t& found = tally["shards_found"];
   for (const auto& entry : shadow_.commands())

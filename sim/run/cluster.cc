@@ -122,7 +122,10 @@ void Cluster::add_chunk(uint32_t number) {
   options.listen = {options.name, kChunkPort};
   options.advertise = options.listen;
   options.metadata = metadata_addresses();
-  options.scrub = {.bytes_per_second = shape_.scrub_bytes_per_second, .delay = 3s, .every = 12s};
+  options.scrub = {.bytes_per_second = shape_.scrub_bytes_per_second,
+                   .delay = 3s,
+                   .every = 12s,
+                   .logs_every = 4s};
   options.append.idle = shape_.append_idle;
   options.compaction.bytes_per_second = shape_.compaction_bytes_per_second;
   options.directories.clear();

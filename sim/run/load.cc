@@ -129,8 +129,11 @@ Task<> Load::checker_loop(Env& env, nodes::Client& client, User& user) {
   // A server that stays away confirms no deletion.
   const bool all_confirm = std::ranges::none_of(
       cluster_.chunk(), [this](Host* host) { return cluster_.is_excused(*host); });
-  if (all_confirm && scenario_.cluster.deletion_grace <= kGraceAwaitedMax)
+  if (all_confirm && scenario_.cluster.deletion_grace <= kGraceAwaitedMax) {
+    co_await await_compaction(env);
     co_await await_no_garbage(env, client);
+    quiet_ = true;
+  }
   verified_ = true;
 }
 
@@ -246,11 +249,18 @@ Task<> Load::try_quota(Env& env, User& user, std::string directory) {
   co_await insist(env, user, make, {});
 }
 
+// Whether it came to an end is for the oracle of space to say.
+Task<> Load::await_compaction(Env& env) {
+  const Instant deadline = env.now() + kCompactedWithin;
+  while (env.now() < deadline && !compacted_()) co_await env.sleep(1s);
+}
+
 // Once nobody makes more of it, what was removed is gone from the chunk servers (P5).
 Task<> Load::await_no_garbage(Env& env, nodes::Client& client) {
   for (;;) {
     const auto status = co_await client.cluster_status();
-    if (status && status->counters.garbage_blocks == 0) co_return;
+    const bool clean = status && status->counters.garbage_blocks == 0;
+    if (clean && status->counters.former_generations == 0) co_return;
     co_await env.sleep(1s);
   }
 }

@@ -38,6 +38,8 @@ class World;
 class Load {
  public:
   static constexpr uint32_t kCheckerNumber = 0;  // of the checker's operations
+  // In a healed cluster that does not wait with it.
+  static constexpr Duration kCompactedWithin = std::chrono::seconds(60);
 
   Load(World& world, Cluster& cluster, const Scenario& scenario);
 
@@ -54,6 +56,10 @@ class Load {
   // The checker tries everything and reads everything.
   void verify() { verifying_ = true; }
   bool verified() const { return verified_; }
+  // Asked, behind all else, before it is verified, for a while: whether packs are compacted.
+  void on_compaction(std::function<bool()> compacted) { compacted_ = std::move(compacted); }
+  // It is verified, and that no garbage is left, too.
+  bool quiet() const { return verified_ && quiet_; }
 
   // `told` hears of each operation, at the moment that a client is told it is done.
   void on_done(std::function<void(const Operation&)> told) { record_.on_done = std::move(told); }
@@ -85,6 +91,7 @@ class Load {
   Task<> read_everything(Env& env, User& user);
   Task<> walk_everything(Env& env, User& user);
   Task<> visit(Env& env, User& user, std::string path);
+  Task<> await_compaction(Env& env);
   Task<> await_no_garbage(Env& env, nodes::Client& client);
   bool load_is_over(const Workload& load) const;
 
@@ -101,11 +108,13 @@ class Load {
   bool stopping_ = false;
   bool verifying_ = false;
   bool verified_ = false;
+  bool quiet_ = false;
   uint64_t probes_ = 0;
   bool bringing_back_ = false;
   bool brought_back_ = false;
   OperatorCounts operator_counts_;
   std::function<void()> operator_acts_;
+  std::function<bool()> compacted_ = [] { return true; };
 };
 
 }  // namespace dogfs::sim

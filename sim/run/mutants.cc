@@ -116,9 +116,33 @@ std::vector<Mutant> later_mutants() {
   };
 }
 
+// Of what is stored once for many: packs, and blocks that are known by their content.
+std::vector<Mutant> storage_mutants() {
+  return {
+      {"M102", "a deletion is confirmed, and the append log stays", {Oracle::kSpace}, "appends"},
+      {"M103",
+       "what several files share of a pack is never compacted",
+       {Oracle::kSpace},
+       "pack_moves"},
+      {"M104",
+       "bytes of a pack are moved for a file that has others of that block",
+       {Oracle::kDurability, Oracle::kLinearizability, Oracle::kWrongBytes, Oracle::kInvariants},
+       "pack_moves"},
+      {"M105",
+       "a block is known until its last shard is deleted, and given as long",
+       {Oracle::kDurability, Oracle::kInvariants},
+       "blocks_deduplicated"},
+      {"M106",
+       "a packed put is acknowledged when one server alone has its bytes",
+       {Oracle::kDurability},
+       "packed_puts"},
+  };
+}
+
 std::vector<Mutant> all_mutants() {
   std::vector<Mutant> all = first_mutants();
   for (const Mutant& mutant : later_mutants()) all.push_back(mutant);
+  for (const Mutant& mutant : storage_mutants()) all.push_back(mutant);
   return all;
 }
 

@@ -30,6 +30,8 @@ constexpr Duration kVerifiedWithin = 240s;
 // attempt at a server that is silent, its pause, and the second between two probes.
 constexpr Duration kAnsweredWithin = 8s;
 constexpr Duration kLookAtInvariants = 5s;
+// A run waits for packs to be compacted only if that begins soon.
+constexpr Duration kCompactionAwaitedMax = 5s;
 constexpr Duration kLook = 50ms;  // how often a phase looks whether it is over
 
 class Run {
@@ -47,6 +49,7 @@ class Run {
     load_.on_done([this](const Operation& operation) { census_.acknowledged(operation); });
     appends_.on_done([this] { census_.follow(); });
     load_.on_operator([this] { injector_.note_by_hand(); });
+    if (compacts_soon()) load_.on_compaction([this] { return census_.compacted(); });
     if (options.trace) world_.trace().set_sink(options.trace_level, options.trace);
     NetworkOptions network;
     network.latency_max = scenario.cluster.latency_max;
@@ -112,7 +115,7 @@ class Run {
 
   // As far as some replica has got, whatever goes on.
   void look_at_invariants() {
-    census_.look();
+    census_.look(world_.now());
     world_.after(kLookAtInvariants, [this] { look_at_invariants(); });
   }
 
@@ -158,6 +161,9 @@ class Run {
     if (scenario_.expect.durable && load_.verified())
       check_durability(history, load_.final_reads(), violations_);
     judge_expiry(shadow);
+    // The checker has waited so long.
+    if (compacts_soon() && load_.quiet())
+      census_.judge_compaction(world_.now(), Load::kCompactedWithin);
     check_availability_under_load(history);
     check_leader_stays();
     check_write_gap(history);
@@ -182,6 +188,8 @@ class Run {
                         describe(operation));
     }
   }
+
+  bool compacts_soon() const { return scenario_.cluster.compact_after <= kCompactionAwaitedMax; }
 
   void judge_expiry(const ShadowReplica& shadow) {
     const ExpiryRules rules{

@@ -1,5 +1,7 @@
 #include "tests/nodes/local_metadata.h"
 
+#include <algorithm>
+
 #include "core/env/nursery.h"
 #include "core/proto/cluster.pb.h"
 #include "core/proto/cluster_codec.h"
@@ -79,6 +81,7 @@ rpc::Reply LocalMetadata::answer(std::string body) const {
 Task<Result<rpc::Reply>> LocalMetadata::execute(rpc::Call call) {
   CO_TRY(command, proto::decode_command(call.message.text()));
   ++model_.executed;
+  model_.falsify(command.operation);
   const auto response = model_.machine.apply(LogIndex(++model_.index), command);
   if (response && std::holds_alternative<metadata::MovePacked>(command.operation)) ++model_.moves;
   const auto reply = answer(proto::encode_response(response));
@@ -115,11 +118,13 @@ Task<Result<rpc::Reply>> LocalMetadata::heartbeat(rpc::Call call) {
   if (node == nullptr || node->store.value != request.store())
     co_return fail(Code::kPrecondition, "node {} is not registered", id);
   heard_[id] = env_.now();
+  model_.compacted[id] = proto::decode(request.compacted());
   if (node->state == placement::NodeState::kSuspect)
     model_.apply(metadata::SetNodeState{id, placement::NodeState::kLive, {}});
   proto::HeartbeatReply reply;
   if (const auto verdicts = proto::shard_verdicts(request); !verdicts.empty()) {
     model_.apply(metadata::JudgeShards{id, verdicts});
+    model_.lost += std::ranges::count(verdicts, false, &metadata::ShardVerdict::sound);
     reply.set_verdicts_recorded(static_cast<uint32_t>(verdicts.size()));
   }
   if (request.deleted_size() > 0) {
@@ -140,6 +145,7 @@ Task<Result<rpc::Reply>> LocalMetadata::heartbeat(rpc::Call call) {
     if (block.ordered) order(block.block, block.placement_version, block.shards);
   for (const auto& former : model_.machine.formers({}, 100))
     if (former.ordered) order(former.name.block, former.placement_version, former.shards);
+  if (model_.hands_out_appends) hand_out_appends(id, reply);
   if (model_.compacts)
     for (const auto& block : model_.machine.sparse_blocks({}, 100))
       if (first_live(block.nodes) == id) reply.add_sparse_blocks(block.block.value);
@@ -147,6 +153,18 @@ Task<Result<rpc::Reply>> LocalMetadata::heartbeat(rpc::Call call) {
   if (map.version() != MapVersion(request.map_version()))
     proto::encode(map.changes_since(MapVersion(request.map_version())), *reply.mutable_map());
   co_return answer(reply.SerializeAsString());
+}
+
+void LocalMetadata::hand_out_appends(NodeId node, proto::HeartbeatReply& reply) const {
+  for (const auto& block : model_.machine.append_blocks({}, 100)) {
+    const bool sealed = block.state == metadata::LocatedState::kSealed;
+    std::vector<NodeId> servers;
+    for (const auto& shard : block.shards) servers.push_back(shard.node);
+    if (!(sealed || block.damaged) || first_live(servers) != node) continue;
+    const auto kind = sealed ? metadata::AppendTaskKind::kConvert : metadata::AppendTaskKind::kSeal;
+    proto::encode(metadata::AppendTask{block.file, block.block, block.generation, kind},
+                  *reply.add_append_tasks());
+  }
 }
 
 NodeId LocalMetadata::first_live(const std::vector<NodeId>& nodes) const {

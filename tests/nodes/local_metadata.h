@@ -10,7 +10,12 @@
 
 #include "core/env/env.h"
 #include "core/namespace/state_machine.h"
+#include "core/proto/cluster_codec.h"
 #include "core/rpc/server.h"
+
+namespace dogfs::proto {
+class HeartbeatReply;
+}
 
 namespace dogfs::nodes::testing {
 
@@ -28,7 +33,13 @@ struct MetadataModel {
   int replies_to_lose = 0;  // of the next commands
   bool compacts = false;    // hands sparse blocks out, at every heartbeat
   int moves = 0;            // of bytes in packs, that were done
-  int reports = 0;          // shards that were reported
+  int64_t lost = 0;         // verdicts against shards and logs
+  // Append blocks that are damaged, or sealed, at every heartbeat.
+  bool hands_out_appends = false;
+  int reports = 0;                                      // shards that were reported
+  std::map<NodeId, proto::CompactionReport> compacted;  // as each server said last
+  // What a client sends, changed before it is executed, as one that lies would have said it.
+  std::function<void(metadata::Operation&)> falsify = [](metadata::Operation&) {};
 };
 
 class LocalMetadata {
@@ -44,6 +55,7 @@ class LocalMetadata {
   Task<Result<rpc::Reply>> shard_report(rpc::Call call);
   rpc::Reply answer(std::string body) const;
   NodeId first_live(const std::vector<NodeId>& nodes) const;
+  void hand_out_appends(NodeId node, proto::HeartbeatReply& reply) const;
   Task<> serve(Nursery& children);
   void watch();
 

@@ -41,6 +41,8 @@ TEST_CASE("small files share blocks, survive a dead server and a restart, and ar
   CHECK_EQ(packed.at("file_bytes"), bytes);
   CHECK_LE(packed.at("blocks"), 8);
   CHECK_EQ(packed.at("files"), 20);
+  CHECK_EQ(packed.at("compacted_blocks"), 0);
+  CHECK_EQ(packed.at("compacted_bytes"), 0);
   check_all();
 
   cluster.kill("chunk-2");

@@ -95,7 +95,7 @@ TEST_CASE("servers are upgraded one by one under an old version, which is raised
   const Outcome raised = raise_version(cluster);
   CAPTURE(raised.err);
   CHECK_EQ(raised.exit_code, 0);
-  CHECK_EQ(version_of(cluster), 4);
+  CHECK_EQ(version_of(cluster), 5);
   CHECK_EQ(cluster.dogfs(newer).exit_code, 0);
   CHECK_EQ(cluster.get("/copy"), "by a new client on old servers");
 

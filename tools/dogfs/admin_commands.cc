@@ -100,10 +100,11 @@ Task<Result<void>> group(Env&, GroupAdmin& admin, Output& output, Request) {
   co_return Result<void>();
 }
 
-// "37 of 1200 in pass 3, 1 doubted".
+// "37 of 1200 in pass 3, 52 logs, 1 doubted".
 std::string scrub_text(const proto::DiskReport& disk) {
-  return fmt::format("{} of {} in pass {}{}", std::min(disk.scrubbed, disk.shards), disk.shards,
+  return fmt::format("{} of {} in pass {}{}{}", std::min(disk.scrubbed, disk.shards), disk.shards,
                      disk.scrub_passes + 1,
+                     disk.logs_scrubbed == 0 ? "" : fmt::format(", {} logs", disk.logs_scrubbed),
                      disk.doubted == 0 ? "" : fmt::format(", {} doubted", disk.doubted));
 }
 
@@ -124,6 +125,7 @@ Task<Result<void>> disks(Env&, GroupAdmin& admin, Output& output, Request) {
                      {"shards", disk.shards},
                      {"scrub_passes", disk.scrub_passes},
                      {"scrubbed", disk.scrubbed},
+                     {"logs_scrubbed", disk.logs_scrubbed},
                      {"doubted", disk.doubted}});
       output.line(fmt::format("{:<12} {:<32} {:<7} {:>10} {:>10} {:>9}  {}", server.name, disk.name,
                               failed ? "FAILED" : "works", disk.capacity_bytes / limits::kMiB,

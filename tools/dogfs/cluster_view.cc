@@ -67,6 +67,10 @@ void show_table(Output& output, const LocalCluster& cluster, const ClusterView& 
                             count.blocks, count.blocks_below_full_width, count.garbage_bytes));
     show_space(output, *view.status);
   }
+  if (const NodeView* leader = view.leader();
+      leader != nullptr && leader->metadata->compacted_blocks > 0)
+    output.line(fmt::format("packs    {} blocks compacted, {} bytes moved, by servers as they run",
+                            leader->metadata->compacted_blocks, leader->metadata->compacted_bytes));
   output.line(fmt::format("\n{:<10} {:>8}  {:<13} {:<9} {:<21} {:>9}", "NAME", "PID", "ROLE",
                           "STATE", "ADDRESS", "DISK FREE"));
   for (const auto& node : view.nodes)
@@ -109,6 +113,8 @@ json cluster_line(const LocalCluster& cluster, const ClusterView& view) {
   line["space_amplification"] = more ? json(*more) : json();
   const auto garbage = view.status ? pack_garbage(view.status->counters) : std::nullopt;
   line["pack_garbage"] = garbage ? json(*garbage) : json();
+  line["compacted_blocks"] = leader ? json(leader->metadata->compacted_blocks) : json();
+  line["compacted_bytes"] = leader ? json(leader->metadata->compacted_bytes) : json();
   return line;
 }
 

@@ -184,6 +184,7 @@ Result<json> file_line(const key::Parsed& key, std::string_view value) {
             {"policy", row.policy.text()},
             {"modified", row.modified.nanoseconds}};
   if (row.changes > 0) line["changes"] = row.changes;
+  if (row.cuts > 0) line["cuts"] = row.cuts;
   if (row.client) line["client"] = row.client.value;
   if (row.epoch) line["epoch"] = row.epoch.value;
   if (!row.content.empty()) line["content"] = bytes_to_json(row.content);
@@ -250,6 +251,7 @@ Result<json> block_line(const key::Parsed& key, std::string_view value) {
   if (row.append) line["append"] = append_to_json(*row.append);
   if (row.digest) line["sha256"] = row.digest->text();
   if (row.known_in) line["known_in"] = hex(row.known_in);
+  if (row.disowned) line["disowned"] = true;
   return line;
 }
 
@@ -343,6 +345,7 @@ ImportedRow file_row(const json& line) {
   row.block_bytes = optional_at<uint64_t>(line, "block_bytes").value_or(0);
   row.cell_bytes = optional_at<uint32_t>(line, "cell_bytes").value_or(0);
   row.pack = line.value("pack", false);
+  row.cuts = optional_at<uint64_t>(line, "cuts").value_or(0);
   if (line.contains("appends")) {
     row.appends = integer<uint32_t>(line.at("appends").at(0));
     row.last_append = BlockId(number_of(line.at("appends").at(1).get<std::string>()));
@@ -417,7 +420,9 @@ ImportedRow block_row(const json& line) {
   if (line.contains("append")) row.append = append_of(line.at("append"));
   if (line.contains("sha256")) row.digest = digest_of(line.at("sha256"));
   if (line.contains("known_in")) row.known_in = id_at<InodeId>(line, "known_in");
-  if (row.known_in && !row.digest) throw Malformed{"a block is known without its SHA-256"};
+  row.disowned = line.value("disowned", false);
+  if ((row.known_in || row.disowned) && !row.digest)
+    throw Malformed{"a block is known, or disowned, without its SHA-256"};
   return {key::block(id_at<BlockId>(line, "id")), encode(row)};
 }
 

@@ -193,6 +193,46 @@ TEST_CASE("whichever operation fails while a log is removed, it is there or can 
   }
 }
 
+Task<> doubt_and_condemn(Env& env, Logs& logs, sim::DiskImage& image) {
+  std::vector<ShardName> doubts;
+  logs.when_in_doubt([&doubts](const ShardName& name) { doubts.push_back(name); });
+  for (uint64_t block = 1; block <= 2; ++block) {
+    const auto log = (co_await logs.find_or_create(origin_of(block))).value();
+    for (uint64_t number = 0; number < 3; ++number)
+      REQUIRE(co_await append(*log, entry_of(block, number)));
+  }
+  co_await env.sleep(10ms);
+  CHECK(co_await logs.verify(name_of(1)));
+  REQUIRE(image.rot("data/appends/" + append_file_name(name_of(1)), kAppendHeaderBytes + 20, 3));
+  const auto found = co_await logs.verify(name_of(1));
+  REQUIRE_EQ(code_of(found), Code::kCorrupt);
+  CHECK(co_await logs.verify(name_of(2)));
+  CHECK_EQ(code_of(co_await logs.verify(name_of(3))), Code::kNotFound);
+  // Whoever reads it makes it doubtful, and nothing else.
+  CHECK(doubts.empty());
+  const auto log = (co_await logs.find(name_of(1))).value();
+  CHECK(co_await log->read(20, 10));
+  CHECK(doubts.empty());
+  CHECK_EQ(code_of(co_await log->read(0, 10)), Code::kCorrupt);
+  CHECK((doubts == std::vector{name_of(1)}));
+  logs.condemn(name_of(1), found.error());
+  CHECK_EQ(code_of(co_await append(*log, entry_of(1, 3))), Code::kCorrupt);
+  logs.condemn(name_of(3), found.error());
+  logs.when_in_doubt({});
+}
+
+TEST_CASE("a log is verified as it lies on the disk, and what reads of it find makes it doubtful") {
+  StoreWorld world;
+  play(world, [&](Env& env, Logs& logs) {
+    return doubt_and_condemn(env, logs, world.host().disk_image());
+  });
+  // One that is not open is read by opening it.
+  play(world, [](Env&, Logs& logs) -> Task<> {
+    CHECK_EQ(code_of(co_await logs.verify(name_of(1))), Code::kCorrupt);
+    CHECK(co_await logs.verify(name_of(2)));
+  });
+}
+
 TEST_CASE("a damaged log is corrupt each time it is asked for, and can be removed") {
   StoreWorld world;
   const std::string path = "data/appends/" + append_file_name(name_of(1));

@@ -104,8 +104,10 @@ TEST_CASE("moved bytes are of the other block, the file is the same, the last le
   const auto [from, to] = fs.two();
   const BlockId old = from.block.block;
   const auto before = fs.machine.stat("/a").value();
+  const uint64_t name = fs.machine.locate("/a", {})->contents;
   CHECK_EQ(fs.move_bytes(fs.move_of("/a", to, 50)), "ok");
   CHECK((fs.machine.stat("/a").value() == before));
+  CHECK_EQ(fs.machine.locate("/a", {})->contents, name);
   CHECK_EQ(fs.block_of("/a").block, to.block.block);
   CHECK_EQ(fs.block_of("/a").block_offset, 50u);
   CHECK_EQ(fs.block_of("/a").length, 100u);

@@ -1,6 +1,8 @@
 // Copies that share blocks, and files that are cut or joined.
 #include <string>
 
+#include "core/namespace/cluster_version.h"
+
 #include "tests/core/namespace/cluster_fixture.h"
 
 #include "tests/doctest.h"
@@ -239,6 +241,54 @@ TEST_CASE("what cannot be joined is refused, and nothing changes") {
   CHECK_EQ(outcome(join(fs, "/none", {"/f"})), "not_found");
   CHECK_EQ(fs.names("/"), "d/ f g");
   CHECK_EQ(extents(fs, "/f"), "100@0");
+}
+
+uint64_t name_of(const ClusterFixture& fs, const std::string& path,
+                 StateMachine::Range range = {}) {
+  return fs.machine.locate(path, range)->contents;
+}
+
+TEST_CASE("what names the bytes of a file changes when it is cut or replaced, and never else") {
+  ClusterFixture fs;
+  REQUIRE(fs.put("/f", {100, 50}).has_value());
+  const uint64_t name = name_of(fs, "/f");
+  CHECK_NE(name, 0u);
+  CHECK_EQ(name_of(fs, "/f", {.offset = 100, .length = 10}), name);
+  REQUIRE_EQ(outcome(copy(fs, "/f", "/copy")), "ok");
+  CHECK_NE(name_of(fs, "/copy"), name);
+  REQUIRE_EQ(outcome(fs.move("/f", "/g")), "ok");
+  REQUIRE_EQ(outcome(join(fs, "/g", {"/copy"})), "ok");
+  CHECK_EQ(fs.machine.stat("/g")->length, 300u);
+  CHECK_EQ(name_of(fs, "/g"), name);
+  // Cut, and as long as before: other bytes may stand in their place.
+  REQUIRE_EQ(outcome(cut(fs, "/g", 300)), "ok");
+  CHECK_EQ(name_of(fs, "/g"), name);
+  REQUIRE_EQ(outcome(cut(fs, "/g", 120)), "ok");
+  const uint64_t shorter = name_of(fs, "/g");
+  CHECK_NE(shorter, name);
+  REQUIRE(fs.put("/more", {180}).has_value());
+  REQUIRE_EQ(outcome(join(fs, "/g", {"/more"})), "ok");
+  CHECK_EQ(name_of(fs, "/g"), shorter);
+  REQUIRE_EQ(outcome(cut(fs, "/g", 290)), "ok");
+  CHECK_NE(name_of(fs, "/g"), shorter);
+  CHECK_NE(name_of(fs, "/g"), name);
+  REQUIRE_EQ(outcome(copy(fs, "/g", "/copy")), "ok");
+  CHECK_EQ(fs.machine.tables().file(fs.machine.locate("/copy", {})->file)->cuts, 0u);
+  const uint64_t last = name_of(fs, "/g");
+  REQUIRE(fs.put("/g", {290}).has_value());
+  CHECK_NE(name_of(fs, "/g"), last);
+  settle(fs);
+}
+
+TEST_CASE("before the cluster's version says so, cuts are not counted, and places name bytes") {
+  ClusterFixture fs(6, "rs-4-2", kCutsVersion - 1);
+  REQUIRE(fs.put("/f", {100, 50}).has_value());
+  const uint64_t name = name_of(fs, "/f", {.offset = 0, .length = 100});
+  REQUIRE_EQ(outcome(cut(fs, "/f", 120)), "ok");
+  CHECK_EQ(name_of(fs, "/f", {.offset = 0, .length = 100}), name);
+  CHECK_NE(name_of(fs, "/f"), name);
+  CHECK_EQ(fs.machine.tables().file(fs.machine.locate("/f", {})->file)->cuts, 0u);
+  settle(fs);
 }
 
 }  // namespace

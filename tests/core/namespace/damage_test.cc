@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "core/namespace/cluster_version.h"
+
 #include "tests/core/namespace/cluster_fixture.h"
 
 #include "tests/doctest.h"
@@ -143,6 +145,112 @@ TEST_CASE("a commit that is sent again does not make a lost shard durable") {
   CHECK_EQ(after->durable_shards(), 5u);
   CHECK(after->shards[2].lost);
   CHECK(check_invariants(fs.machine));
+}
+
+// An append block of /log with three replicas, and what is said of them.
+struct OneLog {
+  explicit OneLog(ClusterFixture& fixture) : fs(fixture) {
+    const auto reply =
+        fs.ask(OpenAppend{.path = "/log", .create = true, .policy = {}, .attributes = {}});
+    REQUIRE_EQ(outcome(reply), "ok");
+    opened = std::get<AppendOpened>(*reply);
+    REQUIRE_EQ(outcome(fs.begin_append(opened)), "ok");
+  }
+  void judge(uint32_t index, bool sound) {
+    const ShardVerdict verdict{.block = opened.block.block,
+                               .index = index,
+                               .generation = kLogGeneration,
+                               .sound = sound,
+                               .checksum = 0};
+    const NodeId node = opened.block.shards.at(index).node;
+    CHECK_EQ(outcome(fs.lead(JudgeShards{node, {verdict}})), "ok");
+    check_sound();
+  }
+  void fix(std::vector<uint32_t> holders) {
+    CHECK_EQ(outcome(fs.lead(BeginSeal{opened.file, opened.block.block})), "ok");
+    CHECK_EQ(outcome(fs.lead(
+                 FixAppend{opened.file, opened.block.block, Epoch(2), 1000, std::move(holders)})),
+             "ok");
+    check_sound();
+  }
+  void check_sound() const {
+    const auto sound = check_invariants(fs.machine);
+    REQUIRE_MESSAGE(sound.has_value(), (sound ? std::string() : sound.error().message));
+    const auto copy = copy_through_snapshot(fs.machine, 100);
+    REQUIRE(copy.has_value());
+    CHECK_EQ(copy->digest(), fs.machine.digest());
+  }
+  bool damaged() const { return fs.machine.append_blocks({}, 1).at(0).damaged; }
+  // "0 2": the replicas that readers, or conversion, are told of.
+  template <class Places>
+  static std::string indexes(const Places& places) {
+    std::string text;
+    for (const auto& place : places)
+      text += fmt::format("{}{}", text.empty() ? "" : " ", place.index);
+    return text;
+  }
+  std::string listed() const { return indexes(fs.machine.locate("/log", {})->blocks.at(0).shards); }
+  std::string holders() {
+    const auto begun = fs.lead(BeginConversion{.block = opened.block.block,
+                                               .generation = kLogGeneration,
+                                               .attempt = ++attempts,
+                                               .avoid = {}});
+    REQUIRE_EQ(outcome(begun), "ok");
+    CHECK_EQ(std::get<ConversionBegun>(*begun).log.length, 1000u);
+    return indexes(std::get<ConversionBegun>(*begun).log.holders);
+  }
+
+  ClusterFixture& fs;
+  AppendOpened opened;
+  uint64_t attempts = 0;
+};
+
+TEST_CASE("an open block with a damaged replica is to be sealed, and others have its bytes") {
+  ClusterFixture fs;
+  OneLog log(fs);
+  CHECK_FALSE(log.damaged());
+  log.judge(1, true);
+  CHECK_FALSE(log.damaged());
+  log.judge(1, false);
+  CHECK(log.damaged());
+  // It may have been cut off where it was damaged, and seem sound.
+  log.judge(1, true);
+  CHECK(log.damaged());
+  log.fix({0, 2});
+  CHECK_FALSE(log.damaged());
+  CHECK_EQ(log.listed(), "0 2");
+  log.judge(1, false);
+  log.judge(1, true);
+  CHECK_EQ(log.listed(), "0 2");
+  CHECK_EQ(log.holders(), "0 2");
+}
+
+TEST_CASE("a damaged replica of a sealed block is asked last, for good") {
+  ClusterFixture fs;
+  OneLog log(fs);
+  log.fix({0, 1, 2});
+  log.judge(0, false);
+  CHECK(log.damaged());
+  CHECK_EQ(log.listed(), "1 2");
+  CHECK_EQ(log.holders(), "1 2 0");
+  log.judge(0, true);
+  CHECK_EQ(log.listed(), "1 2");
+  // Each of them may have what another has not.
+  log.judge(1, false);
+  log.judge(2, false);
+  CHECK_EQ(log.listed(), "0 1 2");
+  CHECK_EQ(log.holders(), "0 1 2");
+  CHECK_EQ(fs.machine.append_blocks({}, 1).at(0).shards.size(), 3u);
+}
+
+TEST_CASE("before the cluster's version says so, verdicts on logs change nothing") {
+  ClusterFixture fs(6, "rs-4-2", kLogVerdictsVersion - 1);
+  OneLog log(fs);
+  log.judge(0, false);
+  CHECK_FALSE(log.damaged());
+  log.fix({0, 1, 2});
+  log.judge(0, false);
+  CHECK_EQ(log.listed(), "0 1 2");
 }
 
 }  // namespace

@@ -223,7 +223,8 @@ class Hostility {
     AppendBlock about{.block = block(), .file = file(), .generation = Generation(1), .shards = {}};
     if (!known.empty() && random_.chance(15, 16)) about = known[random_.below(known.size())];
     const Epoch at(random_.chance(1, 8) ? odd_number(random_) : random_.between(1, 2));
-    switch (random_.below(6)) {
+    switch (random_.below(7)) {
+      case 6: return DisownBlock{.block = block(), .digest = digest()};
       case 5: return move();
       case 0:
         return ActivateAppend{.file = about.file,

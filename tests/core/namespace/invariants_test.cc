@@ -87,6 +87,8 @@ TEST_CASE("a directory that knows a block as what it is not is found") {
           f.tables.put(f.directory, digest, KnownRow{.block = BlockId(77)});
         })),
         "known block");
+  names(violation(forge([](Forgery&, BlockRow& b) { b.disowned = true; })),
+        "is disowned and known");
   names(violation([&](Forgery& f) {
           for (auto at = f.tables.rows().seek(""); at.valid(); at.next()) {
             const auto parsed = key::parse(at.key());

@@ -248,6 +248,60 @@ TEST_CASE("another block takes the place of one that cannot be used any more") {
   CHECK(fs.knows("x"));
 }
 
+TEST_CASE("a block that is disowned is never given again, and its files keep it") {
+  Volume fs;
+  const auto upload = fs.start("/v/f");
+  const auto block = fs.allocate(upload, 0, 100);
+  REQUIRE_EQ(outcome(fs.commit(upload, block, "x", 6)), "ok");
+  const auto disown = [&](BlockId id, const char* content) {
+    return outcome(fs.lead(DisownBlock{.block = id, .digest = Sha256::of(content)}));
+  };
+  // Only what the row says can be disowned, and nothing that is not there.
+  CHECK_EQ(disown(block.block, "y"), "ok");
+  CHECK_EQ(disown(BlockId(777), "x"), "ok");
+  CHECK(fs.knows("x"));
+  CHECK_EQ(disown(block.block, "x"), "ok");
+  fs.settle();
+  CHECK_EQ(fs.counters().known_blocks, 0u);
+  CHECK_FALSE(fs.knows("x"));
+  // Its writer says once more that it is whole.
+  CHECK_EQ(outcome(fs.commit(upload, block, "x", 6)), "ok");
+  CHECK_FALSE(fs.knows("x"));
+  REQUIRE_EQ(outcome(fs.publish(upload, "/v/f", 100)), "ok");
+  // Who reads it is told as before.
+  CHECK((fs.machine.locate("/v/f", {})->blocks.at(0).digest == Sha256::of("x")));
+  // Another takes its place, and that one goes its own way when the first is disowned again.
+  const BlockId second = fs.put_known("/v/g", "x");
+  CHECK_EQ(disown(block.block, "x"), "ok");
+  fs.settle();
+  CHECK(fs.knows("x"));
+  REQUIRE_EQ(outcome(fs.remove("/v/f")), "ok");
+  fs.settle();
+  CHECK(fs.knows("x"));
+  CHECK_EQ(fs.counters().garbage_blocks, 1u);
+  CHECK_EQ(disown(block.block, "x"), "ok");
+  CHECK_EQ(disown(second, "x"), "ok");
+  fs.settle();
+  CHECK_FALSE(fs.knows("x"));
+}
+
+TEST_CASE("files that share a disowned block keep it until the last of them goes") {
+  Volume fs;
+  const BlockId block = fs.put_known("/v/f", "x");
+  const auto upload = fs.start("/v/g");
+  CHECK_EQ(fs.used(upload, 0, {"x"}), 1u);
+  REQUIRE(fs.lead(DisownBlock{.block = block, .digest = Sha256::of("x")}).has_value());
+  fs.settle();
+  REQUIRE_EQ(outcome(fs.publish(upload, "/v/g", 100)), "ok");
+  REQUIRE_EQ(outcome(fs.remove("/v/f")), "ok");
+  fs.settle();
+  CHECK_EQ(fs.machine.locate("/v/g", {})->blocks.at(0).block, block);
+  CHECK_EQ(fs.counters().garbage_blocks, 0u);
+  REQUIRE_EQ(outcome(fs.remove("/v/g")), "ok");
+  fs.settle();
+  CHECK_EQ(fs.counters().garbage_blocks, 1u);
+}
+
 TEST_CASE("of several blocks those before the first unknown one are used, each as it comes") {
   Volume fs;
   fs.put_known("/v/f", "x");
@@ -364,6 +418,13 @@ TEST_CASE("digests, and what directories say of them, came with cluster version 
   CHECK_EQ(outcome(fs.ask(commit)), "unsupported");
   commit.blocks.back().digest.reset();
   CHECK_EQ(outcome(fs.ask(commit)), "precondition");
+}
+
+TEST_CASE("blocks are disowned from cluster version 5 on") {
+  ClusterFixture before(6, "rs-4-2", 4);
+  CHECK_EQ(outcome(before.lead(DisownBlock{})), "unsupported");
+  ClusterFixture fs(6, "rs-4-2", 5);
+  CHECK_EQ(outcome(fs.lead(DisownBlock{})), "ok");
 }
 
 }  // namespace dogfs::metadata

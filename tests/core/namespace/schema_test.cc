@@ -80,6 +80,7 @@ FileRow random_file(Random& random) {
   row.pack = random.chance(1, 3);
   if (random.chance(1, 3)) row.block_bytes = random.between(1, limits::kBlockBytesMax);
   if (random.chance(1, 3)) row.cell_bytes = 1 + static_cast<uint32_t>(random.below(1 << 20));
+  if (random.chance(1, 3)) row.cuts = 1 + number(random) / 2;
   if (random.chance(1, 3)) {
     row.content = std::string(random.between(1, 300), static_cast<char>(random.next()));
     if (random.chance(1, 2)) return row;
@@ -144,6 +145,7 @@ BlockRow random_block(Random& random) {
   if (random.chance(1, 2)) row.append = random_append(random);
   if (random.chance(1, 2)) row.digest = Sha256::of("content");
   if (row.digest && random.chance(1, 2)) row.known_in = InodeId(1 + random.next() / 2);
+  row.disowned = row.digest && random.chance(1, 2);
   return row;
 }
 

@@ -47,6 +47,16 @@ TEST_CASE("a node that cannot be is refused") {
   CHECK_FALSE(decode(message));
 }
 
+TEST_CASE("what a chunk server says of its disks and its compactions comes back as it was") {
+  const DiskReports reports{.node = NodeId(7),
+                            .name = "chunk-3",
+                            .disks = {{.name = "disk-1", .failure = "gone", .used_bytes = 5}},
+                            .compacted = {.blocks = 3, .bytes = 40'000}};
+  ServerDisks message;
+  encode(reports, message);
+  CHECK((decode(message) == reports));
+}
+
 TEST_CASE("a task for an append block comes back as it was, and an unknown kind is none") {
   const metadata::AppendTask task{.file = {InodeId(7), InodeId(8)},
                                   .block = BlockId(9),

@@ -194,6 +194,8 @@ Operation append_operation(size_t kind, Random& random) {
                                  .file_offset = number(random),
                                  .blocks = {{.length = number(random), .digest = digest(random)},
                                             {.length = 0, .digest = {}}}};
+    case 43:
+      return metadata::DisownBlock{.block = BlockId(number(random)), .digest = digest(random)};
     default: return set_layout(random);
   }
 }

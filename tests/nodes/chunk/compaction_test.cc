@@ -175,4 +175,150 @@ TEST_CASE("bytes that one server lost are rebuilt when they are moved") {
   check_files(cluster, put, kWriters, kFiles, kMost);
 }
 
+namespace {
+
+// Takes one piece, and then waits to be let on.
+class PausedSink final : public ByteSink {
+ public:
+  explicit PausedSink(Env& env) : begun(env), go_on(env) {}
+  Task<Result<void>> write(Buffer piece) override {
+    bytes += piece.text();
+    begun.set();
+    co_await go_on.wait();
+    co_return Result<void>();
+  }
+  Event begun;
+  Event go_on;
+  std::string bytes;
+};
+
+using Meanwhile = std::function<Task<>(Env&, Client&)>;
+
+Task<> get_into(Client& client, std::string path, PausedSink& sink, std::string& code) {
+  const auto got = co_await client.get(path, sink, {});
+  code = got ? "ok" : code_name(got.error().code);
+  sink.begun.set();
+}
+
+Task<> get_while(Env& env, Client& client, Nursery& children, std::string path, PausedSink& sink,
+                 const Meanwhile& meanwhile, std::string& code) {
+  children.spawn(get_into(client, path, sink, code));
+  co_await sink.begun.wait();
+  co_await meanwhile(env, client);
+  sink.go_on.set();
+  co_await children.join();
+}
+
+// "ok" and the bytes, or the error's name, of a get during which that happens.
+std::pair<std::string, std::string> get_across(LocalCluster& cluster, const std::string& path,
+                                               const Meanwhile& meanwhile) {
+  cluster.client_options.read_ahead = 1;
+  std::pair<std::string, std::string> out;
+  REQUIRE(cluster.run(
+      [&](Env& env, Client& client) -> Task<> {
+        PausedSink sink(env);
+        co_await nursery(env, [&](Nursery& children) {
+          return get_while(env, client, children, path, sink, meanwhile, out.first);
+        });
+        out.second = std::move(sink.bytes);
+      },
+      300s));
+  return out;
+}
+
+// The smallest file four times, doubled as often as that, and then others, joined to /long: little
+// of a block, in many pieces.
+std::string make_long(LocalCluster& cluster, int doublings) {
+  std::string bytes;
+  REQUIRE(cluster.run([&](Env&, Client& client) -> Task<> {
+    CHECK((co_await client.copy(path_of(0, 0), "/long", false)).has_value());
+    bytes = bytes_of(0, 0, kMost);
+    for (int i = 0; i < 2 + doublings; ++i) {
+      CHECK((co_await client.copy("/long", "/again", false)).has_value());
+      CHECK((co_await client.concatenate("/long", {"/again"})).has_value());
+      bytes += bytes;
+    }
+    for (int writer = 0; writer < kWriters; ++writer) {
+      CHECK((co_await client.copy(path_of(writer, 0), "/part", false)).has_value());
+      CHECK((co_await client.concatenate("/long", {"/part"})).has_value());
+      bytes += bytes_of(writer, 0, kMost);
+    }
+  }));
+  return bytes;
+}
+
+// The old block is moved, and nothing of it is left on any disk.
+Task<> compact_away(LocalCluster& cluster, Env& env, Client& client) {
+  const BlockId old = cluster.metadata.machine.locate("/long", {})->blocks.at(0).block;
+  for (int writer = 0; writer < kWriters; ++writer)
+    for (int i = 0; i < kFiles; ++i)
+      CHECK((co_await client.remove(path_of(writer, i), false)).has_value());
+  cluster.metadata.compacts = true;
+  while (!is_gone(cluster, old) || cluster.metadata.machine.counters().garbage_blocks > 0)
+    co_await env.sleep(100ms);
+}
+
+}  // namespace
+
+TEST_CASE("a get goes on across a compaction, also one of many blocks") {
+  for (const int doublings : {0, 6}) {
+    CAPTURE(doublings);
+    LocalCluster cluster({.block_bytes = 4 * limits::kMiB, .inline_bytes = kInline, .pack = true});
+    (void)put_settled(cluster);
+    const std::string bytes = make_long(cluster, doublings);
+    const auto [code, read] = get_across(cluster, "/long", [&](Env& env, Client& client) -> Task<> {
+      co_await compact_away(cluster, env, client);
+    });
+    CHECK_EQ(code, "ok");
+    CHECK((read == bytes));
+    CHECK_GT(cluster.metadata.moves, 0);
+  }
+}
+
+TEST_CASE("a get of a file that was cut or replaced is refused when its bytes have been moved") {
+  for (const bool replaced : {false, true}) {
+    CAPTURE(replaced);
+    LocalCluster cluster({.block_bytes = 4 * limits::kMiB, .inline_bytes = kInline, .pack = true});
+    (void)put_settled(cluster);
+    const std::string bytes = make_long(cluster, 1);
+    const auto [code, read] = get_across(cluster, "/long", [&](Env& env, Client& client) -> Task<> {
+      if (replaced) {
+        MemorySource source(pattern(bytes.size(), 99));
+        CHECK((co_await client.put("/new", source, {})).has_value());
+      } else {
+        // No shorter than before, and of other bytes at its end.
+        const size_t whole = bytes.size() - bytes_of(3, 0, kMost).size();
+        CHECK((co_await client.truncate("/long", whole)).has_value());
+        CHECK((co_await client.copy(path_of(1, 0), "/end", false)).has_value());
+        CHECK((co_await client.concatenate("/long", {"/end"})).has_value());
+      }
+      co_await compact_away(cluster, env, client);
+      if (replaced) CHECK((co_await client.rename("/new", "/long")).has_value());
+    });
+    CHECK_EQ(code, "unavailable");
+    CHECK((read == bytes.substr(0, read.size())));
+  }
+}
+
+TEST_CASE("a get goes on when what was appended is converted meanwhile") {
+  LocalCluster cluster({});
+  std::string bytes;
+  REQUIRE(cluster.run([&](Env&, Client& client) -> Task<> {
+    auto appender = co_await client.open_append("/log", {});
+    REQUIRE(appender.has_value());
+    for (uint64_t i = 0; i < 30; ++i) {
+      const std::string record = pattern(100'000, i);
+      CHECK((co_await (*appender)->append(Buffer::copy(record))).has_value());
+      bytes += record;
+    }
+  }));
+  const auto [code, read] = get_across(cluster, "/log", [&](Env& env, Client&) -> Task<> {
+    const auto& machine = cluster.metadata.machine;
+    while (!machine.append_blocks({}, 1).empty() || !machine.formers({}, 1).empty())
+      co_await env.sleep(1s);
+  });
+  CHECK_EQ(code, "ok");
+  CHECK((read == bytes));
+}
+
 }  // namespace dogfs::nodes::testing

@@ -223,6 +223,28 @@ TEST_CASE("with digests alone every block is sent, and carries the SHA-256 of it
   CHECK_EQ(volume.counters().known_blocks, 0u);
 }
 
+TEST_CASE("a block that is not what its digest says is disowned by who reads it, then sent") {
+  Volume volume;
+  const auto right = pattern(kMiB, 1);
+  volume.cluster.metadata.falsify = [&](metadata::Operation& operation) {
+    if (auto* commit = std::get_if<metadata::CommitBlocks>(&operation))
+      for (auto& block : commit->blocks) block.digest = Sha256::of(right);
+  };
+  CHECK_EQ(volume.shared("/liar", pattern(kMiB, 2)), 0u);
+  volume.cluster.metadata.falsify = [](metadata::Operation&) {};
+  CHECK_EQ(volume.shared("/victim", right), kMiB);
+  CHECK_EQ(volume.counters().known_blocks, 1u);
+  CHECK_EQ(volume.get("/victim"), "corrupt");
+  CHECK_EQ(volume.counters().known_blocks, 0u);
+  CHECK_EQ(volume.shared("/f", right), 0u);
+  CHECK((volume.get("/f") == right));
+  CHECK_EQ(volume.shared("/g", right), kMiB);
+  CHECK((volume.get("/g") == right));
+  // What shared it before is as wrong as it was, and costs the true one nothing.
+  CHECK_EQ(volume.get("/liar"), "corrupt");
+  CHECK_EQ(volume.shared("/h", right), kMiB);
+}
+
 // --- BlockCheck ---
 
 Task<> check_parts(Env& env, std::vector<BlockCheck::Part> parts, std::string& codes) {

@@ -287,6 +287,22 @@ TEST_CASE("a block that lost a replica is sealed and converted by those that are
   play(sealed_and_converted);
 }
 
+Task<> damaged(Leader& leader) {
+  const ClientId client = co_await with_servers(leader, 3);
+  const auto block = co_await leader.begin_append(client, "/log");
+  const std::vector<NodeId> all{NodeId(11), NodeId(12), NodeId(13)};
+  co_await leader.hear_all_for(all, 2s);
+  CHECK_EQ(leader.tasks(), "");
+  co_await leader.must(JudgeShards{block.block.shards[1].node,
+                                   {{.block = block.block.block,
+                                     .index = block.block.shards[1].index,
+                                     .generation = Generation(1)}}});
+  co_await leader.hear_all_for(all, 1s);
+  CHECK(leader.tasks().starts_with("seal"));
+}
+
+TEST_CASE("a block with a damaged replica is sealed though all its servers live") { play(damaged); }
+
 Task<> unused(Leader& leader) {
   const ClientId client = co_await with_servers(leader, 1);
   (void)co_await leader.open_append(client, "/log");

@@ -1,0 +1,162 @@
+// Bits of append logs flip on the disks of chunk servers, and nobody reads them: the scrub finds it
+// as long as others have the bytes, and these become shards.
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/chunk/append_file.h"
+#include "core/namespace/invariants.h"
+#include "nodes/client/appender.h"
+
+#include "tests/nodes/local_cluster.h"
+
+#include "tests/doctest.h"
+
+namespace dogfs::nodes::testing {
+namespace {
+
+constexpr size_t kRecords = 20;
+constexpr size_t kRecordBytes = 5'000;
+
+class LogWorld {
+ public:
+  explicit LogWorld(uint64_t seed = 1)
+      : cluster({.seed = seed,
+                 .scrub = {.bytes_per_second = 4 * limits::kMiB,
+                           .delay = 1s,
+                           .every = 10s,
+                           .logs_every = 2s}}) {
+    cluster.metadata.hands_out_appends = true;
+    cluster.metadata.falsify = [this](metadata::Operation& operation) {
+      if (const auto* fix = std::get_if<metadata::FixAppend>(&operation)) holders = fix->holders;
+    };
+    for (uint64_t i = 0; i < kRecords; ++i) bytes_ += pattern(kRecordBytes, i);
+    REQUIRE(cluster.run([&](Env&, Client& client) -> Task<> {
+      auto appender = co_await client.open_append("/log", {});
+      REQUIRE(appender.has_value());
+      for (size_t i = 0; i < kRecords; ++i)
+        CHECK((co_await (*appender)->append(
+                   Buffer::copy(bytes_.substr(i * kRecordBytes, kRecordBytes))))
+                  .has_value());
+    }));
+    for (int number = 1; number <= 6; ++number)
+      for (const auto& path : cluster.chunk(number).disk_image().files())
+        if (path.ends_with(".append")) replicas.emplace_back(number, path);
+    REQUIRE_EQ(replicas.size(), 3u);
+    cluster.world.run_for(1s);  // what a batch still needs to be proven
+  }
+
+  void rot(size_t replica, uint64_t byte) {
+    const auto& [number, path] = replicas.at(replica);
+    REQUIRE(cluster.chunk(number).disk_image().rot(path, byte, 3));
+  }
+  uint32_t index(size_t replica) const {
+    const std::string& path = replicas.at(replica).second;
+    return chunk::parse_append_file_name(path.substr(path.rfind('/') + 1))->shard;
+  }
+  bool damaged() const {
+    const auto blocks = cluster.metadata.machine.append_blocks({}, 1);
+    return !blocks.empty() && blocks[0].damaged;
+  }
+  bool found() const { return cluster.metadata.lost > 0; }
+  bool converted() const { return cluster.metadata.machine.append_blocks({}, 1).empty(); }
+  bool run_until(bool (LogWorld::*reached)() const, Duration limit) {
+    const Instant end = cluster.world.now() + limit;
+    while (!(this->*reached)() && cluster.world.now() < end) cluster.world.run_for(100ms);
+    return (this->*reached)();
+  }
+  void check_file() {
+    MemorySink sink;
+    REQUIRE(cluster.run([&](Env&, Client& client) -> Task<> {
+      const auto got = co_await client.get("/log", sink, {});
+      CHECK_MESSAGE(got.has_value(), (got ? "" : got.error().message));
+    }));
+    CHECK((sink.bytes == bytes_));
+  }
+  // Converted, right, and at full width.
+  void check_settled() {
+    check_file();
+    CHECK_EQ(cluster.metadata.machine.counters().blocks_below_full_width, 0u);
+    const auto sound = metadata::check_invariants(cluster.metadata.machine);
+    CHECK_MESSAGE(sound.has_value(), (sound ? "" : sound.error().message));
+  }
+
+  LocalCluster cluster;
+  std::vector<std::pair<int, std::string>> replicas;  // chunk server and file
+  std::vector<uint32_t> holders;                      // as the block was sealed
+
+ private:
+  std::string bytes_;
+};
+
+// In the header, in the first batch's, in an entry's, among the bytes of the last one.
+constexpr uint64_t kPlaces[] = {10, chunk::kAppendHeaderBytes + 6, chunk::kAppendHeaderBytes + 20,
+                                chunk::kAppendHeaderBytes + kRecords* kRecordBytes};
+
+TEST_CASE("a damaged replica of an open block is found with nobody reading, and it is sealed") {
+  uint64_t seed = 0;
+  for (size_t replica = 0; replica < 3; ++replica)
+    for (const uint64_t place : kPlaces) {
+      CAPTURE(replica);
+      CAPTURE(place);
+      LogWorld world(++seed);
+      CHECK_FALSE(world.found());
+      world.rot(replica, place);
+      CHECK(world.run_until(&LogWorld::found, 6s));
+      // Much earlier than it would be for want of records.
+      CHECK(world.run_until(&LogWorld::converted, 15s));
+      CHECK_EQ(world.holders.size(), 2u);
+      CHECK_EQ(std::ranges::count(world.holders, world.index(replica)), 0);
+      world.check_settled();
+    }
+}
+
+TEST_CASE("a replica that is damaged while its server is down is found when it is back") {
+  for (size_t replica = 0; replica < 3; ++replica) {
+    CAPTURE(replica);
+    LogWorld world(20 + replica);
+    sim::Host& host = world.cluster.chunk(world.replicas[replica].first);
+    host.crash();
+    world.rot(replica, chunk::kAppendHeaderBytes + 20);
+    host.boot();
+    CHECK(world.run_until(&LogWorld::found, 8s));
+    CHECK(world.run_until(&LogWorld::converted, 20s));
+    world.check_settled();
+  }
+}
+
+TEST_CASE("when too few others are left to say how long the block is, damaged replicas say it") {
+  LogWorld world(30);
+  world.rot(0, chunk::kAppendHeaderBytes + 100);
+  world.rot(1, chunk::kAppendHeaderBytes + kRecords * kRecordBytes);
+  CHECK(world.run_until(&LogWorld::found, 6s));
+  CHECK(world.run_until(&LogWorld::converted, 15s));
+  world.check_settled();
+}
+
+TEST_CASE("a damaged replica of a sealed block is known, and others are converted from") {
+  for (size_t replica = 0; replica < 3; ++replica) {
+    CAPTURE(replica);
+    LogWorld world(40 + replica);
+    for (int number = 1; number <= 6; ++number) {
+      const auto has = [&](const auto& each) { return each.first == number; };
+      if (!std::ranges::any_of(world.replicas, has)) world.cluster.chunk(number).power_off();
+    }
+    world.cluster.world.run_for(45s);
+    const auto& machine = world.cluster.metadata.machine;
+    REQUIRE_FALSE(world.converted());
+    REQUIRE_EQ(machine.append_blocks({}, 1)[0].state, metadata::LocatedState::kSealed);
+    REQUIRE_EQ(machine.locate("/log", {})->blocks.at(0).shards.size(), 3u);
+    world.rot(replica, chunk::kAppendHeaderBytes + 3'000);
+    CHECK(world.run_until(&LogWorld::damaged, 6s));
+    CHECK_EQ(machine.locate("/log", {})->blocks.at(0).shards.size(), 2u);
+    world.check_file();
+    world.cluster.boot_all();
+    CHECK(world.run_until(&LogWorld::converted, 60s));
+    world.check_settled();
+  }
+}
+
+}  // namespace
+}  // namespace dogfs::nodes::testing
