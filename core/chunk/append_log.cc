@@ -194,6 +194,7 @@ Task<Result<void>> AppendLog::append(std::vector<Buffer> entries, Epoch epoch,
   if (epoch < fence || !of_primary || epoch == Epoch(0))
     co_return fail(Code::kPrecondition, "{} is sealed, or another primary's",
                    describe(origin_.identity.name));
+  if (damage_) co_return fail(*damage_);
   co_return co_await take_all(std::move(entries));
 }
 
@@ -204,7 +205,6 @@ Task<Result<void>> AppendLog::catch_up(std::vector<Buffer> entries) {
 }
 
 Task<Result<void>> AppendLog::take_all(std::vector<Buffer> entries) {
-  if (damage_) co_return fail(*damage_);
   if (entries.empty()) co_return Result<void>();
   size_t last = 0;
   for (Buffer& entry : entries) {

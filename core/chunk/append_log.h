@@ -77,7 +77,7 @@ class AppendLog {
 
   // Reads from the disk all that was durable when it was called; for scrubbing. `pause` is told of
   // the bytes after each read and may take its time. kCorrupt, kIo.
-  using Pause = std::function<Task<>(uint64_t bytes)>;
+  using Pause = AppendPause;
   Task<Result<void>> verify(Pause pause = {});
   // verify() found damage: it takes no more entries (the error). What is good is still read, and it
   // can be sealed, but others should say how long the block is.

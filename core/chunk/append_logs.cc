@@ -205,10 +205,18 @@ Task<Result<std::shared_ptr<AppendLog>>> AppendLogs::find_or_create(AppendOrigin
 
 Task<Result<void>> AppendLogs::verify(ShardName name, AppendLog::Pause pause) {
   while (busy_.contains(name)) co_await idle_.wait();
-  const bool open = find_open(name) != nullptr;
+  if (const auto open = find_open(name)) co_return co_await open->verify(std::move(pause));
+  if (co_await scan(name, pause)) co_return Result<void>();
+  // It may have been opened and written to meanwhile, and then this could not read it.
   CO_TRY(log, co_await find(name));
-  if (open) co_return co_await log->verify(std::move(pause));
-  if (pause) co_await pause(log->length());
+  co_return co_await log->verify(std::move(pause));
+}
+
+// Reads the file of a log that is not open, and changes nothing.
+Task<Result<void>> AppendLogs::scan(ShardName name, AppendLog::Pause pause) {
+  CO_TRY(file,
+         co_await env_.disk().open(path_in(directory_, append_file_name(name)), OpenMode::kRead));
+  CO_TRY_VOID(co_await scan_append_file(*file, {cluster_, name}, {}, std::move(pause)));
   co_return Result<void>();
 }
 

@@ -40,8 +40,8 @@ class AppendLogs {
   // Makes it, if it is not there; one that is may have another origin. Errors as find and
   // AppendLog::create.
   Task<Result<std::shared_ptr<AppendLog>>> find_or_create(AppendOrigin origin);
-  // Reads all of it that is durable, verified, as AppendLog::verify; of one that is not open,
-  // opening it does. Errors as find, kCorrupt and kIo of what is found.
+  // Reads all of it that is durable, verified, as AppendLog::verify; changes nothing, and opens
+  // none that looks sound. Errors as find, kCorrupt and kIo of what is found.
   Task<Result<void>> verify(ShardName name, AppendLog::Pause pause = {});
   // Called when somebody stumbles over damage in a log.
   void when_in_doubt(std::function<void(const ShardName&)> doubt) { doubt_ = std::move(doubt); }
@@ -68,6 +68,7 @@ class AppendLogs {
   Task<Result<void>> recover();
   std::shared_ptr<AppendLog> find_open(ShardName name);
   Task<Log> in_turn(Work work, AppendOrigin origin);
+  Task<Result<void>> scan(ShardName name, AppendLog::Pause pause);
   Task<> do_work(Work work, AppendOrigin origin, std::unique_ptr<Turn> turn);
   Task<Log> open_one(AppendOrigin origin);
   Task<Log> open_or_create(AppendOrigin origin);

@@ -13,8 +13,8 @@ static_assert(kWindowBytes >= limits::kAppendBatchBytesMax + kAppendBatchHeaderB
 
 class Scanner {
  public:
-  Scanner(File& file, const ShardIdentity& identity, AppendVisitor visit)
-      : file_(file), identity_(identity), visit_(std::move(visit)) {}
+  Scanner(File& file, const ShardIdentity& identity, AppendVisitor visit, AppendPause pause)
+      : file_(file), identity_(identity), visit_(std::move(visit)), pause_(std::move(pause)) {}
 
   Task<Result<AppendScan>> scan() {
     CO_TRY(size, co_await file_.size());
@@ -40,6 +40,7 @@ class Scanner {
   File& file_;
   const ShardIdentity identity_;
   const AppendVisitor visit_;
+  const AppendPause pause_;
   AppendScan scan_;
   uint64_t size_ = 0;
   Buffer window_;  // of the file, from window_at_
@@ -66,6 +67,7 @@ Task<Result<Buffer>> Scanner::bytes_at(uint64_t position, size_t length) {
     CO_TRY(read, co_await file_.read(position, kWindowBytes));
     window_ = std::move(read);
     window_at_ = position;
+    if (pause_) co_await pause_(window_.size());
   }
   const size_t from = position - window_at_;
   co_return window_.slice(from, std::min(length, window_.size() - from));
@@ -139,8 +141,9 @@ Task<Result<void>> Scanner::judge_rest() {
 
 }  // namespace
 
-Task<Result<AppendScan>> scan_append_file(File& file, ShardIdentity identity, AppendVisitor visit) {
-  Scanner scanner(file, identity, std::move(visit));
+Task<Result<AppendScan>> scan_append_file(File& file, ShardIdentity identity, AppendVisitor visit,
+                                          AppendPause pause) {
+  Scanner scanner(file, identity, std::move(visit), std::move(pause));
   co_return co_await scanner.scan();
 }
 

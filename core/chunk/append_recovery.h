@@ -34,7 +34,8 @@ struct AppendScan {
 // kCorrupt: damaged in the middle, and what was promised there is lost; kUnsupported, kIo,
 // kNotFound.
 using AppendVisitor = std::function<void(const AppendEntry&)>;  // may be empty
+using AppendPause = std::function<Task<>(uint64_t bytes)>;      // told what was read; may be empty
 Task<Result<AppendScan>> scan_append_file(File& file, ShardIdentity identity,
-                                          AppendVisitor visit = {});
+                                          AppendVisitor visit = {}, AppendPause pause = {});
 
 }  // namespace dogfs::chunk

@@ -329,6 +329,25 @@ Result<std::vector<NodeId>> place_next(const Tables& tables, const BlockRow& blo
   return nodes;
 }
 
+std::vector<uint32_t> lost_replicas(const BlockRow& block) {
+  std::vector<uint32_t> lost;
+  for (uint32_t i = 0; i < block.shards.size(); ++i)
+    if (block.shards[i].lost) lost.push_back(i);
+  return lost;
+}
+
+// Those that have all of the block are durable. One that was judged damaged stays lost beside a
+// sound one: it has the bytes, but not all of them can be read.
+void mark_holders(std::vector<ShardRow>& shards, const std::vector<uint32_t>& holders) {
+  const auto is_sound = [&](uint32_t index) { return !shards[index].lost; };
+  const bool any_sound = std::ranges::any_of(holders, is_sound);
+  for (uint32_t i = 0; i < shards.size(); ++i) {
+    const bool holds = std::ranges::find(holders, i) != holders.end();
+    shards[i].lost = shards[i].lost && holds && any_sound;
+    shards[i].durable = holds && !shards[i].lost;
+  }
+}
+
 // The shards of the next generation as they will stand in the row.
 Result<std::vector<ShardRow>> committed(const AppendRow& append,
                                         const CommitConversion& operation) {
@@ -417,7 +436,8 @@ Response apply(Tables& tables, const EntryContext& entry, const BeginSeal& opera
   return SealBegun{.epoch = append.epoch,
                    .block = placed(operation.block, found.block, found.row.length()),
                    .ordinal = append.ordinal,
-                   .capacity = append.capacity};
+                   .capacity = append.capacity,
+                   .lost = lost_replicas(found.block)};
 }
 
 Response apply(Tables& tables, const EntryContext& entry, const FixAppend& operation) {
@@ -433,8 +453,7 @@ Response apply(Tables& tables, const EntryContext& entry, const FixAppend& opera
   }
   found.block.state = BlockState::kSealed;
   found.block.length = operation.length;
-  for (ShardRow& shard : found.block.shards) shard.lost = false;  // holders have all of it
-  for (const uint32_t index : operation.holders) found.block.shards[index].durable = true;
+  mark_holders(found.block.shards, operation.holders);
   tables.put(operation.block, found.block);
   row.last_append = operation.block;
   if (row.pack) {

@@ -677,6 +677,7 @@ struct SealBegun {
   PlacedBlock block;  // as of AppendOpened
   uint32_t ordinal = 0;
   uint64_t capacity = 0;
+  std::vector<uint32_t> lost = {};  // replicas that were judged damaged
   bool operator==(const SealBegun&) const = default;
 };
 

@@ -241,6 +241,7 @@ void put(const metadata::SealBegun& reply, SealBegun& to) {
   put(reply.block, *to.mutable_block());
   to.set_ordinal(reply.ordinal);
   to.set_capacity(reply.capacity);
+  for (const uint32_t index : reply.lost) to.add_lost(index);
 }
 
 Result<metadata::SealBegun> read(const SealBegun& from) {
@@ -248,7 +249,8 @@ Result<metadata::SealBegun> read(const SealBegun& from) {
   return metadata::SealBegun{.epoch = Epoch(from.epoch()),
                              .block = std::move(block),
                              .ordinal = from.ordinal(),
-                             .capacity = from.capacity()};
+                             .capacity = from.capacity(),
+                             .lost = {from.lost().begin(), from.lost().end()}};
 }
 
 void put(const metadata::ConversionBegun& reply, ConversionBegun& to) {

@@ -335,8 +335,8 @@ Task<Result<void>> AppendPrimary::store_there(Replica& replica, std::vector<Buff
   co_return Result<void>();
 }
 
-// Commits what a quorum has. Planted bugs, M36: what this server has; M106: likewise of packs,
-// which need no block before.
+// Commits what a quorum has. Planted bugs, M36: what this server has; M106: likewise, while no
+// block before has a record of the file, as of packs.
 void AppendPrimary::advance() {
   std::vector<uint64_t> stored;
   for (const auto& replica : replicas_) stored.push_back(replica->stored);

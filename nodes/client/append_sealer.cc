@@ -1,6 +1,8 @@
 #include "nodes/client/append_sealer.h"
 
 #include <algorithm>
+#include <set>
+#include <tuple>
 
 #include "core/base/mutation.h"
 #include "core/env/env.h"
@@ -29,9 +31,20 @@ struct AppendSealer::Round {
     const auto found =
         std::ranges::max_element(begun.block.shards, {}, [&](const metadata::PlacedShard& shard) {
           const auto held = lengths.find(shard.index);
-          return std::pair(held != lengths.end(), held == lengths.end() ? 0 : held->second);
+          return std::tuple(held != lengths.end(), held == lengths.end() ? 0 : held->second,
+                            !damaged.contains(shard.index));
         });
     return *found;
+  }
+  // Nobody is left who could know of more.
+  bool all_said() const {
+    return lengths.size() + cut.size() + without.size() == begun.block.shards.size();
+  }
+  // Sound logs count first; others when there are too few of them.
+  void choose() {
+    if (lengths.size() < quorum()) lengths.insert(damaged.begin(), damaged.end());
+    if (lengths.size() < quorum() && all_said()) lengths.insert(cut.begin(), cut.end());
+    damaged.insert(cut.begin(), cut.end());
   }
   proto::AppendReplica name(const metadata::PlacedShard& shard) const {
     return append_replica(begun.block.block, begun.block.generation, shard.index, shard.node);
@@ -40,8 +53,12 @@ struct AppendSealer::Round {
   const metadata::SealBegun begun;
   std::map<uint32_t, uint64_t> lengths;  // of those that answered, by index
   std::map<uint32_t, uint64_t> damaged;  // likewise, of logs that may not be read to their end
-  size_t answers = 0;                    // errors included
-  uint64_t length = 0;                   // that was chosen
+  // Likewise, of logs that were judged damaged in an earlier life of their server: if it was their
+  // end, opening them has cut it off.
+  std::map<uint32_t, uint64_t> cut;
+  std::set<uint32_t> without;  // whose servers have lost the log
+  size_t answers = 0;          // errors included
+  uint64_t length = 0;         // that was chosen
   Event changed;
 };
 
@@ -70,7 +87,7 @@ Task<Result<bool>> AppendSealer::try_once(metadata::FileHandle file, BlockId blo
     co_return fail(Code::kCorrupt, "the metadata server answered another question");
   auto round = std::make_shared<Round>(parts_.env, std::move(*begun));
   co_await nursery(parts_.env, [&](Nursery& children) { return ask_all(children, round); });
-  if (round->lengths.size() < round->quorum()) round->lengths.merge(round->damaged);
+  round->choose();
   if (round->lengths.size() < round->quorum()) co_return false;
   round->length = round->lengths.at(round->longest().index);
   if (MUTANT("M37"))
@@ -110,9 +127,15 @@ Task<> AppendSealer::ask(std::shared_ptr<Round> round, metadata::PlacedShard rep
     answer = co_await parts_.rpc.call<proto::AppendSealReply>(*address, rpc::Method::kAppendSeal,
                                                               std::move(request), kReplicaLimit);
   }
-  if (answer && !answer->message.begun()) answer = fail(Code::kCorrupt, "it has lost the log");
+  if (answer && !answer->message.begun()) {
+    round->without.insert(replica.index);
+    answer = fail(Code::kCorrupt, "it has lost the log");
+  }
   if (answer) {
-    auto& lengths = answer->message.damaged() ? round->damaged : round->lengths;
+    const bool lost =
+        std::ranges::find(round->begun.lost, replica.index) != round->begun.lost.end();
+    auto& others = lost ? round->cut : round->lengths;
+    auto& lengths = answer->message.damaged() ? round->damaged : others;
     lengths[replica.index] = answer->message.length();
   } else {
     parts_.env.log().info("append block {}, sealing: replica {} at node {}: {}",

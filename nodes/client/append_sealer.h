@@ -6,7 +6,9 @@
 // The epoch is raised in the log; each replica makes it durable and says how much it holds; the
 // longest of a quorum wins, since one of any quorum has every acknowledged record; what others of
 // them lack is copied; one entry fixes the length. (BookKeeper's recovery of a ledger is of this
-// kind.) A replica without a log has lost it, since records came only when all had begun one.
+// kind.) A replica without a log has lost it, since records came only when all had begun one. One
+// that is damaged counts when there are too few others; one that was judged damaged, and opened
+// again since, only when no replica is left that has not spoken.
 
 #include <map>
 #include <memory>

@@ -44,7 +44,7 @@ struct ClientOptions {
   // A put: bytes of blocks not yet committed, kept so that a block can be written again elsewhere.
   size_t write_memory = 72 * limits::kMiB;
   Duration shard_lag = 3s;  // a server this far behind the others is given up for the block
-  // A get: bytes asked for ahead of the sink.
+  // A get: bytes asked for ahead of the sink; two pieces of 2 MiB, or of a stripe, in any case.
   size_t read_ahead = 4 * limits::kMiB;
   // A shard that has not come after this, or as soon as reads usually do, is asked for elsewhere.
   Duration read_hedge = 1s;

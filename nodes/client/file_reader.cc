@@ -105,8 +105,7 @@ Task<Result<void>> FileReader::locate_rest() {
       {.path = {}, .file = location_.file, .offset = next_offset_, .length = end_ - next_offset_});
   if (!located && located.error().is(Code::kNotFound))
     co_return fail(changed_meanwhile("removed or replaced"));
-  const bool both_said = contents_ != 0 && location_.contents != 0;
-  if (located && both_said && location_.contents != contents_)
+  if (located && contents_ != 0 && location_.contents != contents_)
     co_return fail(changed_meanwhile("changed"));
   co_return located;
 }

@@ -1,8 +1,8 @@
 #pragma once
 // FileReader: one get. It asks where a range of a file is, which gives the bytes of an inline file;
 // else it fetches pieces of its blocks ahead of
-// the sink, at most ClientOptions::read_ahead bytes of them, and gives them to the sink in order.
-// Made for one get() and then thrown away. One thread.
+// the sink, ClientOptions::read_ahead bytes of them or two pieces (each a stripe at least), and
+// gives them to the sink in order. Made for one get() and then thrown away. One thread.
 
 #include <deque>
 #include <memory>

@@ -7,7 +7,8 @@
 //   garbage      likewise, as garbage or as a former generation that waits for its deletion
 //   uncommitted  no row names it any more, and none ever called it durable: of a writer that
 //   failed,
-//                or that came too late. The cluster does not collect these yet
+//                or that came too late. The cluster does not collect these yet, so nothing bounds
+//                how many there are; they are counted
 //   seals        an append log without entries that was made only to be sealed, by whom comes late
 //   unfinished   still being written, or left by a process that died; gone at its next start
 //

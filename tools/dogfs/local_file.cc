@@ -30,11 +30,13 @@ class Descriptor {
   ~Descriptor() {
     if (owned_) ::close(fd_);
   }
-  // For writing to what may make the writer wait. Where it can be opened anew without blocking,
-  // that is used, and owned: how the descriptor itself blocks is shared with other programs.
+  // For writing. A pipe is opened anew where that can be, so that not blocking is its own: how the
+  // descriptor itself blocks is shared with other programs.
   static std::shared_ptr<const Descriptor> for_stream(int fd, bool owned) {
     auto given = std::make_shared<const Descriptor>(fd, owned);
-    if (given->regular() || ::isatty(fd) != 0) return given;
+    struct stat status{};
+    if (::fstat(fd, &status) != 0 || !S_ISFIFO(status.st_mode))
+      return given;  // others have offsets
     const auto path = fmt::format("/proc/self/fd/{}", fd);
     const int anew = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
     if (anew < 0) return given;

@@ -226,7 +226,7 @@ TEST_CASE("a log is verified as it lies on the disk, and what reads of it find m
   play(world, [&](Env& env, Logs& logs) {
     return doubt_and_condemn(env, logs, world.host().disk_image());
   });
-  // One that is not open is read by opening it.
+  // Likewise one that is not open.
   play(world, [](Env&, Logs& logs) -> Task<> {
     CHECK_EQ(code_of(co_await logs.verify(name_of(1))), Code::kCorrupt);
     CHECK(co_await logs.verify(name_of(2)));

@@ -225,6 +225,26 @@ TEST_CASE("an open block with a damaged replica is to be sealed, and others have
   CHECK_EQ(log.holders(), "0 2");
 }
 
+TEST_CASE("a damaged replica that holds all of a block when it is sealed is asked last, too") {
+  ClusterFixture fs;
+  OneLog log(fs);
+  log.judge(1, false);
+  const auto begun = fs.lead(BeginSeal{log.opened.file, log.opened.block.block});
+  REQUIRE_EQ(outcome(begun), "ok");
+  CHECK((std::get<SealBegun>(*begun).lost == std::vector<uint32_t>{1}));
+  log.fix({0, 1});
+  CHECK_EQ(log.listed(), "0");
+  CHECK_EQ(log.holders(), "0 1");
+}
+
+TEST_CASE("a block that only damaged replicas hold is read from them") {
+  ClusterFixture fs;
+  OneLog log(fs);
+  for (const uint32_t index : {1u, 2u}) log.judge(index, false);
+  log.fix({1, 2});
+  CHECK_EQ(log.listed(), "1 2");
+}
+
 TEST_CASE("a damaged replica of a sealed block is asked last, for good") {
   ClusterFixture fs;
   OneLog log(fs);

@@ -384,7 +384,8 @@ Reply append_reply(size_t kind, Random& random) {
       return metadata::SealBegun{.epoch = Epoch(number(random)),
                                  .block = placed_block(random),
                                  .ordinal = small(random),
-                                 .capacity = number(random)};
+                                 .capacity = number(random),
+                                 .lost = {small(random), small(random)}};
     case 10: return metadata::BlocksUsed{.blocks = small(random)};
     default:
       return metadata::ConversionBegun{.log = append_log(random),
