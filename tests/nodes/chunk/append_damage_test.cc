@@ -51,6 +51,28 @@ class LogWorld {
     const auto& [number, path] = replicas.at(replica);
     REQUIRE(cluster.chunk(number).disk_image().rot(path, byte, 3));
   }
+  // Appends one more record; the power of a server is cut when the block is to be sealed for that.
+  void append_and_power_off(int number) {
+    cluster.metadata.falsify = [this, number](metadata::Operation& operation) {
+      const auto* fix = std::get_if<metadata::FixAppend>(&operation);
+      if (fix != nullptr && holders.empty()) holders = fix->holders;
+      if (std::holds_alternative<metadata::BeginSeal>(operation) && cluster.chunk(number).up())
+        cluster.chunk(number).power_off();
+    };
+    bytes_ += pattern(kRecordBytes, kRecords);
+    REQUIRE(cluster.run([&](Env&, Client& client) -> Task<> {
+      auto appender = co_await client.open_append("/log", {});
+      REQUIRE(appender.has_value());
+      const auto last = Buffer::copy(bytes_.substr(kRecords * kRecordBytes));
+      CHECK((co_await (*appender)->append(last)).has_value());
+    }));
+  }
+  // Of the chunk server that has the replica with that index.
+  size_t replica_of(uint32_t wanted) const {
+    size_t replica = 0;
+    while (index(replica) != wanted) ++replica;
+    return replica;
+  }
   uint32_t index(size_t replica) const {
     const std::string& path = replicas.at(replica).second;
     return chunk::parse_append_file_name(path.substr(path.rfind('/') + 1))->shard;
@@ -133,6 +155,22 @@ TEST_CASE("when too few others are left to say how long the block is, damaged re
   CHECK(world.run_until(&LogWorld::found, 6s));
   CHECK(world.run_until(&LogWorld::converted, 15s));
   world.check_settled();
+}
+
+TEST_CASE("a damaged replica that is shorter catches up when too few others are left") {
+  LogWorld world(31);
+  world.cluster.metadata.hands_out_appends = false;
+  world.rot(world.replica_of(2), chunk::kAppendHeaderBytes + 20);
+  CHECK(world.run_until(&LogWorld::found, 6s));
+  const int second = world.replicas.at(world.replica_of(1)).first;
+  world.append_and_power_off(second);
+  world.cluster.metadata.hands_out_appends = true;
+  world.cluster.world.run_for(30s);
+  CHECK((world.holders == std::vector<uint32_t>{0, 2}));
+  world.check_file();
+  world.cluster.boot_all();
+  CHECK(world.run_until(&LogWorld::converted, 60s));
+  world.check_file();
 }
 
 TEST_CASE("a damaged replica of a sealed block is known, and others are converted from") {
