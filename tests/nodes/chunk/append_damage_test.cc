@@ -51,7 +51,7 @@ class LogWorld {
     const auto& [number, path] = replicas.at(replica);
     REQUIRE(cluster.chunk(number).disk_image().rot(path, byte, 3));
   }
-  // Appends one more record; the power of a server is cut when the block is to be sealed for that.
+  // Appends one more record, and the power of a server is cut when the block is to be sealed.
   void append_and_power_off(int number) {
     cluster.metadata.falsify = [this, number](metadata::Operation& operation) {
       const auto* fix = std::get_if<metadata::FixAppend>(&operation);
@@ -59,6 +59,9 @@ class LogWorld {
       if (std::holds_alternative<metadata::BeginSeal>(operation) && cluster.chunk(number).up())
         cluster.chunk(number).power_off();
     };
+    append_one();
+  }
+  void append_one() {
     bytes_ += pattern(kRecordBytes, kRecords);
     REQUIRE(cluster.run([&](Env&, Client& client) -> Task<> {
       auto appender = co_await client.open_append("/log", {});
@@ -171,6 +174,35 @@ TEST_CASE("a damaged replica that is shorter catches up when too few others are 
   world.cluster.boot_all();
   CHECK(world.run_until(&LogWorld::converted, 60s));
   world.check_file();
+}
+
+// The last record is on two servers. One is away, the other's rots, is found, and cut off at the
+// next start as if it had never been whole.
+TEST_CASE(
+    "what a damaged replica says after a restart does not end a block that others know more of") {
+  for (uint64_t seed = 32; seed < 36; ++seed) {
+    LogWorld world(seed);
+    world.cluster.metadata.hands_out_appends = false;
+    const auto server = [&](uint32_t index) -> sim::Host& {
+      return world.cluster.chunk(world.replicas.at(world.replica_of(index)).first);
+    };
+    server(2).power_off();
+    world.append_one();
+    server(0).power_off();
+    world.rot(world.replica_of(1), chunk::kAppendHeaderBytes + kRecords * kRecordBytes + 4'000);
+    CHECK(world.run_until(&LogWorld::found, 6s));
+    server(1).power_off();
+    server(1).boot();
+    server(2).boot();
+    world.cluster.world.run_for(5s);
+    MemorySink sink;
+    REQUIRE(world.cluster.run([&](Env&, Client& client) -> Task<> {
+      CHECK_FALSE((co_await client.get("/log", sink, {})).has_value());
+    }));
+    CHECK(world.holders.empty());
+    server(0).boot();
+    world.check_file();
+  }
 }
 
 TEST_CASE("a damaged replica of a sealed block is known, and others are converted from") {
