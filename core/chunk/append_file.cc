@@ -10,6 +10,7 @@ namespace dogfs::chunk {
 namespace {
 
 constexpr std::string_view kLogMagic = "DOGAPPND";
+constexpr size_t kMagicOffset = 4;  // behind the checksum
 constexpr std::string_view kSealMagic = "DOGSEALD";
 constexpr uint32_t kBatchMagic = 0x42474f44;  // "DOGB"
 constexpr std::string_view kLogSuffix = ".append";
@@ -46,7 +47,11 @@ std::string encode_append_header(const AppendOrigin& origin) {
   return header;
 }
 
-Result<AppendOrigin> decode_append_header(ByteView bytes, const ShardIdentity& expected) {
+bool is_append_header(ByteView bytes) {
+  return as_text(bytes).substr(std::min(bytes.size(), kMagicOffset)).starts_with(kLogMagic);
+}
+
+Result<AppendOrigin> decode_append_header(ByteView bytes) {
   Decoder in(bytes);
   const uint32_t checksum = in.u32();
   const bool magic = in.raw(kLogMagic.size()) == kLogMagic;
@@ -62,14 +67,20 @@ Result<AppendOrigin> decode_append_header(ByteView bytes, const ShardIdentity& e
   origin.file_offset = in.u64();
   const ByteView read = bytes.first(bytes.size() - in.remaining());
   if (!in.ok() || !magic || checksum != crc32c(read.subspan(4)))
-    return fail(Code::kCorrupt, "the log of {} has a damaged header", describe(expected.name));
+    return fail(Code::kCorrupt, "the log has a damaged header");
   if (version != kAppendFormatVersion)
-    return fail(Code::kUnsupported, "the log of {} is of format {}, this build reads {}",
-                describe(expected.name), version, kAppendFormatVersion);
-  if (origin.identity != expected)
+    return fail(Code::kUnsupported, "the log is of format {}, this build reads {}", version,
+                kAppendFormatVersion);
+  return origin;
+}
+
+Result<AppendOrigin> decode_append_header(ByteView bytes, const ShardIdentity& expected) {
+  auto origin = decode_append_header(bytes);
+  if (!origin) return fail(std::move(origin).error().in(describe(expected.name)));
+  if (origin->identity != expected)
     return fail(Code::kCorrupt, "where the log of {} should be is that of {} of cluster {:016x}",
-                describe(expected.name), describe(origin.identity.name),
-                origin.identity.cluster.value);
+                describe(expected.name), describe(origin->identity.name),
+                origin->identity.cluster.value);
   return origin;
 }
 

@@ -40,7 +40,11 @@ struct AppendOrigin {
 };
 
 std::string encode_append_header(const AppendOrigin& origin);
-// kCorrupt, kUnsupported; kCorrupt, too, when it is the file of something else.
+// Whether they begin with the magic of an append log.
+bool is_append_header(ByteView bytes);
+// kCorrupt, kUnsupported; kCorrupt, too, when it is the file of something else than what is
+// expected.
+Result<AppendOrigin> decode_append_header(ByteView bytes);
 Result<AppendOrigin> decode_append_header(ByteView bytes, const ShardIdentity& expected);
 
 // Refuses lower epochs from here on, for ever.

@@ -71,6 +71,38 @@ TEST_CASE("a shard file says whose it is and which of its cells are damaged") {
   }
 }
 
+TEST_CASE("an append log says whose it is, how far it goes and what is damaged") {
+  const Cluster cluster({"--meta", "1", "--chunk", "3", "--policy", "rep-3"});
+  CHECK_EQ(cluster.put("/small", noise(10'000, 1)).exit_code, 0);  // into a pack
+  const fs::path directory = fs::path(cluster.directory()) / "chunk-2" / "data" / "appends";
+  fs::path log;
+  for (const auto& entry : fs::directory_iterator(directory)) log = entry.path();
+  REQUIRE_FALSE(log.empty());
+  const Outcome whole = inspect(cluster, log, {"--json"});
+  CHECK_EQ(whole.exit_code, 0);
+  const auto facts = whole.lines().at(0);
+  CHECK(log.filename().string().starts_with(facts.at("block").get<std::string>()));
+  CHECK_EQ(facts.at("records"), 1);
+  CHECK_EQ(facts.at("block_length"), 10'000);
+  CHECK_EQ(facts.at("verdict"), "whole");
+  CHECK(inspect(cluster, log).out.find("1 records, 10000 bytes") != std::string::npos);
+  CHECK(inspect(cluster, directory.parent_path()).out.find("1 append logs, 0 of") !=
+        std::string::npos);
+  fs::copy_file(log, cluster.scratch() / "00000000000000ff-00-1.append");
+  CHECK_EQ(inspect(cluster, cluster.scratch() / "00000000000000ff-00-1.append").exit_code, 7);
+  const fs::path copy = cluster.scratch() / "copy";
+  fs::copy_file(log, copy);
+  CHECK_EQ(inspect(cluster, copy).exit_code, 0);
+  flip(copy, 6'000);  // among the bytes of the record
+  const Outcome damaged = inspect(cluster, copy, {"--json"});
+  CHECK_EQ(damaged.exit_code, 7);
+  CHECK_EQ(damaged.lines().at(0).at("records"), 0);
+  flip(copy, 10);  // in the header
+  const Outcome refused = inspect(cluster, copy);
+  CHECK_EQ(refused.exit_code, 7);
+  CHECK(refused.out.empty());
+}
+
 TEST_CASE("what is no shard file is named with the reason, and the others are shown") {
   const Cluster cluster({"--meta", "1", "--chunk", "1", "--policy", "rep-1"});
   CHECK_EQ(cluster.put("/file", noise(10'000, 1), {"--no-pack"}).exit_code, 0);

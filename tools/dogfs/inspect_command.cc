@@ -13,6 +13,7 @@
 
 #include "core/chunk/shard_file.h"
 #include "core/chunk/store_identity.h"
+#include "tools/dogfs/inspected_log.h"
 
 namespace dogfs::tool {
 namespace {
@@ -118,8 +119,44 @@ void show(Output& output, const std::string& file, const Inspected& found) {
                                 facts.shape.cell_bytes, fmt::join(found.damaged, ", ")));
 }
 
+bool show_log(Output& output, const std::string& file, const InspectedLog& found) {
+  const chunk::ShardName& name = found.origin.identity.name;
+  const std::string cluster = fmt::format("{:016x}", found.origin.identity.cluster.value);
+  const std::string block = fmt::format("{:016x}", name.block.value);
+  const bool sealed = found.sealed != Epoch(0);
+  output.object({{"file", file},
+                 {"cluster", cluster},
+                 {"block", block},
+                 {"replica", name.shard},
+                 {"generation", name.generation.value},
+                 {"epoch", found.origin.epoch.value},
+                 {"sealed", sealed},
+                 {"records", found.records},
+                 {"block_length", found.length},
+                 {"bytes_behind", found.rest},
+                 {"verdict", found.verdict()}});
+  output.line(fmt::format(
+      "{}\n  cluster {}, append block {}, generation {}, replica {}, epoch {}{}", file, cluster,
+      block, name.generation, name.shard, found.origin.epoch, sealed ? ", sealed" : ""));
+  output.line(fmt::format("  {} records, {} bytes", found.records, found.length));
+  if (found.misplaced)
+    output.error(Error{Code::kCorrupt, fmt::format("{} is the log of {}, by its header", file,
+                                                   chunk::describe(name))});
+  if (found.rest > 0)
+    output.error(Error{
+        Code::kCorrupt,
+        fmt::format("{}: {} bytes behind the last good batch, torn or damaged", file, found.rest)});
+  return found.rest == 0 && !found.misplaced;
+}
+
 // False when it is not what it should be.
 bool inspect_file(Output& output, const std::string& file) {
+  const auto log = inspect_log(file);
+  if (log && *log) return show_log(output, file, **log);
+  if (!log) {
+    output.error(log.error().in(file));
+    return false;
+  }
   const auto found = inspect(file);
   if (!found) {
     output.error(found.error().in(file));
@@ -163,6 +200,11 @@ void inspect_directory(Output& output, const fs::path& directory) {
   for (const auto& entry : fs::directory_iterator(directory / "shards", error))
     if (chunk::parse_file_name(entry.path().filename().string()))
       files.push_back(entry.path().string());
+  const size_t shards = files.size();
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(directory / "appends", none))
+    if (chunk::parse_append_file_name(entry.path().filename().string()))
+      files.push_back(entry.path().string());
   if (error)
     return output.error(
         Error{Code::kInvalid,
@@ -171,10 +213,13 @@ void inspect_directory(Output& output, const fs::path& directory) {
   std::ranges::sort(files);
   size_t wrong = 0;
   for (const std::string& file : files) wrong += !inspect_file(output, file);
-  output.object(
-      {{"data_directory", directory.string()}, {"shards", files.size()}, {"wrong", wrong}});
-  output.line(
-      fmt::format("{}: {} shards, {} of them wrong", directory.string(), files.size(), wrong));
+  const size_t logs = files.size() - shards;
+  output.object({{"data_directory", directory.string()},
+                 {"shards", shards},
+                 {"logs", logs},
+                 {"wrong", wrong}});
+  output.line(fmt::format("{}: {} shards and {} append logs, {} of them wrong", directory.string(),
+                          shards, logs, wrong));
 }
 
 void inspect_all(Output& output, const std::vector<std::string>& paths) {
@@ -192,10 +237,11 @@ void inspect_all(Output& output, const std::vector<std::string>& paths) {
 void add_inspect_command(CLI::App& chunk, Output& output) {
   CLI::App& command = *chunk.add_subcommand(
       "inspect",
-      "Show what shard files say of themselves, and whether they are whole; no server is asked");
+      "Show what files of shards and append logs say of themselves, and whether they are whole; no "
+      "server is asked");
   const auto files = std::make_shared<std::vector<std::string>>();
   output.add_json_option(command);
-  command.add_option("FILE", *files, "Shard files, or data directories of chunk servers")
+  command.add_option("FILE", *files, "Such files, or data directories of chunk servers")
       ->required();
   command.callback([&output, files] { inspect_all(output, *files); });
 }
