@@ -40,10 +40,9 @@ struct AppendOrigin {
 };
 
 std::string encode_append_header(const AppendOrigin& origin);
-// Whether they begin with the magic of an append log.
+// Whether these bytes, the first of a file, have the magic of an append log; unverified.
 bool is_append_header(ByteView bytes);
-// kCorrupt, kUnsupported; kCorrupt, too, when it is the file of something else than what is
-// expected.
+// kCorrupt, kUnsupported; kCorrupt, too, when it is the file of something else than `expected`.
 Result<AppendOrigin> decode_append_header(ByteView bytes);
 Result<AppendOrigin> decode_append_header(ByteView bytes, const ShardIdentity& expected);
 

@@ -79,8 +79,8 @@ class AppendLog {
   // the bytes after each read and may take its time. kCorrupt, kIo.
   using Pause = AppendPause;
   Task<Result<void>> verify(Pause pause = {});
-  // verify() found damage: it takes no more entries (the error). What is good is still read, and it
-  // can be sealed, but others should say how long the block is.
+  // verify() found damage: it takes no more entries of its primary (the error). What is good is
+  // still read, and it can be sealed and catch up, but others should say how long the block is.
   void condemn(Error damage);
   bool damaged() const { return damage_.has_value(); }
   // Called when somebody reads what is damaged.

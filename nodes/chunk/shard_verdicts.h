@@ -2,8 +2,9 @@
 // ShardVerdicts: what is true of shards that somebody doubts: a read failed, the scrub stumbled,
 // the leader misses one or takes it for lost. Each is read, all of it; what was found is told to
 // the leader in heartbeats until it is recorded, so that readers ask others and repair knows. So it
-// is with replicas of append blocks, whose logs take nothing more when they are damaged; the leader
-// has the block sealed and converted. Owned by the chunk node, which runs run(); one thread.
+// is with replicas of append blocks, whose logs take nothing more of their primary when they are
+// damaged; the leader has the block sealed and converted. Owned by the chunk node, which runs
+// run(); one thread.
 //
 // Bounded: what does not fit is forgotten, and doubted again by whoever stumbles over it next.
 
